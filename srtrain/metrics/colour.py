@@ -1,0 +1,25 @@
+"""The brightness channel that papers on super-resolution measure on."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+# ITU-R BT.601 with studio swing, the rows that MATLAB's rgb2ycbcr uses: Y of black is 16, of white 235.
+_Y_OF_RGB = np.array([65.481, 128.553, 24.966]) / 255.0
+_Y_OF_BLACK = 16.0
+
+
+def luma(rgb: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Return Y of BT.601 as MATLAB's ``rgb2ycbcr`` defines it, not rounded.
+
+    MATLAB rounds Y to an integer when it is handed uint8. The published tables come from code that converts
+    pictures to floating point first, hence no rounding here.
+
+    Args:
+        rgb: RGB in [0, 255], channels last, any leading shape.
+
+    Returns:
+        The same leading shape, in [16, 235].
+    """
+    return _Y_OF_BLACK + rgb.astype(np.float64) @ _Y_OF_RGB

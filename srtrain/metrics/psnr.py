@@ -1,0 +1,29 @@
+"""Peak signal-to-noise ratio."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from srtrain.registry import METRICS
+
+PEAK = 255.0
+
+
+@METRICS.register
+def psnr(sr: NDArray[np.float64], gt: NDArray[np.float64]) -> float:
+    """Return the PSNR in decibel, from one mean squared error over all pixels and channels.
+
+    Args:
+        sr: HWC in [0, 255]; colour channels and border already chosen by a protocol.
+        gt: the same shape.
+
+    Returns:
+        ``10 log10(255² / MSE)``; infinity for identical pictures, which have no error to compare with.
+    """
+    mean_squared_error = float(np.mean(np.square(sr - gt)))
+    if mean_squared_error == 0.0:
+        return math.inf
+    return 10.0 * math.log10(PEAK * PEAK / mean_squared_error)
