@@ -1,0 +1,41 @@
+"""The four pictures that travel inside the package, so that the first run needs no download.
+
+Train on astronaut, coffee and rocket; evaluate on chelsea. Licences: ``pictures/LICENSES.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from srtrain.data.folders import Pair
+from srtrain.errors import DataError, did_you_mean, listing
+from srtrain.registry import DATASETS
+
+TRAIN_NAMES = ("astronaut", "coffee", "rocket")
+_FILES = {
+    "astronaut": "astronaut.png",
+    "coffee": "coffee.png",
+    "rocket": "rocket.jpg",
+    "chelsea": "chelsea.png",
+}
+
+
+@DATASETS.register
+def embedded(scale: int, names: Sequence[str] = TRAIN_NAMES) -> list[Pair]:
+    """List pictures of the package; their low resolution is made on the fly, for any scale.
+
+    Raises:
+        DataError: a name that is not in the package, or no name at all.
+    """
+    if isinstance(names, str) or not names:
+        raise DataError(f"embedded pictures: names={names!r} is no list of names such as ('chelsea',).")
+    for name in names:
+        if name not in _FILES:
+            raise DataError(
+                f"there is no embedded picture {name!r}.{did_you_mean(name, _FILES)} There are: "
+                f"{listing(_FILES)}."
+            )
+    home = Path(str(files("srtrain.data").joinpath("pictures")))
+    return [Pair(name, home / _FILES[name], None) for name in names]

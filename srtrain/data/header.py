@@ -1,0 +1,137 @@
+"""What a picture file says about itself, read without decoding it; a file that was cut short is refused.
+
+Only formats that can be read without surprises are known: PNG, JPEG and BMP. Some versions of OpenCV
+return a half-grey picture for a file that ends early, so the end of the file is looked for here.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from srtrain.errors import DataError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+# Seen in folders of pictures, and refused rather than passed over: a set must not shrink in silence.
+FOREIGN_SUFFIXES = (".tif", ".tiff", ".webp", ".gif", ".jp2", ".heic", ".avif", ".ppm", ".exr")
+
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+_PNG_MODES = {0: "grey", 2: "rgb", 3: "palette", 4: "grey+alpha", 6: "rgba"}
+_JPEG_MODES = {1: "grey", 3: "rgb", 4: "cmyk"}
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# A marker inside compressed JPEG data: neither a stuffed zero, nor a restart marker, nor a fill byte.
+_JPEG_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
+
+Bytes = bytes | mmap.mmap
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says: its stored size, colour mode and depth.
+
+    ``exif`` means that an EXIF block is there, which may turn the picture; ``profile`` is where an
+    embedded colour profile begins and ends in the file.
+    """
+
+    kind: str
+    height: int
+    width: int
+    mode: str
+    bits: int
+    exif: bool = False
+    profile: tuple[int, int] | None = None
+
+    @property
+    def alpha(self) -> bool:
+        """Whether there is transparency, which training ignores."""
+        return self.mode.endswith("a") and self.mode != "cmyka"
+
+
+def read_header(data: Bytes, path: Path) -> Header:
+    """Read the header of a whole file.
+
+    Raises:
+        DataError: the file is empty, is no PNG, JPEG or BMP, or ends early.
+    """
+    if len(data) == 0:
+        raise DataError(f"picture {str(path)!r} is an empty file (0 bytes). Copy or download it again.")
+    readers = ((_PNG_START, _png), (b"\xff\xd8", _jpeg), (b"BM", _bmp))
+    for start, reader in readers:
+        if data[: len(start)] == start:
+            try:
+                return reader(data)
+            except (struct.error, IndexError, EOFError) as error:
+                raise DataError(
+                    f"picture {str(path)!r} is cut short: {len(data)} bytes are there and the end of the "
+                    f"picture is not among them. Copy or download it again."
+                ) from error
+            except ValueError as error:
+                raise DataError(f"picture {str(path)!r} cannot be used: {error}.") from error
+    raise DataError(
+        f"picture {str(path)!r} is no PNG, JPEG or BMP file (it starts with {bytes(data[:8])!r}). "
+        f"Convert it to PNG, or remove it from the folder."
+    )
+
+
+def _png(data: Bytes) -> Header:
+    if data[12:16] != b"IHDR":
+        raise ValueError("the first PNG chunk is not IHDR")
+    width, height, bits, colour = struct.unpack(">IIBB", data[16:26])
+    if colour not in _PNG_MODES:
+        raise ValueError(f"PNG colour type {colour} does not exist")
+    mode, exif, profile, at = _PNG_MODES[colour], False, None, 8
+    while True:
+        length, name = struct.unpack(">I4s", data[at : at + 8])
+        end = at + 12 + length
+        if end > len(data):
+            raise EOFError
+        if name == b"IEND":
+            return Header("png", height, width, mode, bits, exif, profile)
+        exif = exif or name == b"eXIf"
+        if name == b"iCCP":
+            profile = (at, end)
+        if name == b"tRNS":
+            mode = {"grey": "grey+alpha", "rgb": "rgba", "palette": "palette+alpha"}[mode]
+        at = end
+
+
+def _jpeg(data: Bytes) -> Header:
+    at, exif, frame = 2, False, None
+    while True:
+        if data[at] != 0xFF:
+            raise ValueError(f"there is no JPEG marker at byte {at}, where one has to be")
+        marker = data[at + 1]
+        if marker == 0xFF:  # a fill byte
+            at += 1
+            continue
+        if marker == 0xD9:
+            if frame is None:
+                raise ValueError("this JPEG file holds no picture")
+            bits, height, width, n_colours = frame
+            if n_colours not in _JPEG_MODES:
+                raise ValueError(f"a JPEG of {n_colours} colour channels is not understood")
+            return Header("jpeg", height, width, _JPEG_MODES[n_colours], bits, exif)
+        (length,) = struct.unpack(">H", data[at + 2 : at + 4])
+        if marker in _JPEG_FRAMES:
+            frame = struct.unpack(">BHHB", data[at + 4 : at + 10])
+        exif = exif or (marker == 0xE1 and data[at + 4 : at + 8] == b"Exif")
+        at += 2 + length
+        if marker == 0xDA:  # compressed data follows and says nothing about its own length
+            found = _JPEG_NEXT_MARKER.search(data, at)
+            if found is None:
+                raise EOFError
+            at = found.start()
+
+
+def _bmp(data: Bytes) -> Header:
+    (n_bytes,) = struct.unpack("<I", data[2:6])
+    width, height, _, bits = struct.unpack("<iiHH", data[18:30])
+    if len(data) < n_bytes:
+        raise EOFError
+    mode = {1: "palette", 4: "palette", 8: "palette", 24: "rgb", 32: "rgba"}.get(bits)
+    if mode is None:
+        raise ValueError(f"a BMP of {bits} bits a pixel is not understood; convert it to PNG")
+    return Header("bmp", abs(height), width, mode, min(bits, 8))

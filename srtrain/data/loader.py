@@ -1,0 +1,174 @@
+"""Batches of patches, ready a few steps ahead.
+
+    with Loader(pictures, Sampler(len(pictures), batch_size=16, seed=1), gt_patch_px=192) as loader:
+        loader.start(step)
+        batch = loader.next()
+
+`Loader.batch` is a pure function of the step; the threads only compute it early.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from srtrain.data.sampler import Draw, Sampler
+from srtrain.data.store import Pictures
+from srtrain.data.transforms import Place, place, turned
+from srtrain.errors import DataError
+
+__all__ = ["Batch", "Loader", "Pictures", "Sample"]
+
+UInt8 = NDArray[np.uint8]
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Where one row of a batch came from, for debugging."""
+
+    name: str
+    draw: Draw
+    place: Place
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One rank's share of a step: ``lq`` and ``gt`` float32 NCHW RGB in [0, 255], contiguous.
+
+    The arrays belong to whoever took the batch; nothing writes to them again.
+    """
+
+    lq: Float32
+    gt: Float32
+    samples: tuple[Sample, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """The pictures that the rows were cut from."""
+        return [sample.name for sample in self.samples]
+
+
+class Loader:
+    """Cuts, turns and stacks patches.
+
+    Raises:
+        DataError: a patch that the scale does not divide, or that is larger than a picture.
+    """
+
+    def __init__(
+        self,
+        pictures: Pictures,
+        sampler: Sampler,
+        gt_patch_px: int,
+        augment: bool = True,
+        workers: int = 2,
+    ) -> None:
+        if gt_patch_px < pictures.scale or gt_patch_px % pictures.scale:
+            low, scale = max(gt_patch_px // pictures.scale, 1) * pictures.scale, pictures.scale
+            raise DataError(
+                f"gt_patch_px={gt_patch_px!r} is no multiple of the scale {scale}; the nearest are {low} and "
+                f"{low + scale}."
+            )
+        if workers < 0:
+            raise DataError(f"workers={workers!r} is negative; 0 computes each batch when it is asked for.")
+        self.lq_patch_px = gt_patch_px // pictures.scale
+        _refuse_small_pictures(pictures, self.lq_patch_px)
+        self.pictures = pictures
+        self.sampler = sampler
+        self.batch_size = sampler.batch_size
+        self.augment = augment
+        self.workers = workers
+        self._executor: ThreadPoolExecutor | None = None
+        self._ahead: deque[Future[Batch]] = deque()
+        self._next_step: int | None = None
+
+    def batch(self, step: int) -> Batch:
+        """Compute this rank's share of a step's batch.
+
+        Raises:
+            DataError: a picture that cannot be decoded (only where nothing is cached).
+        """
+        draws = self.sampler.draw(step)
+        lq_px, gt_px = self.lq_patch_px, self.lq_patch_px * self.pictures.scale
+        lq = np.empty((len(draws), 3, lq_px, lq_px), np.uint8)
+        gt = np.empty((len(draws), 3, gt_px, gt_px), np.uint8)
+        samples = []
+        for row, draw in enumerate(draws):
+            where = place(draw, self.pictures.lq_sizes[draw.picture], lq_px, self.augment)
+            patches = self.pictures.patch(draw.picture, where.y, where.x, lq_px)
+            for patch, planes in zip(patches, (lq[row], gt[row]), strict=True):
+                _into_planes(turned(patch, where.turn), planes)
+            samples.append(Sample(self.pictures.name(draw.picture), draw, where))
+        return Batch(lq.astype(np.float32), gt.astype(np.float32), tuple(samples))
+
+    def start(self, step: int) -> None:
+        """Begin to compute the batches from ``step`` on; what was computed before is dropped."""
+        self.close()
+        self._next_step = step
+        if self.workers:
+            self._executor = ThreadPoolExecutor(self.workers, thread_name_prefix="srtrain-data")
+            for _ in range(self.workers + 1):
+                self._submit()
+
+    def next(self) -> Batch:
+        """Return the batch of the next step, waiting for it where it is not ready.
+
+        Raises:
+            RuntimeError: `start` was not called.
+            Exception: whatever a background thread met, with its own traceback.
+        """
+        if self._next_step is None:
+            raise RuntimeError("Loader.next() before Loader.start(step)")
+        if self._executor is None:
+            self._next_step += 1
+            return self.batch(self._next_step - 1)
+        ready = self._ahead.popleft()
+        self._submit()
+        return ready.result()
+
+    def close(self) -> None:
+        """Stop the threads; returns when the batches in the making are done. Can be called again."""
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
+        self._executor = None
+        self._ahead.clear()
+        self._next_step = None
+
+    def __enter__(self) -> Loader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _submit(self) -> None:
+        assert self._executor is not None
+        assert self._next_step is not None
+        self._ahead.append(self._executor.submit(self.batch, self._next_step))
+        self._next_step += 1
+
+
+def _into_planes(patch: UInt8, planes: UInt8) -> None:
+    """Copy an HWC patch into three CHW planes; OpenCV does it faster than a strided assignment."""
+    for channel in range(3):
+        cv2.extractChannel(patch, channel, planes[channel])
+
+
+def _refuse_small_pictures(pictures: Pictures, lq_px: int) -> None:
+    small = [i for i, size in enumerate(pictures.lq_sizes) if min(size) < lq_px]
+    if small:
+        scale, (height, width) = pictures.scale, pictures.lq_sizes[small[0]]
+        raise DataError(
+            f"a patch of {lq_px * scale} px is larger than {len(small)} of {len(pictures)} pictures: "
+            f"{pictures.name(small[0])!r} is {width * scale}×{height * scale} px (width × height). "
+            "Use a smaller "
+            f"gt_patch_px, or leave these pictures out."
+        )

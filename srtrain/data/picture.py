@@ -1,0 +1,144 @@
+"""Read a picture file as RGB, write one as PNG: right, or refused with the file's name, never in between."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from srtrain.data.header import Header, read_header
+from srtrain.errors import DataError
+
+UInt8 = NDArray[np.uint8]
+
+_DECODE = (
+    cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+)  # keeps 16 bits and grey, drops alpha, obeys the EXIF turn
+
+
+def read_rgb(path: Path) -> UInt8:
+    """Read a picture as uint8 HWC RGB, turned as its EXIF block asks.
+
+    Grey becomes three equal channels, a palette its colours, 16 bits are rounded to 8 (``x / 257``), alpha
+    is dropped. `read_header` tells which of these a file needs.
+
+    Raises:
+        DataError: the file is missing, empty, cut short, damaged, no picture, or CMYK.
+    """
+    data = _read_bytes(path)
+    header = read_header(data, path)
+    if header.mode == "cmyk":
+        raise DataError(
+            f"picture {str(path)!r} is a CMYK JPEG: its colours depend on a printer's profile, so "
+            "it cannot be "
+            f"turned into RGB for certain. Convert it to RGB in an image editor, or remove it."
+        )
+    picture = _decode(data, header, path)
+    if picture.dtype == np.uint16:
+        picture = ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if picture.dtype != np.uint8:
+        raise DataError(f"picture {str(path)!r} holds {picture.dtype} values; 8 and 16 bit are understood.")
+    to_rgb = cv2.COLOR_GRAY2RGB if picture.ndim == 2 else cv2.COLOR_BGR2RGB
+    rgb: UInt8 = cv2.cvtColor(picture, to_rgb)
+    if not header.exif and rgb.shape[:2] != (header.height, header.width):
+        raise DataError(
+            f"picture {str(path)!r} says it is {header.width}×{header.height} px and decodes to "
+            f"{rgb.shape[1]}×{rgb.shape[0]} px; it is damaged. Copy or download it again."
+        )
+    return rgb
+
+
+def look(path: Path) -> Header:
+    """Read what a picture file says about itself, without decoding it.
+
+    Raises:
+        DataError: the file is missing, empty, cut short or no picture.
+    """
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                return read_header(b"", path)
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+                return read_header(view, path)
+    except OSError as error:
+        raise _cannot_read(path, error) from error
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Return (height, width) as `read_rgb` would give them; decodes only where an EXIF turn is possible.
+
+    Raises:
+        DataError: as `read_rgb`.
+    """
+    header = look(path)
+    if header.exif:
+        height, width = read_rgb(path).shape[:2]
+        return height, width
+    return header.height, header.width
+
+
+def write_png(path: Path, rgb: UInt8) -> None:
+    """Write a uint8 HWC RGB (or HW grey) picture; the file appears whole or not at all.
+
+    Raises:
+        DataError: the folder is missing or cannot be written, or the disk is full.
+    """
+    if rgb.dtype != np.uint8 or rgb.ndim not in (2, 3) or (rgb.ndim == 3 and rgb.shape[2] != 3):
+        raise ValueError(f"write_png wants uint8 HWC RGB or HW grey, not {rgb.dtype} {rgb.shape}")
+    bgr = rgb if rgb.ndim == 2 else cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    done, encoded = cv2.imencode(".png", bgr)
+    if not done:
+        raise DataError(f"picture {str(path)!r} of shape {rgb.shape} cannot be encoded as PNG.")
+    write_bytes(path, encoded.tobytes())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all: into a hidden neighbour first, which then takes its name.
+
+    Raises:
+        DataError: the folder is missing or cannot be written, or the disk is full.
+    """
+    hidden: Path | None = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            hidden = Path(file.name)
+            file.write(data)
+        hidden.chmod(0o644)  # a temporary file is private; what it becomes is not
+        hidden.replace(path)
+    except OSError as error:
+        raise DataError(f"cannot write {str(path)!r}: {error.strerror or error}.") from error
+    finally:
+        if hidden is not None:
+            hidden.unlink(missing_ok=True)
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _cannot_read(path, error) from error
+
+
+def _cannot_read(path: Path, error: OSError) -> DataError:
+    return DataError(f"cannot read picture {str(path)!r}: {error.strerror or error}.")
+
+
+def _decode(data: bytes, header: Header, path: Path) -> NDArray[np.generic]:
+    if header.profile is not None:
+        # OpenCV ignores colour profiles, but libpng prints a warning for each that it finds odd.
+        data = data[: header.profile[0]] + data[header.profile[1] :]
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), _DECODE)
+    except cv2.error as error:
+        raise DataError(f"picture {str(path)!r} cannot be decoded: {error}.") from error
+    if picture is None:
+        raise DataError(
+            f"picture {str(path)!r} cannot be decoded: the {header.kind.upper()} data inside is damaged. "
+            f"Copy or download it again."
+        )
+    return picture

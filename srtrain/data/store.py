@@ -1,0 +1,194 @@
+"""Decoded pictures of one data set: checked when it is opened, and each read in one line.
+
+``cache="memory"`` decodes everything once into memory, ``cache="none"`` decodes at every access.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from srtrain.data.folders import Pair
+from srtrain.data.picture import read_rgb, size_of
+from srtrain.data.resize import imresize
+from srtrain.errors import DataError, did_you_mean, listing
+
+UInt8 = NDArray[np.uint8]
+Size = tuple[int, int]
+CACHES = ("memory", "none")
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Source(Protocol):
+    """Where decoded pictures come from: uint8 HWC RGB, gt cropped to lq × scale."""
+
+    def gt(self, i: int) -> UInt8:
+        """Return a ground truth."""
+
+    def lq(self, i: int) -> UInt8:
+        """Return a low-resolution picture."""
+
+
+class Pictures:
+    """The pictures of a data set.
+
+    Raises:
+        DataError: no pairs, an unreadable file, a gt that is not lq × scale once cropped to a multiple of the
+            scale, an unknown cache, or a set that does not fit into memory.
+    """
+
+    def __init__(self, pairs: Sequence[Pair], scale: int, cache: str = "memory") -> None:
+        if not pairs:
+            raise DataError("there are no pictures in this data set.")
+        if cache not in CACHES:
+            raise DataError(
+                f"cache={cache!r} does not exist.{did_you_mean(cache, CACHES)} There are: {listing(CACHES)}."
+            )
+        self.pairs = list(pairs)
+        self.scale = scale
+        self.lq_sizes = in_parallel(lambda pair: checked_lq_size(pair, scale), self.pairs)
+        self._source: Source = DecodedAlways(self.pairs, scale)
+        if cache == "memory":
+            _refuse_if_too_large(self.lq_sizes, scale)
+            self._source = DecodedOnce(self._source, len(self.pairs))
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def name(self, i: int) -> str:
+        """Return the name of a picture, without folder and suffix."""
+        return self.pairs[i].name
+
+    def gt(self, i: int) -> UInt8:
+        """Return a ground truth, uint8 HWC RGB, not to be written to.
+
+        It is cropped at the bottom and right to lq × scale.
+        """
+        return self._source.gt(i)
+
+    def lq(self, i: int) -> UInt8:
+        """Return a low-resolution picture, uint8 HWC RGB, not to be written to."""
+        return self._source.lq(i)
+
+    def patch(self, i: int, y: int, x: int, lq_px: int) -> tuple[UInt8, UInt8]:
+        """Return the (lq, gt) views of a square patch whose corner and side are in low-resolution pixels."""
+        s = self.scale
+        lq = self._source.lq(i)[y : y + lq_px, x : x + lq_px]
+        gt = self._source.gt(i)[y * s : (y + lq_px) * s, x * s : (x + lq_px) * s]
+        return lq, gt
+
+
+class DecodedAlways:
+    """Decodes the file at every access: no memory, no waiting at the start, slow."""
+
+    def __init__(self, pairs: Sequence[Pair], scale: int) -> None:
+        self._pairs = pairs
+        self._scale = scale
+
+    def gt(self, i: int) -> UInt8:
+        """Decode and crop a ground truth."""
+        gt = read_rgb(self._pairs[i].gt)
+        height, width = (side // self._scale * self._scale for side in gt.shape[:2])
+        return gt[:height, :width]
+
+    def lq(self, i: int) -> UInt8:
+        """Decode a low-resolution picture, or make it from the ground truth."""
+        path = self._pairs[i].lq
+        return imresize(self.gt(i), 1 / self._scale) if path is None else read_rgb(path)
+
+
+class DecodedOnce:
+    """Everything in memory, decoded in parallel when built."""
+
+    def __init__(self, source: Source, n_pictures: int) -> None:
+        def both(i: int) -> tuple[UInt8, UInt8]:
+            return np.ascontiguousarray(source.lq(i)), np.ascontiguousarray(source.gt(i))
+
+        self._both = in_parallel(both, range(n_pictures), progress="decoding")
+
+    def gt(self, i: int) -> UInt8:
+        """Return a ground truth."""
+        return self._both[i][1]
+
+    def lq(self, i: int) -> UInt8:
+        """Return a low-resolution picture."""
+        return self._both[i][0]
+
+
+def checked_lq_size(pair: Pair, scale: int) -> Size:
+    """Return the (height, width) in pixels of a pair's low resolution, read from the files' headers.
+
+    Raises:
+        DataError: a file cannot be read, or gt is not lq × scale.
+    """
+    gt = size_of(pair.gt)
+    wanted = (gt[0] // scale, gt[1] // scale)
+    if min(wanted) < 1:
+        raise DataError(
+            f"picture {str(pair.gt)!r} is {gt[1]}×{gt[0]} px (width × height): nothing is left of "
+            f"it at x{scale}."
+        )
+    if pair.lq is None:
+        return wanted
+    lq = size_of(pair.lq)
+    if lq != wanted:
+        raise DataError(
+            f"the sizes of a pair do not fit at x{scale}: ground truth {str(pair.gt)!r} is "
+            f"{gt[1]}×{gt[0]} px, so "
+            f"its low resolution has to be {wanted[1]}×{wanted[0]} px, and {str(pair.lq)!r} is "
+            f"{lq[1]}×{lq[0]} px. "
+            f"Is it the folder of another scale?"
+        )
+    return lq
+
+
+def n_bytes(lq_sizes: Iterable[Size], scale: int) -> int:
+    """Return how many bytes a set takes when decoded, lq and gt."""
+    return sum(3 * height * width * (1 + scale * scale) for height, width in lq_sizes)
+
+
+def in_parallel(work: Callable[[T], R], items: Iterable[T], progress: str | None = None) -> list[R]:
+    """Return ``[work(item) for item in items]``, computed by as many threads as there are cores.
+
+    Decoding and file access leave Python's lock, so threads are enough. The first error ends it.
+    """
+    todo = list(items)
+    executor = ThreadPoolExecutor(max_workers=os.cpu_count())
+    try:
+        results = executor.map(work, todo)
+        # disable=None: no bar where the output is no terminal
+        return list(tqdm(results, desc=progress, total=len(todo), disable=None if progress else True))
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _refuse_if_too_large(lq_sizes: Sequence[Size], scale: int) -> None:
+    needed, free = n_bytes(lq_sizes, scale), free_memory_bytes()
+    if needed > free:
+        raise DataError(
+            f"cache='memory' would need {needed / 1e9:.1f} GB ({needed} bytes) for {len(lq_sizes)} "
+            "pictures, and "
+            f"{free / 1e9:.1f} GB are free. Use cache='mmap', which stays on the disk, or fewer pictures."
+        )
+
+
+def free_memory_bytes() -> int:
+    """Return how much memory can be taken without swapping, also inside a container with a limit."""
+    free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    meminfo = Path("/proc/meminfo")
+    if meminfo.is_file():
+        fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        free = int(fields["MemAvailable"].split()[0]) * 1024
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    if limit.is_file() and used.is_file() and (text := limit.read_text().strip()) != "max":
+        free = min(free, max(int(text) - int(used.read_text()), 0))
+    return free

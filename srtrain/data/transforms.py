@@ -1,0 +1,44 @@
+"""Where a patch is cut and how it is turned: pure functions of a sample, the same for lq and gt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from srtrain.data.sampler import Draw
+
+N_TURNS = 8
+"""The ways to lay a square on itself: two flips and a transposition, each done or not."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The top left corner of a patch in low-resolution pixels, and its turn in [0, 8)."""
+
+    y: int
+    x: int
+    turn: int
+
+
+def place(draw: Draw, lq_size: tuple[int, int], lq_px: int, augment: bool) -> Place:
+    """Choose the patch of a sample, uniformly over all positions (and turns, where ``augment``)."""
+    v, u, w = draw.uniform
+    y = int(v * (lq_size[0] - lq_px + 1))
+    x = int(u * (lq_size[1] - lq_px + 1))
+    return Place(y, x, int(w * N_TURNS) if augment else 0)
+
+
+def turned(patch: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
+    """Return an HWC patch turned; ``turn`` 0 is the patch itself.
+
+    Flips and 90° turns as in EDSR (section 4.1): bit 2 transposes, then bit 0 mirrors left to right and
+    bit 1 top to bottom; transposing and one mirror make a 90° turn.
+    """
+    if turn & 4:
+        patch = cv2.transpose(patch)
+    if turn & 3:
+        patch = cv2.flip(patch, {1: 1, 2: 0, 3: -1}[turn & 3])
+    return patch

@@ -1,0 +1,90 @@
+import struct
+
+import numpy as np
+import pytest
+
+from srtrain.data.folders import Pair, folder
+from srtrain.data.picture import write_png
+from srtrain.data.resize import imresize
+from srtrain.data.store import Pictures, free_memory_bytes
+from srtrain.errors import DataError
+
+
+@pytest.fixture
+def paired(tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path / "HR").mkdir()
+    (tmp_path / "LR_bicubic" / "X2").mkdir(parents=True)
+    for name, (height, width) in {"a": (31, 40), "b": (24, 25)}.items():
+        gt = rng.integers(0, 256, (height, width, 3), np.uint8)
+        write_png(tmp_path / "HR" / f"{name}.png", gt)
+        lq = imresize(gt[: height // 2 * 2, : width // 2 * 2], 0.5)
+        write_png(tmp_path / "LR_bicubic" / "X2" / f"{name}x2.png", lq)
+    return tmp_path
+
+
+@pytest.mark.parametrize("cache", ["memory", "none"])
+def test_files_and_on_the_fly_give_the_same_pictures(paired, cache):
+    from_files = Pictures(folder(str(paired), 2), 2, cache)
+    made = Pictures(folder(str(paired), 2, "on_the_fly"), 2, cache)
+    assert len(from_files) == len(made) == 2
+    for i, size in enumerate([(15, 20), (12, 12)]):
+        assert from_files.lq_sizes[i] == made.lq_sizes[i] == size
+        assert from_files.gt(i).shape == (size[0] * 2, size[1] * 2, 3)
+        assert np.array_equal(from_files.gt(i), made.gt(i))
+        assert np.array_equal(from_files.lq(i), made.lq(i))
+
+
+def test_a_patch_of_lq_lies_over_its_gt(paired):
+    pictures = Pictures(folder(str(paired), 2), 2)
+    lq, gt = pictures.patch(0, y=3, x=5, lq_px=4)
+    assert np.array_equal(lq, pictures.lq(0)[3:7, 5:9])
+    assert np.array_equal(gt, pictures.gt(0)[6:14, 10:18])
+
+
+def test_sizes_that_do_not_fit(paired):
+    write_png(paired / "LR_bicubic" / "X2" / "bx2.png", np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(DataError, match=r"b\.png' is 25×24 px, so .* 12×12 px, and '.*bx2\.png' is 8×8 px"):
+        Pictures(folder(str(paired), 2), 2)
+
+
+def test_nothing_left_at_this_scale(tmp_path):
+    write_png(tmp_path / "a.png", np.zeros((3, 9, 3), np.uint8))
+    with pytest.raises(DataError, match=r"a\.png' is 9×3 px .* nothing is left of it at x4"):
+        Pictures(folder(str(tmp_path), 4, "on_the_fly"), 4)
+
+
+def test_a_set_larger_than_memory_is_refused_with_numbers(tmp_path):
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + b"crc?"
+
+    side = 2_000_000  # 12 TB as RGB
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+    (tmp_path / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IEND", b""))
+    with pytest.raises(
+        DataError, match=r"15000\.0 GB \(15000000000000 bytes\) for 1 pictures, and .* are free"
+    ):
+        Pictures([Pair("huge", tmp_path / "huge.png", None)], 2)
+
+
+def test_free_memory_is_a_plausible_number():
+    assert 1e7 < free_memory_bytes() < 1e14
+
+
+def test_unknown_cache(paired):
+    with pytest.raises(DataError, match=r"cache='memery' does not exist\. Did you mean 'memory'\?"):
+        Pictures(folder(str(paired), 2), 2, cache="memery")
+
+
+def test_no_pairs():
+    with pytest.raises(DataError, match="no pictures"):
+        Pictures([], 2)
+
+
+def test_a_damaged_picture_is_named_when_decoded(paired):
+    path = paired / "HR" / "b.png"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(bytes(data))
+    with pytest.raises(DataError, match=r"b\.png' cannot be decoded"):
+        Pictures(folder(str(paired), 2), 2)
