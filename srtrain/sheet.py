@@ -1,0 +1,233 @@
+"""The comparison sheet: pictures side by side with captions, and the same detail of each enlarged below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from srtrain.errors import DataError
+
+UInt8 = NDArray[np.uint8]
+Colour = tuple[int, int, int]
+
+# A caption needs the one, a screen that shows four panels the other.
+_MIN_COLUMN_PX, _MAX_PICTURE_PX = 280, 640
+_DETAIL_PX = 72
+_INK, _GREY, _FRAME = (24, 24, 24), (100, 100, 100), (255, 214, 0)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture of a sheet.
+
+    Attributes:
+        title: such as ``bicubic``, drawn large. The font has Latin letters, digits and punctuation.
+        picture: uint8 HWC RGB, of the ground truth's size or of that size divided by a whole number.
+        note: the line under the title, such as ``35.25 dB, paper_y``.
+    """
+
+    title: str
+    picture: UInt8
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A rectangle of the ground truth, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def of(self, picture: UInt8) -> UInt8:
+        """Return this part of a picture."""
+        return picture[self.top : self.top + self.height, self.left : self.left + self.width]
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Columns of equal width; pictures and captions share their left edges."""
+
+    n_columns: int
+    width_px: int
+    gap_px: int
+
+    @property
+    def sheet_px(self) -> int:
+        """The width of the whole sheet."""
+        return self.n_columns * (self.width_px + self.gap_px) + self.gap_px
+
+    def left_px(self, column: int) -> int:
+        """Where a column begins."""
+        return self.gap_px + column * (self.width_px + self.gap_px)
+
+    def blank(self, height: int) -> UInt8:
+        """Return a white strip as wide as the sheet."""
+        return np.full((height, self.sheet_px, 3), 255, np.uint8)
+
+
+def comparison_sheet(panels: Sequence[Panel], *, crop: Crop | None = None, footer: str = "") -> UInt8:
+    """Lay panels side by side with captions under them, and beneath the same detail of each, enlarged.
+
+    A panel smaller than the ground truth (the low-resolution input) is enlarged by repeating pixels, so that
+    nothing is shown that is not there. Pictures too large for a screen are shrunk; details never are.
+
+    Args:
+        panels: at least two; the last one is the ground truth.
+        crop: the detail. By default it is where the first panel of full size, usually bicubic, is most wrong.
+        footer: text under everything; the place for the description of the protocol.
+
+    Returns:
+        uint8 HWC RGB on white.
+
+    Raises:
+        DataError: fewer than two panels, pictures that do not fit together, or a crop outside of them.
+    """
+    pictures = _at_full_size(panels)
+    gt = pictures[-1]
+    overviews = [_fit_to_screen(picture) for picture in pictures]
+    column_px = max(overviews[-1].shape[1], _MIN_COLUMN_PX)
+    if crop is None:
+        baseline = next(panel.picture for panel in panels if panel.picture.shape == gt.shape)
+        crop = worst_crop(baseline, gt, *_detail_size(gt, column_px))
+    _check_crop(crop, gt)
+    zoom = max(1, column_px // crop.width)
+    details = [_repeat_pixels(crop.of(picture), zoom) for picture in pictures]
+    for overview in overviews:
+        _draw_frame(overview, crop, overview.shape[1] / gt.shape[1])
+
+    column_px = max(column_px, details[0].shape[1])
+    columns = _Columns(len(panels), column_px, gap_px=max(10, column_px // 24))
+    size_px = min(28, max(17, columns.width_px // 18))
+    small_px = round(0.72 * size_px)
+    explanation = f"Second row: the framed {crop.width} x {crop.height} pixels, {zoom} times enlarged."
+    gap = columns.blank(columns.gap_px)
+    rows = [gap, _row_of_pictures(overviews, columns), gap[: len(gap) // 3]]
+    rows += [_row_of_texts([panel.title for panel in panels], size_px, _INK, columns)]
+    if any(panel.note for panel in panels):
+        rows += [_row_of_texts([panel.note for panel in panels], small_px, _GREY, columns)]
+    rows += [gap, _row_of_pictures(details, columns), gap[: len(gap) // 2]]
+    rows += [_line(text, small_px, _GREY, columns) for text in (footer, explanation) if text]
+    return np.vstack([*rows, gap])
+
+
+def worst_crop(sr: UInt8, gt: UInt8, height: int, width: int) -> Crop:
+    """Return the rectangle of this size, inside the picture, that holds the largest squared error."""
+    error = np.square(sr.astype(np.float64) - gt).sum(axis=2)
+    sums = cv2.integral(error, sdepth=cv2.CV_64F)
+    inside = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
+    top, left = np.unravel_index(int(np.argmax(inside)), inside.shape)
+    return Crop(int(top), int(left), height, width)
+
+
+def _at_full_size(panels: Sequence[Panel]) -> list[UInt8]:
+    """Check the panels and enlarge the small ones to the size of the last."""
+    if len(panels) < 2:
+        raise DataError(
+            f"a comparison sheet needs at least two panels, the last the ground truth, not {len(panels)}."
+        )
+    gt = panels[-1].picture
+    pictures = []
+    for panel in panels:
+        picture = panel.picture
+        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+            raise DataError(
+                f"panel {panel.title!r} is {picture.dtype} of shape {picture.shape}; a sheet shows 8-bit RGB "
+                f"pictures of shape (height, width, 3)."
+            )
+        (height, width), (gt_height, gt_width) = picture.shape[:2], gt.shape[:2]
+        factor = gt_height // height
+        if (height * factor, width * factor) != (gt_height, gt_width):
+            raise DataError(
+                f"panel {panel.title!r} is {height} x {width} (height x width), not a whole fraction of the "
+                f"last panel's {gt_height} x {gt_width}. Crop the ground truth to a multiple of the scale."
+            )
+        pictures.append(_repeat_pixels(picture, factor))
+    return pictures
+
+
+def _check_crop(crop: Crop, gt: UInt8) -> None:
+    height, width = gt.shape[:2]
+    fits_down = 0 <= crop.top < crop.top + crop.height <= height
+    fits_across = 0 <= crop.left < crop.left + crop.width <= width
+    if not (fits_down and fits_across):
+        raise DataError(f"{crop} does not lie inside of a picture of {height} x {width} (height x width).")
+
+
+def _detail_size(gt: UInt8, column_px: int) -> tuple[int, int]:
+    """Return (height, width), 2 to 3, of a detail that fills its column when enlarged whole times."""
+    zoom = max(2, round(column_px / _DETAIL_PX))
+    width = min(column_px // zoom, gt.shape[1])
+    return min(width * 2 // 3, gt.shape[0]), width
+
+
+def _repeat_pixels(picture: UInt8, factor: int) -> UInt8:
+    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def _fit_to_screen(picture: UInt8) -> UInt8:
+    """Return a copy: shrunk where it is too large for a screen, whole times enlarged where it is tiny."""
+    longest = max(picture.shape[:2])
+    if longest <= _MAX_PICTURE_PX:
+        return _repeat_pixels(picture, max(1, _MIN_COLUMN_PX // longest))
+    height, width = (max(1, round(side * _MAX_PICTURE_PX / longest)) for side in picture.shape[:2])
+    shrunk: UInt8 = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    return shrunk
+
+
+def _draw_frame(overview: UInt8, crop: Crop, zoom: float) -> None:
+    """Mark the detail: a bright line with a dark one around it is seen on any picture."""
+    height, width = overview.shape[:2]
+    for distance, colour in ((2, (0, 0, 0)), (1, _FRAME)):
+        left, top = (max(0, round(side * zoom) - distance) for side in (crop.left, crop.top))
+        right = min(width, round((crop.left + crop.width) * zoom) + distance) - 1
+        bottom = min(height, round((crop.top + crop.height) * zoom) + distance) - 1
+        cv2.rectangle(overview, (left, top), (right, bottom), colour, 1)
+
+
+def _row_of_pictures(pictures: Sequence[UInt8], columns: _Columns) -> UInt8:
+    row = columns.blank(max(picture.shape[0] for picture in pictures))
+    for column, picture in enumerate(pictures):
+        left = columns.left_px(column)
+        row[: picture.shape[0], left : left + picture.shape[1]] = picture
+    return row
+
+
+def _row_of_texts(texts: Sequence[str], size_px: int, colour: Colour, columns: _Columns) -> UInt8:
+    """Draw one text a column, wrapped to its width."""
+    font = ImageFont.load_default(size_px)
+    wrapped = [_wrap(text, font, columns.width_px) for text in texts]
+    line_px = round(1.4 * size_px)
+    page = Image.fromarray(columns.blank(line_px * max(len(lines) for lines in wrapped)))
+    draw = ImageDraw.Draw(page)
+    for column, lines in enumerate(wrapped):
+        for i, line in enumerate(lines):
+            draw.text((columns.left_px(column), (i + 0.5) * line_px), line, colour, font, anchor="lm")
+    return np.asarray(page)
+
+
+def _line(text: str, size_px: int, colour: Colour, columns: _Columns) -> UInt8:
+    """Draw a text over the whole width of the sheet."""
+    one_column = _Columns(1, columns.sheet_px - 2 * columns.gap_px, columns.gap_px)
+    return _row_of_texts([text], size_px, colour, one_column)
+
+
+def _wrap(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width_px: int) -> list[str]:
+    """Break a text into lines no wider than this: between words, and inside a word that is wider alone."""
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and font.getlength(f"{lines[-1]} {word}") > width_px:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+        while font.getlength(lines[-1]) > width_px:
+            n_fitting = next(
+                n for n in range(len(lines[-1]) - 1, 0, -1) if font.getlength(lines[-1][:n]) <= width_px
+            )
+            lines[-1:] = [lines[-1][:n_fitting], lines[-1][n_fitting:]]
+    return lines
