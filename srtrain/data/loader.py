@@ -106,6 +106,7 @@ class Loader:
             for patch, planes in zip(patches, (lq[row], gt[row]), strict=True):
                 _into_planes(turned(patch, where.turn), planes)
             samples.append(Sample(self.pictures.name(draw.picture), draw, where))
+        self.pictures.release()
         return Batch(lq.astype(np.float32), gt.astype(np.float32), tuple(samples))
 
     def start(self, step: int) -> None:

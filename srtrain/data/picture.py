@@ -66,7 +66,7 @@ def look(path: Path) -> Header:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
                 return read_header(view, path)
     except OSError as error:
-        raise _cannot_read(path, error) from error
+        raise cannot_read(path, error) from error
 
 
 def size_of(path: Path) -> tuple[int, int]:
@@ -111,7 +111,7 @@ def write_bytes(path: Path, data: bytes) -> None:
         hidden.chmod(0o644)  # a temporary file is private; what it becomes is not
         hidden.replace(path)
     except OSError as error:
-        raise DataError(f"cannot write {str(path)!r}: {error.strerror or error}.") from error
+        raise cannot_write(path, error) from error
     finally:
         if hidden is not None:
             hidden.unlink(missing_ok=True)
@@ -121,11 +121,17 @@ def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise _cannot_read(path, error) from error
+        raise cannot_read(path, error) from error
 
 
-def _cannot_read(path: Path, error: OSError) -> DataError:
+def cannot_read(path: Path, error: OSError) -> DataError:
+    """Say that a picture cannot be read, and why."""
     return DataError(f"cannot read picture {str(path)!r}: {error.strerror or error}.")
+
+
+def cannot_write(path: Path, error: OSError) -> DataError:
+    """Say that a file or folder cannot be written, and why."""
+    return DataError(f"cannot write {str(path)!r}: {error.strerror or error}.")
 
 
 def _decode(data: bytes, header: Header, path: Path) -> NDArray[np.generic]:

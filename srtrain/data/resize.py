@@ -36,6 +36,17 @@ def imresize(picture: Pixels, scale: float | None = None, *, shape: tuple[int, i
     return np.ascontiguousarray(result)
 
 
+def crop_to_multiple(picture: Pixels, scale: int) -> Pixels:
+    """Cut the bottom and right of a picture until the scale divides its sides; returns a view."""
+    height, width = (side // scale * scale for side in picture.shape[:2])
+    return picture[:height, :width]
+
+
+def make_lq(gt: Pixels, scale: int) -> Pixels:
+    """Return the bicubic low resolution of a ground truth, cropped first as `crop_to_multiple` does."""
+    return imresize(crop_to_multiple(gt, scale), 1 / scale)
+
+
 def _factors(
     old: tuple[int, ...], scale: float | None, shape: tuple[int, int] | None
 ) -> tuple[tuple[float, float], tuple[int, int]]:

@@ -1,31 +1,29 @@
 """Decoded pictures of one data set: checked when it is opened, and each read in one line.
 
-``cache="memory"`` decodes everything once into memory, ``cache="none"`` decodes at every access.
+``cache="memory"`` decodes everything once into memory, ``"mmap"`` once into files that later runs find again
+(`srtrain.data.cache`), and ``"none"`` decodes at every access.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from srtrain.data.cache import MappedPictures
 from srtrain.data.folders import Pair
+from srtrain.data.parallel import in_parallel
 from srtrain.data.picture import read_rgb, size_of
-from srtrain.data.resize import imresize
+from srtrain.data.resize import crop_to_multiple, make_lq
 from srtrain.errors import DataError, did_you_mean, listing
 
 UInt8 = NDArray[np.uint8]
 Size = tuple[int, int]
-CACHES = ("memory", "none")
-
-T = TypeVar("T")
-R = TypeVar("R")
+CACHES = ("memory", "mmap", "none")
 
 
 class Source(Protocol):
@@ -37,6 +35,9 @@ class Source(Protocol):
     def lq(self, i: int) -> UInt8:
         """Return a low-resolution picture."""
 
+    def release(self) -> None:
+        """Let go of what was only kept for speed."""
+
 
 class Pictures:
     """The pictures of a data set.
@@ -46,7 +47,9 @@ class Pictures:
             scale, an unknown cache, or a set that does not fit into memory.
     """
 
-    def __init__(self, pairs: Sequence[Pair], scale: int, cache: str = "memory") -> None:
+    def __init__(
+        self, pairs: Sequence[Pair], scale: int, cache: str = "memory", cache_dir: Path | None = None
+    ) -> None:
         if not pairs:
             raise DataError("there are no pictures in this data set.")
         if cache not in CACHES:
@@ -55,11 +58,13 @@ class Pictures:
             )
         self.pairs = list(pairs)
         self.scale = scale
-        self.lq_sizes = in_parallel(lambda pair: checked_lq_size(pair, scale), self.pairs)
+        self.lq_sizes = list(in_parallel(lambda pair: checked_lq_size(pair, scale), self.pairs))
         self._source: Source = DecodedAlways(self.pairs, scale)
         if cache == "memory":
             _refuse_if_too_large(self.lq_sizes, scale)
             self._source = DecodedOnce(self._source, len(self.pairs))
+        elif cache == "mmap":
+            self._source = MappedPictures(self.pairs, scale, self.lq_sizes, cache_dir)
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -86,6 +91,10 @@ class Pictures:
         gt = self._source.gt(i)[y * s : (y + lq_px) * s, x * s : (x + lq_px) * s]
         return lq, gt
 
+    def release(self) -> None:
+        """Give mapped pages back to the system; the views that `patch` returned stay valid."""
+        self._source.release()
+
 
 class DecodedAlways:
     """Decodes the file at every access: no memory, no waiting at the start, slow."""
@@ -96,14 +105,15 @@ class DecodedAlways:
 
     def gt(self, i: int) -> UInt8:
         """Decode and crop a ground truth."""
-        gt = read_rgb(self._pairs[i].gt)
-        height, width = (side // self._scale * self._scale for side in gt.shape[:2])
-        return gt[:height, :width]
+        return crop_to_multiple(read_rgb(self._pairs[i].gt), self._scale)
 
     def lq(self, i: int) -> UInt8:
         """Decode a low-resolution picture, or make it from the ground truth."""
-        path = self._pairs[i].lq
-        return imresize(self.gt(i), 1 / self._scale) if path is None else read_rgb(path)
+        pair = self._pairs[i]
+        return make_lq(read_rgb(pair.gt), self._scale) if pair.lq is None else read_rgb(pair.lq)
+
+    def release(self) -> None:
+        """Nothing is kept."""
 
 
 class DecodedOnce:
@@ -113,7 +123,7 @@ class DecodedOnce:
         def both(i: int) -> tuple[UInt8, UInt8]:
             return np.ascontiguousarray(source.lq(i)), np.ascontiguousarray(source.gt(i))
 
-        self._both = in_parallel(both, range(n_pictures), progress="decoding")
+        self._both = list(in_parallel(both, range(n_pictures), progress="decoding"))
 
     def gt(self, i: int) -> UInt8:
         """Return a ground truth."""
@@ -122,6 +132,9 @@ class DecodedOnce:
     def lq(self, i: int) -> UInt8:
         """Return a low-resolution picture."""
         return self._both[i][0]
+
+    def release(self) -> None:
+        """Everything is kept."""
 
 
 def checked_lq_size(pair: Pair, scale: int) -> Size:
@@ -154,21 +167,6 @@ def checked_lq_size(pair: Pair, scale: int) -> Size:
 def n_bytes(lq_sizes: Iterable[Size], scale: int) -> int:
     """Return how many bytes a set takes when decoded, lq and gt."""
     return sum(3 * height * width * (1 + scale * scale) for height, width in lq_sizes)
-
-
-def in_parallel(work: Callable[[T], R], items: Iterable[T], progress: str | None = None) -> list[R]:
-    """Return ``[work(item) for item in items]``, computed by as many threads as there are cores.
-
-    Decoding and file access leave Python's lock, so threads are enough. The first error ends it.
-    """
-    todo = list(items)
-    executor = ThreadPoolExecutor(max_workers=os.cpu_count())
-    try:
-        results = executor.map(work, todo)
-        # disable=None: no bar where the output is no terminal
-        return list(tqdm(results, desc=progress, total=len(todo), disable=None if progress else True))
-    finally:
-        executor.shutdown(cancel_futures=True)
 
 
 def _refuse_if_too_large(lq_sizes: Sequence[Size], scale: int) -> None:

@@ -82,6 +82,12 @@ def test_prefetching_changes_nothing(pictures, workers):
     assert same(again, straight.batch(2))
 
 
+@pytest.mark.parametrize("cache", ["mmap", "none"])
+def test_the_cache_changes_nothing(pictures, cache, tmp_path):
+    cached = Pictures(embedded(2), 2, cache, tmp_path)
+    assert all(same(make(cached).batch(step), make(pictures).batch(step)) for step in range(3))
+
+
 def test_ranks_make_up_the_global_batch(pictures):
     whole = make(pictures).batch(3)
     shares = [make(pictures, rank, 3).batch(3) for rank in range(3)]

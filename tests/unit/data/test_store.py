@@ -23,10 +23,10 @@ def paired(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("cache", ["memory", "none"])
-def test_files_and_on_the_fly_give_the_same_pictures(paired, cache):
-    from_files = Pictures(folder(str(paired), 2), 2, cache)
-    made = Pictures(folder(str(paired), 2, "on_the_fly"), 2, cache)
+@pytest.mark.parametrize("cache", ["memory", "mmap", "none"])
+def test_files_and_on_the_fly_give_the_same_pictures(paired, cache, tmp_path):
+    from_files = Pictures(folder(str(paired), 2), 2, cache, tmp_path / "cache")
+    made = Pictures(folder(str(paired), 2, "on_the_fly"), 2, cache, tmp_path / "cache")
     assert len(from_files) == len(made) == 2
     for i, size in enumerate([(15, 20), (12, 12)]):
         assert from_files.lq_sizes[i] == made.lq_sizes[i] == size

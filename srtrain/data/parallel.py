@@ -1,0 +1,28 @@
+"""Work on many pictures by threads: decoding and file access leave Python's lock, so threads are enough."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def in_parallel(work: Callable[[T], R], items: Iterable[T], progress: str | None = None) -> Iterator[R]:
+    """Yield ``work(item)`` for each item, in order, computed by as many threads as there are cores.
+
+    ``progress`` names a progress bar, which is drawn where the output is a terminal. The first error ends
+    it, and what has not been begun is dropped.
+    """
+    todo = list(items)
+    executor = ThreadPoolExecutor(max_workers=os.cpu_count())
+    try:
+        results = executor.map(work, todo)
+        yield from tqdm(results, desc=progress, total=len(todo), disable=None if progress else True)
+    finally:
+        executor.shutdown(cancel_futures=True)
