@@ -1,0 +1,1 @@
+"""Recipes: one file per configuration of a paper, and a quick start."""

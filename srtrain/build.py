@@ -1,0 +1,257 @@
+"""From a recipe to live objects: the only place that knows both."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from mindspore import nn
+
+import srtrain.data.embedded
+import srtrain.hooks.checkpoint
+import srtrain.hooks.console
+import srtrain.hooks.ema
+import srtrain.hooks.evaluate
+import srtrain.hooks.loss_scale
+import srtrain.hooks.lr
+import srtrain.hooks.metrics
+import srtrain.hooks.nan_guard
+import srtrain.hooks.pictures
+import srtrain.hooks.require_gain
+import srtrain.hooks.tensorboard
+import srtrain.hooks.timing
+import srtrain.losses
+import srtrain.models.edsr
+from srtrain import config
+from srtrain.data.loader import Loader
+from srtrain.data.sampler import Sampler
+from srtrain.data.store import Pictures
+from srtrain.errors import RecipeError, UserError
+from srtrain.hooks.base import Hook, plan
+from srtrain.models.initialise import INITIALISERS, initialise
+from srtrain.models.upscale import Upscaler
+from srtrain.models.weights import load_weights
+from srtrain.optim import build_optimizer, check_optimizer
+from srtrain.recipe import Epochs, Recipe, Spec
+from srtrain.registry import (
+    BACKENDS,
+    DATASETS,
+    HOOKS,
+    LOSSES,
+    MODELS,
+    PRECISIONS,
+    PROTOCOLS,
+    SCHEDULES,
+    Registry,
+    check_arguments,
+    parameters_of,
+)
+from srtrain.trainer.backend import Backend
+from srtrain.trainer.checkpoint import CheckpointStore, find_weights
+from srtrain.trainer.evaluator import EvalSet, Evaluator
+from srtrain.trainer.log import Log
+from srtrain.trainer.step import TrainStep
+from srtrain.trainer.trainer import Trainer
+
+# Arguments that build.py fills in where a class or function has a parameter of that name.
+FILLED_IN = {"scale", "root", "max_steps", "schedule", "base_lr", "benchmarks", "evaluator", "recipe_text"}
+
+
+def check(recipe: Recipe) -> None:
+    """Check every name and every argument of a recipe without building anything.
+
+    Raises:
+        RecipeError: all mistakes, one a line.
+    """
+    config.check(recipe)
+    mistakes = []
+    for key, registry, spec in _specs(recipe):
+        try:
+            _check_spec(key, registry, spec)
+        except UserError as error:
+            mistakes.append(f"{key}: {error}")
+    for name, benchmark in recipe.benchmarks.items():
+        try:
+            PROTOCOLS.get(benchmark.protocol)
+        except UserError as error:
+            mistakes.append(f"benchmarks.{name}.protocol: {error}")
+    try:
+        check_optimizer(recipe.optim.optimizer.name, recipe.optim.optimizer.args)
+    except UserError as error:
+        mistakes.append(f"optim.optimizer: {error}")
+    if mistakes:
+        raise RecipeError("\n".join(mistakes))
+    planned_hooks(recipe)
+
+
+def planned_hooks(recipe: Recipe) -> list[Hook]:
+    """Return the hooks of a recipe in the order in which they run, without data or model behind them.
+
+    Raises:
+        UserError: a hook that refuses its arguments.
+        HookError: hooks that break the contract.
+    """
+    nothing = dict.fromkeys(FILLED_IN)
+    return plan([build_spec(HOOKS, spec, 1, **nothing) for spec in recipe.hooks.values() if spec is not None])
+
+
+def _specs(recipe: Recipe) -> Iterator[tuple[str, Registry, Spec]]:
+    """Yield every Spec of a recipe with its key and the registry its name is from."""
+    yield "model", MODELS, recipe.model
+    yield "data.train", DATASETS, recipe.data.train
+    yield "optim.schedule", SCHEDULES, recipe.optim.schedule
+    yield "loss", LOSSES, recipe.loss
+    yield "init", INITIALISERS, recipe.init
+    yield "precision", PRECISIONS, recipe.precision
+    yield "device", BACKENDS, recipe.device
+    for name, benchmark in recipe.benchmarks.items():
+        yield f"benchmarks.{name}.data", DATASETS, benchmark.data
+    for name, spec in recipe.hooks.items():
+        if spec is not None:
+            yield f"hooks.{name}", HOOKS, spec
+
+
+def _check_spec(key: str, registry: Registry, spec: Spec) -> None:
+    target = registry.get(spec.name)
+    takes = parameters_of(target)
+    filled = {name: None for name in FILLED_IN & set(takes) - set(spec.args)}
+    check_arguments(f"{registry.kind} {spec.name!r}", target, {**spec.args, **filled})
+    hints = _hints(target)
+    for name, value in spec.args.items():
+        plain = 1 if isinstance(value, Epochs) else value
+        if name in hints and (mistake := config.type_mistake(f"{key}.{name}", plain, hints[name])):
+            raise RecipeError(mistake)
+        if name == "every" and isinstance(value, int) and value < 1:
+            raise RecipeError(f"{key}.every = {value!r} must be 1 or more steps; {key}=None removes it.")
+
+
+def _hints(target: Callable[..., Any]) -> dict[str, Any]:
+    """Return the annotations of a class's or function's parameters."""
+    function = target.__init__ if inspect.isclass(target) else getattr(target, "func", target)
+    try:
+        return typing.get_type_hints(function)
+    except NameError:  # a user's annotations may name what only type checkers import: no types to check
+        return {}
+
+
+def build_spec(registry: Registry, spec: Spec, steps_per_epoch: int, **filled_in: Any) -> Any:
+    """Build what a Spec names, with epochs turned into steps and the parts it asks for filled in."""
+    takes = parameters_of(registry.get(spec.name))
+    given = {name: in_steps(value, steps_per_epoch) for name, value in spec.args.items()}
+    return registry.build(spec.name, **{k: v for k, v in filled_in.items() if k in takes and k not in given}, **given)
+
+
+def in_steps(value: Any, steps_per_epoch: int) -> Any:
+    """Turn epochs into steps, also inside tuples; leave everything else alone."""
+    if isinstance(value, Epochs):
+        return max(1, round(value.n * steps_per_epoch))
+    if isinstance(value, tuple):
+        return tuple(in_steps(item, steps_per_epoch) for item in value)
+    return value
+
+
+def build_backend(recipe: Recipe) -> Backend:
+    """Return the device, started.
+
+    Raises:
+        DeviceError: this machine does not have it.
+    """
+    backend: Backend = build_spec(BACKENDS, recipe.device, 1)
+    backend.start(recipe.train.mode, recipe.train.threads)
+    return backend
+
+
+def build_pictures(recipe: Recipe, key: str, spec: Spec, cache: str) -> Pictures:
+    """Return the pictures of a data set.
+
+    Raises:
+        DataError: folders or pictures that are missing or do not fit together.
+        RecipeError: the set needs a folder and neither it nor ``data.root`` names one.
+    """
+    needs_root = "root" in parameters_of(DATASETS.get(spec.name)) and "root" not in spec.args
+    if needs_root and not recipe.data.root:
+        raise RecipeError(
+            f"{key} = {spec.name!r} needs the folder of the data: add data.root=FOLDER (or {key}.root=FOLDER)."
+        )
+    return Pictures(build_spec(DATASETS, spec, 1, root=recipe.data.root, scale=recipe.scale), recipe.scale, cache)
+
+
+def build_trainer(recipe: Recipe, run_dir: Path, backend: Backend, log: Log) -> Trainer:
+    """Wire a whole run.
+
+    Raises:
+        UserError: whatever the recipe asks for that cannot be had.
+    """
+    pictures = build_pictures(recipe, "data.train", recipe.data.train, recipe.data.cache)
+    per_epoch = recipe.train.steps_per_epoch or max(1, len(pictures) // recipe.data.batch_size)
+    max_steps = recipe.train.steps or in_steps(Epochs(recipe.train.epochs or 0), per_epoch)
+    log.every = in_steps(recipe.train.log_every, per_epoch)
+    log.info(f"training on {len(pictures)} pictures; one epoch is {per_epoch} updates; {max_steps} updates in all")
+
+    data = recipe.data
+    sampler = Sampler(len(pictures), data.batch_size, recipe.seed, backend.rank, backend.world_size)
+    loader = Loader(pictures, sampler, data.gt_patch_px, data.augment, data.workers)
+
+    model: nn.Cell = build_spec(MODELS, recipe.model, per_epoch, scale=recipe.scale)
+    initialise(model, build_spec(INITIALISERS, recipe.init, per_epoch), recipe.seed)
+    if recipe.init_from:
+        file, about = find_weights(Path(recipe.init_from).expanduser())
+        log.info(str(load_weights(model, file, about, recipe.scale)))
+
+    return Trainer(
+        model=model,
+        update=_build_update(recipe, model, backend, per_epoch),
+        loader=loader,
+        hooks=_build_hooks(recipe, model, backend, per_epoch, max_steps),
+        max_steps=max_steps,
+        backend=backend,
+        store=CheckpointStore(run_dir / "checkpoints", _about(recipe), writes=backend.rank == 0),
+        log=log,
+    )
+
+
+def _build_update(recipe: Recipe, model: nn.Cell, backend: Backend, per_epoch: int) -> TrainStep:
+    optim = recipe.optim
+    parameters = list(model.trainable_params())
+    return TrainStep(
+        model,
+        build_spec(LOSSES, recipe.loss, per_epoch),
+        build_optimizer(optim.optimizer.name, parameters, optim.lr, **optim.optimizer.args),
+        precision=build_spec(PRECISIONS, recipe.precision, per_epoch),
+        reducer=backend.gradient_reducer(parameters),
+        clip_norm=optim.clip_norm,
+    )
+
+
+def _build_hooks(recipe: Recipe, model: nn.Cell, backend: Backend, per_epoch: int, max_steps: int) -> list[Hook]:
+    benchmarks = []
+    for name, benchmark in recipe.benchmarks.items():
+        pictures = build_pictures(recipe, f"benchmarks.{name}.data", benchmark.data, cache="none")
+        benchmarks.append(EvalSet(name, pictures, recipe.scale, PROTOCOLS.build(benchmark.protocol)))
+    filled_in = {
+        "schedule": build_spec(SCHEDULES, recipe.optim.schedule, per_epoch, max_steps=max_steps),
+        "base_lr": recipe.optim.lr,
+        "benchmarks": benchmarks,
+        "evaluator": Evaluator(Upscaler(model), backend),
+        "recipe_text": config.to_text(recipe),
+        "max_steps": max_steps,
+        "scale": recipe.scale,
+    }
+    wanted = [spec for spec in recipe.hooks.values() if spec is not None]
+    return [build_spec(HOOKS, spec, per_epoch, **filled_in) for spec in wanted]
+
+
+def _about(recipe: Recipe) -> dict[str, Any]:
+    """Return what every checkpoint of this run says about itself."""
+    return {
+        "model": recipe.model.name,
+        "model_args": recipe.model.args,
+        "scale": recipe.scale,
+        "precision": recipe.precision.name,
+        "recipe_hash": config.digest(recipe),
+        "benchmarks": {name: benchmark.protocol for name, benchmark in recipe.benchmarks.items()},
+        "srtrain": srtrain.__version__,
+    }

@@ -1,0 +1,188 @@
+"""``srtrain run RECIPE``: train a recipe. The order of a run, readable from top to bottom."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from srtrain import config, plugins
+from srtrain.errors import CheckpointError
+from srtrain.recipe import Recipe, Spec
+from srtrain.run_folder import RunFolder, changes_on_resume
+
+if TYPE_CHECKING:
+    from srtrain.trainer.backend import Backend
+    from srtrain.trainer.trainer import Trainer
+
+EXAMPLES = """\
+examples:
+  srtrain run recipes/quickstart.py
+  srtrain run recipes/edsr_x3_finetune.py data.root=DIV2K init_from=runs/edsr_x2
+  srtrain run recipes/quickstart.py optim.lr=1e-3 hooks.evaluate.every=200 hooks.ema=ema
+  srtrain run recipes/quickstart.py --resume
+  srtrain run recipes/quickstart.py --plugin my_hook.py hooks.mine=my_hook
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``run``."""
+    parser = subparsers.add_parser(
+        "run", help="train a recipe", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_arguments(parser)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of a run to a parser."""
+    parser.add_argument("recipe", metavar="RECIPE", help="a .py recipe, or a run folder to resume")
+    parser.add_argument("overrides", metavar="key=value", nargs="*", help="changes to the recipe, such as optim.lr=2e-4")
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="auto",
+        metavar="auto|PATH",
+        help="go on from the newest checkpoint of the run folder (auto), or from this checkpoint",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="delete what an earlier run left in the run folder")
+    parser.add_argument("--print-config", action="store_true", help="print the resolved recipe and stop")
+    parser.add_argument("--print-hooks", action="store_true", help="print which hook runs when and stop")
+    parser.add_argument("--plugin", action="append", default=[], metavar="NAME", help="plugin, module or .py file; repeatable")
+    parser.add_argument("--device", metavar="NAME", help="backend, such as cpu; the same as device=NAME")
+    parser.set_defaults(run=run)
+
+
+def resume_is_auto(argv: Sequence[str]) -> list[str]:
+    """Write ``--resume`` as ``--resume=auto`` where the next word cannot be a checkpoint.
+
+    Otherwise argparse would take a recipe or an override that follows for its value.
+    """
+    words = list(argv)
+    for i, word in enumerate(words):
+        after = words[i + 1] if i + 1 < len(words) else ""
+        if word == "--resume" and (not after or after.startswith("-") or after.endswith(".py") or "=" in after):
+            words[i] = "--resume=auto"
+    return words
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; return the exit code."""
+    original, recipe = read_recipe(args)
+    from srtrain import build  # imports MindSpore, which takes seconds: not needed to find a typing mistake
+
+    build.check(recipe)
+    if args.print_config:
+        print(config.to_text(recipe, original))
+        return 0
+    if args.print_hooks:
+        return print_hooks(recipe)
+
+    backend = build.build_backend(recipe)
+    folder = RunFolder(Path(recipe.run_dir or Path("runs") / recipe.name))
+    try:
+        if backend.rank == 0:
+            folder.open(resume=args.resume is not None, overwrite=args.overwrite)
+        backend.barrier()
+        return _train(args, recipe, folder, backend)
+    finally:
+        folder.close()
+        backend.close()
+
+
+def read_recipe(args: argparse.Namespace) -> tuple[Recipe, Recipe]:
+    """Return the recipe as its file says it, and as the command line changes it; its plugins are active.
+
+    Raises:
+        RecipeError: all mistakes in the overrides together.
+    """
+    original = config.load(args.recipe)
+    overrides = [*args.overrides, *([f"device={args.device}"] if args.device else [])]
+    recipe = config.override(original, overrides)
+    names = dict.fromkeys([*recipe.plugins, *args.plugin])
+    active = tuple(plugins.activate(name, beside=Path(args.recipe).parent) for name in names)
+    return original, dataclasses.replace(recipe, plugins=active)
+
+
+def print_hooks(recipe: Recipe) -> int:
+    """Print the plan of the hooks as a tree."""
+    from srtrain import build
+    from srtrain.hooks.base import plan_text
+
+    print(plan_text(build.planned_hooks(recipe)))
+    return 0
+
+
+def _train(args: argparse.Namespace, recipe: Recipe, folder: RunFolder, backend: Backend) -> int:
+    from srtrain import build
+    from srtrain.trainer.log import Log
+
+    earlier = folder.earlier_recipe() if args.resume else None
+    changes = changes_on_resume(earlier, recipe) if earlier else {}
+    log = Log(folder.path / log_name(backend.rank), to_console=backend.rank == 0)
+    try:
+        for key, (before, now) in changes.items():
+            log.info(f"changed since the run began: {key} = {now!r} (was {before!r})")
+        trainer = build.build_trainer(recipe, folder.path, backend, log)
+        checkpoint = find_resume(args.resume, trainer)
+        if backend.rank == 0:
+            folder.record(recipe, Path(args.recipe))
+        with stop_on_signals(trainer):
+            trainer.train(resume=checkpoint)
+        return EXIT_CODES.get(trainer.stop_reason, 0)
+    finally:
+        log.close()
+
+
+def log_name(rank: int) -> str:
+    """Return the name of a rank's log file."""
+    return "run.log" if rank == 0 else f"run.rank{rank}.log"
+
+
+def find_resume(asked: str | None, trainer: Trainer) -> Path | None:
+    """Return the checkpoint to resume from, or ``None`` to start at step 0.
+
+    Raises:
+        CheckpointError: a path was given and there is no checkpoint.
+    """
+    if asked is None:
+        return None
+    if asked == "auto":
+        latest = trainer.store.latest()
+        if latest is None:
+            trainer.log.info(f"there is no checkpoint in {trainer.store.folder} yet: starting at step 0")
+        return latest
+    path = Path(asked).expanduser()
+    from srtrain.trainer.checkpoint import CheckpointStore
+
+    if (path / "state.json").is_file():
+        return path
+    for folder in (path / "checkpoints", path):
+        if (latest := CheckpointStore(folder).latest()) is not None:
+            return latest
+    raise CheckpointError(f"--resume {asked!r}: there is no checkpoint. Give a step_… folder or a run folder.")
+
+
+EXIT_CODES = {"SIGINT": 128 + signal.SIGINT, "SIGTERM": 128 + signal.SIGTERM}
+
+
+@contextmanager
+def stop_on_signals(trainer: Trainer) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the run after the present step, with a checkpoint; a second one kills."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        trainer.log.info(f"{name}: saving and stopping after the present step; once more to stop at once")
+        trainer.request_stop(name)
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,39 @@
+"""Saves the run every so often, at its end, and when it is asked to stop."""
+
+from __future__ import annotations
+
+from srtrain.errors import RecipeError
+from srtrain.hooks import base
+from srtrain.hooks.base import Hook
+from srtrain.registry import HOOKS
+from srtrain.trainer.trainer import Trainer
+from srtrain.trainer.types import StepOutput
+
+
+@HOOKS.register("checkpoint")
+class CheckpointHook(Hook):
+    """Writes a checkpoint every ``every`` steps and keeps the newest ``keep`` of them.
+
+    What ``latest`` or ``best`` names is never deleted.
+    """
+
+    order = base.SAVE  # after everything that is state, before evaluation may fail
+
+    def __init__(self, every: int = 1000, keep: int = 3) -> None:
+        if keep < 1:
+            raise RecipeError(f"hooks.checkpoint.keep = {keep!r} must be 1 or more.")
+        self.every = every
+        self.keep = keep
+
+    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+        """Save when it is time, and with the last step."""
+        if trainer.due(self.every) or trainer.finished:
+            self._save(trainer)
+
+    def after_train(self, trainer: Trainer) -> None:
+        """Save what a requested stop would lose."""
+        self._save(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
+        trainer.save()
+        trainer.store.prune(self.keep)

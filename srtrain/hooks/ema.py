@@ -1,0 +1,62 @@
+"""An exponential moving average of the weights, which evaluation uses in their place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+
+from srtrain.errors import RecipeError
+from srtrain.hooks import base
+from srtrain.hooks.base import Hook
+from srtrain.registry import HOOKS
+from srtrain.trainer.trainer import Trainer
+from srtrain.trainer.types import EvalResult, StepOutput
+
+
+@HOOKS.register("ema")
+class EmaHook(Hook):
+    """Keeps ``average = decay * average + (1 - decay) * weight`` after each update.
+
+    The averages are in the checkpoint beside the weights. Evaluations see them; training does not.
+    """
+
+    order = base.STATE
+    state_key = "ema"
+
+    def __init__(self, decay: float = 0.999) -> None:
+        if not 0 < decay < 1:
+            raise RecipeError(f"hooks.ema.decay = {decay!r} must be between 0 and 1.")
+        self.decay = decay
+        self._average: dict[str, np.ndarray] = {}
+        self._set_aside: dict[str, np.ndarray] = {}
+
+    def setup(self, trainer: Trainer) -> None:
+        """Start from the initial weights."""
+        self._average = {p.name: p.asnumpy().copy() for p in trainer.model.trainable_params()}
+
+    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+        """Move the averages towards the new weights."""
+        for parameter in trainer.model.trainable_params():
+            average = self._average[parameter.name]
+            average += (1 - self.decay) * (parameter.asnumpy() - average)
+
+    def before_eval(self, trainer: Trainer, benchmark: base.EvalSet) -> None:
+        """Put the averages in the place of the weights."""
+        for parameter in trainer.model.trainable_params():
+            self._set_aside[parameter.name] = parameter.asnumpy().copy()
+            parameter.set_data(ms.Tensor(self._average[parameter.name]))
+
+    def after_eval(self, trainer: Trainer, result: EvalResult) -> None:
+        """Put the weights back."""
+        for parameter in trainer.model.trainable_params():
+            parameter.set_data(ms.Tensor(self._set_aside.pop(parameter.name)))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the averages as tensors."""
+        return {name: ms.Tensor(value) for name, value in self._average.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take the averages back."""
+        self._average = {name: value.asnumpy().copy() for name, value in state.items()}

@@ -1,0 +1,76 @@
+"""Evaluates the benchmarks every so often, and remembers which checkpoint was best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from srtrain.hooks import base
+from srtrain.hooks.base import Hook
+from srtrain.models.ensemble import SelfEnsemble
+from srtrain.registry import HOOKS
+from srtrain.trainer.evaluator import EvalSet, Evaluator
+from srtrain.trainer.trainer import Trainer
+from srtrain.trainer.types import EvalResult, StepOutput
+
+
+@HOOKS.register("evaluate")
+class EvaluateHook(Hook):
+    """Scores whole pictures every ``every`` steps and with the last one.
+
+    Args:
+        every: period in steps.
+        benchmarks: filled in from the recipe's ``benchmarks``.
+        evaluator: filled in.
+        self_ensemble: average the eight orientations of each picture.
+        best: whether the first benchmark's PSNR decides which checkpoint ``best`` names.
+    """
+
+    order = base.EVAL  # after saving, so that a crash here costs nothing
+
+    def __init__(
+        self,
+        benchmarks: Sequence[EvalSet],
+        evaluator: Evaluator,
+        every: int = 1000,
+        self_ensemble: bool = False,
+        best: bool = True,
+    ) -> None:
+        self.benchmarks = benchmarks
+        self.evaluator = evaluator
+        self.every = every
+        self.self_ensemble = self_ensemble
+        self.best = best
+
+    def before_train(self, trainer: Trainer) -> None:
+        """Evaluate a run that is resumed at its end: it may have been killed between saving and this."""
+        if trainer.finished:
+            self._evaluate(trainer)
+
+    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+        """Evaluate when it is time, and with the last step."""
+        if trainer.due(self.every) or trainer.finished:
+            self._evaluate(trainer)
+
+    def _evaluate(self, trainer: Trainer) -> None:
+        results = [trainer.evaluate(benchmark, self._run) for benchmark in self.benchmarks]
+        if self.best and results:
+            self._mark_best(trainer, results[0])
+
+    def _run(self, benchmark: EvalSet) -> EvalResult:
+        if self.self_ensemble:
+            return self.evaluator.run(benchmark, "self-ensemble x8", SelfEnsemble(self.evaluator.upscale))
+        return self.evaluator.run(benchmark)
+
+    def _mark_best(self, trainer: Trainer, result: EvalResult) -> None:
+        best = trainer.store.best_score()
+        if best is None or best["metric"] != f"psnr/{result.tag}" or result.psnr > best["value"]:
+            trainer.save()
+            trainer.store.mark_best(
+                trainer.step, metric=f"psnr/{result.tag}", value=result.psnr, protocol=result.protocol
+            )
+
+
+@HOOKS.register("self_ensemble_evaluate")
+def self_ensemble_evaluate(benchmarks: Sequence[EvalSet], evaluator: Evaluator, every: int = 10_000) -> EvaluateHook:
+    """Return an evaluation with the ×8 self-ensemble, which costs eight times as much and marks no best."""
+    return EvaluateHook(benchmarks, evaluator, every, self_ensemble=True, best=False)

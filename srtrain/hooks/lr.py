@@ -1,0 +1,39 @@
+"""The learning rate of each step, from a schedule that is a pure function."""
+
+from __future__ import annotations
+
+from srtrain.data.loader import Batch
+from srtrain.hooks import base
+from srtrain.hooks.base import Hook
+from srtrain.registry import HOOKS
+from srtrain.schedule import Schedule
+from srtrain.trainer.trainer import Trainer
+from srtrain.trainer.types import StepOutput
+
+
+@HOOKS.register("lr")
+class LrHook(Hook):
+    """Sets the learning rate before a step when the schedule has changed it.
+
+    Args:
+        schedule: filled in from ``optim.schedule``.
+        base_lr: filled in from ``optim.lr``.
+    """
+
+    order = base.STATE
+
+    def __init__(self, schedule: Schedule, base_lr: float) -> None:
+        self.schedule = schedule
+        self.base_lr = base_lr
+        self._lr = float("nan")
+
+    def before_step(self, trainer: Trainer, batch: Batch) -> None:
+        """Assign the rate of the coming update."""
+        lr = self.base_lr * self.schedule(trainer.step)
+        if lr != self._lr:
+            trainer.set_lr(lr)
+            self._lr = lr
+
+    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+        """Put the rate of the update just done."""
+        trainer.log.put(lr=self._lr)

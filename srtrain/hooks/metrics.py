@@ -1,0 +1,64 @@
+"""``metrics.jsonl``: one line of JSON for each logging step and each evaluation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from srtrain.hooks import base
+from srtrain.hooks.base import Hook
+from srtrain.registry import HOOKS
+from srtrain.trainer.trainer import Trainer
+from srtrain.trainer.types import EvalResult, StepOutput
+
+
+@HOOKS.register("metrics")
+class MetricsHook(Hook):
+    """Appends numbers to ``metrics.jsonl``; a resumed run first drops the lines beyond its checkpoint."""
+
+    order = base.LOG
+
+    def before_train(self, trainer: Trainer) -> None:
+        """Open the file."""
+        self._file: Path | None = trainer.run_dir / "metrics.jsonl" if trainer.backend.rank == 0 else None
+        if self._file is not None and self._file.exists():
+            lines = self._file.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if _step_of(line) <= trainer.step]
+            part = self._file.with_suffix(".part")
+            part.write_text("".join(kept), encoding="utf-8")
+            part.replace(self._file)
+
+    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+        """Write the numbers of a logging step."""
+        if trainer.log_due:
+            self._write({"step": trainer.step, **trainer.log.scalars})
+
+    def after_eval(self, trainer: Trainer, result: EvalResult) -> None:
+        """Write one benchmark's scores."""
+        self._write(
+            {
+                "step": trainer.step,
+                "benchmark": result.benchmark,
+                "method": result.method,
+                "protocol": result.protocol,
+                "n_pictures": result.n_pictures,
+                "psnr": result.psnr,
+                "ssim": result.ssim,
+                "bicubic_psnr": result.bicubic_psnr,
+                "seconds": result.seconds,
+            }
+        )
+
+    def _write(self, record: dict[str, Any]) -> None:
+        if self._file is not None:
+            with self._file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+
+
+def _step_of(line: str) -> float:
+    """Return the step of a line; one that a kill cut short belongs to no step that counts."""
+    try:
+        return float(json.loads(line)["step"])
+    except ValueError:
+        return float("inf")

@@ -1,0 +1,60 @@
+"""Numbers, pictures and the recipe for TensorBoard."""
+
+from __future__ import annotations
+
+from srtrain.hooks import base
+from srtrain.hooks.base import Hook
+from srtrain.hooks.pictures import sheet_of
+from srtrain.registry import HOOKS
+from srtrain.trainer.trainer import Trainer
+from srtrain.trainer.types import EvalResult, StepOutput
+
+
+@HOOKS.register("tensorboard")
+class TensorBoardHook(Hook):
+    """Writes event files into ``<run>/tensorboard``; look at them with ``tensorboard --logdir runs``.
+
+    Args:
+        recipe_text: filled in: the resolved recipe, shown as text.
+    """
+
+    order = base.LOG
+
+    def __init__(self, recipe_text: str) -> None:
+        self.recipe_text = recipe_text
+        self._writer = None
+
+    def before_train(self, trainer: Trainer) -> None:
+        """Open the event file; after a resume, what lies beyond the checkpoint is hidden."""
+        if trainer.backend.rank:
+            return
+        from tensorboardX import SummaryWriter  # slow to import, so only where it is used
+
+        folder = str(trainer.run_dir / "tensorboard")
+        self._writer = SummaryWriter(folder, purge_step=trainer.step + 1 if trainer.step else None)
+        indented = "\n".join(f"    {line}" for line in self.recipe_text.splitlines())  # Markdown for code
+        self._writer.add_text("recipe", indented, trainer.step)
+
+    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+        """Write the numbers of a logging step."""
+        if self._writer is None or not trainer.log_due:
+            return
+        for name, value in trainer.log.scalars.items():
+            group = "train" if name in ("loss", "lr", "loss_scale", "skipped_steps") else "speed"
+            self._writer.add_scalar(f"{group}/{name}", value, trainer.step)
+
+    def after_eval(self, trainer: Trainer, result: EvalResult) -> None:
+        """Write the scores and the pictures."""
+        if self._writer is None:
+            return
+        for name in ("psnr", "ssim", "bicubic_psnr"):
+            self._writer.add_scalar(f"{result.tag}/{name}", getattr(result, name), trainer.step)
+        for example in result.examples:
+            sheet = sheet_of(example, result.protocol)
+            self._writer.add_image(f"{result.tag}/{example.name}", sheet, trainer.step, dataformats="HWC")
+        self._writer.flush()
+
+    def close(self, trainer: Trainer) -> None:
+        """Flush and close the event file."""
+        if self._writer is not None:
+            self._writer.close()

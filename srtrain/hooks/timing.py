@@ -1,0 +1,72 @@
+"""Where the time goes: pictures a second, share of time waiting for data, time left, memory."""
+
+from __future__ import annotations
+
+import time
+
+from srtrain.hooks import base
+from srtrain.hooks.base import Hook
+from srtrain.registry import HOOKS
+from srtrain.trainer.trainer import Trainer
+from srtrain.trainer.types import EvalResult, StepOutput
+
+
+@HOOKS.register("timing")
+class TimingHook(Hook):
+    """Measures the loop between two logging steps; time spent in evaluation and saving is left out.
+
+    Args:
+        data_warning: share of time waiting for data above which the log names the remedy; once a run.
+    """
+
+    order = base.FIRST  # must see a step end before other hooks spend time on it
+
+    def __init__(self, data_warning: float = 0.2) -> None:
+        self.data_warning = data_warning
+        self._process_started = time.perf_counter()
+        self._warned = False
+
+    def before_train(self, trainer: Trainer) -> None:
+        """Start the clock of the first window."""
+        self._first_step = trainer.step
+        self._restart(trainer)
+
+    def _restart(self, trainer: Trainer) -> None:
+        self._step, self._data_seconds = trainer.step, trainer.data_seconds
+        self._started = time.perf_counter()
+        self._excluded = 0.0
+
+    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+        """Put the numbers of the window at each logging step."""
+        if trainer.step == self._first_step + 1:
+            float(out.loss)  # waits for the device, so that the time includes the compilation
+            seconds = time.perf_counter() - self._process_started
+            trainer.log.info(f"first update done {seconds:.1f} s after start-up, compilation included")
+            self._restart(trainer)  # the compilation is not part of the speed
+            return
+        if not trainer.log_due or trainer.step == self._step:
+            return
+        seconds = time.perf_counter() - self._started - self._excluded
+        n_steps = trainer.step - self._step
+        waiting = (trainer.data_seconds - self._data_seconds) / seconds
+        trainer.log.put(
+            pictures_per_second=n_steps * out.n_pictures / seconds,
+            data_wait=waiting,
+            eta_seconds=(trainer.max_steps - trainer.step) * seconds / n_steps,
+            peak_memory_gb=trainer.backend.peak_memory_bytes() / 2**30,
+        )
+        if waiting > self.data_warning and not self._warned:
+            self._warned = True
+            trainer.log.warning(
+                f"{waiting:.0%} of the time is spent waiting for pictures; try data.cache=memory (or mmap) "
+                f"and more data.workers"
+            )
+        self._restart(trainer)
+
+    def before_eval(self, trainer: Trainer, benchmark: base.EvalSet) -> None:
+        """Stop the clock."""
+        self._eval_started = time.perf_counter()
+
+    def after_eval(self, trainer: Trainer, result: EvalResult) -> None:
+        """Start the clock again."""
+        self._excluded += time.perf_counter() - self._eval_started

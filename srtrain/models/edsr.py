@@ -1,0 +1,59 @@
+"""EDSR: Enhanced Deep Residual Networks (Lim et al., CVPR workshops 2017)."""
+
+from __future__ import annotations
+
+from mindspore import Tensor, nn
+
+from srtrain.models.blocks import DIV2K_MEAN, MeanShift, Upsampler, conv
+from srtrain.registry import BLOCKS, MODELS
+
+
+@MODELS.register("edsr")
+class EDSR(nn.Cell):
+    """A head, a body of residual blocks with a skip around it, and an upsampler (section 3.2, table 1).
+
+    The defaults are the baseline network; the paper's full one has ``n_resblocks=32, n_feats=256,
+    res_scale=0.1``.
+
+    Args:
+        scale: 2, 3 or 4.
+        n_resblocks: number of residual blocks.
+        n_feats: channels of every feature map.
+        res_scale: factor of each block's residual branch; 0.1 keeps 256 channels stable (section 3.3).
+        kernel_px: side of the kernels.
+        rgb_mean: mean colour in [0, 1], taken off the input and put back; zeros for weights without one.
+        block: a name from ``BLOCKS``, built with ``n_feats``, ``kernel_px`` and ``res_scale``.
+    """
+
+    scale_dependent = ("upsampler.",)
+    """Prefixes of Parameters that mean nothing at another scale."""
+
+    def __init__(
+        self,
+        scale: int,
+        n_resblocks: int = 16,
+        n_feats: int = 64,
+        res_scale: float = 1.0,
+        kernel_px: int = 3,
+        rgb_mean: tuple[float, float, float] = DIV2K_MEAN,
+        block: str = "residual",
+    ) -> None:
+        super().__init__()
+        self.subtract_mean = MeanShift(rgb_mean, sign=-1)
+        self.head = conv(3, n_feats, kernel_px)
+        self.body = nn.SequentialCell(
+            [
+                BLOCKS.build(block, n_feats=n_feats, kernel_px=kernel_px, res_scale=res_scale)
+                for _ in range(n_resblocks)
+            ]
+        )
+        self.body_end = conv(n_feats, n_feats, kernel_px)
+        self.upsampler = Upsampler(scale, n_feats, kernel_px)
+        self.tail = conv(n_feats, 3, kernel_px)
+        self.add_mean = MeanShift(rgb_mean, sign=1)
+
+    def construct(self, lq: Tensor) -> Tensor:
+        """Map RGB NCHW in [0, 255] to the same at ``scale`` times the size; the output is not clipped."""
+        x = self.head(self.subtract_mean(lq))
+        x = x + self.body_end(self.body(x))
+        return self.add_mean(self.tail(self.upsampler(x)))

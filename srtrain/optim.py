@@ -1,0 +1,72 @@
+"""Optimizers by their name in ``mindcv.optim``, with arguments that are checked instead of ignored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mindspore as ms
+from mindcv.optim import create_optimizer
+from mindspore import nn
+
+from srtrain.errors import RecipeError, UnknownNameError, did_you_mean, listing
+
+# The arguments that reach each optimizer of mindcv's factory. Written down because the classes hide their
+# signatures behind a decorator, and because the factory swallows what it does not pass on: its ``eps``
+# reaches RMSProp alone, and the momentum optimizers get no further argument.
+ARGUMENTS = {
+    "sgd": {"momentum", "nesterov", "dampening", "weight_decay"},
+    "momentum": {"momentum", "weight_decay"},
+    "nesterov": {"momentum", "weight_decay"},
+    "adam": {"beta1", "beta2", "nesterov", "use_amsgrad", "weight_decay"},
+    "adamw": {"beta1", "beta2", "clip", "weight_decay"},
+    "lion": {"beta1", "beta2", "clip", "weight_decay"},
+    "nadam": {"beta1", "beta2", "schedule_decay", "weight_decay"},
+    "adan": {"beta1", "beta2", "beta3", "weight_decay"},
+    "rmsprop": {"decay", "momentum", "eps", "centered", "weight_decay"},
+    "adagrad": {"accum", "weight_decay"},
+    "lamb": {"beta1", "beta2", "weight_decay"},
+}
+
+
+def check_optimizer(name: str, arguments: dict[str, Any]) -> None:
+    """Refuse an unknown optimizer, and arguments that it would silently ignore.
+
+    Raises:
+        UnknownNameError: ``mindcv.optim`` has no such optimizer.
+        RecipeError: no such argument.
+    """
+    if name not in ARGUMENTS:
+        raise UnknownNameError(
+            f"there is no optimizer named {name!r}.{did_you_mean(name, ARGUMENTS)} mindcv.optim has: "
+            f"{listing(ARGUMENTS)}."
+        )
+    known = ARGUMENTS[name]
+    for key in arguments:
+        if key not in known:
+            raise RecipeError(
+                f"the optimizer {name!r} takes no argument {key!r}.{did_you_mean(key, known)} "
+                f"It takes: {listing(known)}; the learning rate is optim.lr."
+            )
+
+
+def build_optimizer(name: str, parameters: list[ms.Parameter], lr: float, **arguments: Any) -> nn.Optimizer:
+    """Build an optimizer whose ``learning_rate`` is one assignable Parameter.
+
+    Raises:
+        UnknownNameError: no such optimizer.
+        RecipeError: no such argument, or a value that the optimizer refuses.
+    """
+    check_optimizer(name, arguments)
+    if name == "nesterov":  # for the factory a name of the plain momentum optimizer, unless it is told so too
+        arguments["nesterov"] = True
+    try:
+        return create_optimizer(parameters, opt=name, lr=lr, **arguments)
+    except (ValueError, TypeError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise RecipeError(f"optim.optimizer = {name!r} with {arguments!r}: {first}") from error
+
+
+def own_state(optimizer: nn.Optimizer) -> dict[str, ms.Parameter]:
+    """Return the optimizer's Parameters by name, without the network's weights, which it lists too."""
+    weights = {id(p) for p in optimizer.parameters}
+    return {p.name: p for p in optimizer.get_parameters() if id(p) not in weights}

@@ -1,0 +1,160 @@
+"""The folder of one run: who may write into it, and the record of how it was started."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import shlex
+import shutil
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import IO
+
+from srtrain import config
+from srtrain.errors import RecipeError, RunFolderError
+from srtrain.recipe import Recipe
+
+# Changing one of these in the middle of a run would make the result neither the old nor the new recipe's.
+LOCKED = (
+    "name",
+    "scale",
+    "model",
+    "seed",
+    "loss",
+    "init",
+    "init_from",
+    "precision",
+    "data.train",
+    "data.gt_patch_px",
+    "data.batch_size",
+    "data.augment",
+    "optim.optimizer",
+    "train.epochs",
+)
+_OWN = {"recipe.py", "recipe.json", "command.txt", "env.json", "metrics.jsonl", "run.log", ".lock"}
+_OWN_FOLDERS = {"checkpoints", "pictures", "tensorboard"}
+
+
+class RunFolder:
+    """Holds the lock on a run folder from ``open`` to ``close``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: IO[str] | None = None
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the checkpoints are."""
+        return self.path / "checkpoints"
+
+    def open(self, *, resume: bool, overwrite: bool) -> None:
+        """Make the folder if need be and lock it.
+
+        Raises:
+            RunFolderError: in use by another run, not empty without consent, or not writable.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._take_lock()
+            found = sorted(p.name for p in self.path.iterdir() if p.name != ".lock")
+        except OSError as error:
+            raise RunFolderError(
+                f"the run folder {str(self.path)!r} cannot be used: {error.strerror or error}. Set run_dir= elsewhere."
+            ) from error
+        if overwrite and found:
+            self._clear(found)
+        elif found and not resume:
+            raise RunFolderError(
+                f"the run folder {str(self.path)!r} is not empty ({', '.join(found[:5])}). Use --resume to go on with "
+                f"that run, --overwrite to delete it, or run_dir=ANOTHER."
+            )
+
+    def _take_lock(self) -> None:
+        self._lock = (self.path / ".lock").open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.seek(0)
+            owner = self._lock.read().strip() or "another process"
+            self._lock.close()
+            self._lock = None
+            raise RunFolderError(
+                f"the run folder {str(self.path)!r} is in use by {owner}. Wait for it, stop it, or set run_dir=ANOTHER."
+            ) from None
+        self._lock.truncate(0)
+        self._lock.write(f"process {os.getpid()} on {platform.node()}")
+        self._lock.flush()
+
+    def _clear(self, found: list[str]) -> None:
+        """Delete what a run wrote, and refuse a folder that holds anything else."""
+        foreign = [n for n in found if n not in _OWN | _OWN_FOLDERS and not n.startswith(".")]
+        if foreign:
+            raise RunFolderError(
+                f"--overwrite will not delete {str(self.path)!r}: it holds files that no run wrote "
+                f"({', '.join(foreign[:5])}). Move them, or set run_dir=ANOTHER."
+            )
+        for name in found:
+            path = self.path / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    def record(self, recipe: Recipe, source: Path) -> None:
+        """Write how this run was started: recipe, command, versions."""
+        write_text(self.path / "recipe.json", config.to_json(recipe))
+        if source.suffix == ".py":
+            write_text(self.path / "recipe.py", source.read_text(encoding="utf-8"))
+        with (self.path / "command.txt").open("a", encoding="utf-8") as file:
+            file.write(shlex.join([Path(sys.executable).name, *sys.argv]) + "\n")
+        write_text(self.path / "env.json", json.dumps(environment(), indent=2) + "\n")
+
+    def earlier_recipe(self) -> Recipe | None:
+        """Return the recipe of the run that is in this folder, if there is one."""
+        file = self.path / "recipe.json"
+        return config.load(file) if file.is_file() else None
+
+    def close(self) -> None:
+        """Release the lock."""
+        if self._lock is not None:
+            self._lock.truncate(0)  # the file stays: deleting it could give two runs a lock each
+            self._lock.close()
+            self._lock = None
+
+
+def changes_on_resume(old: Recipe, new: Recipe) -> dict[str, tuple[object, object]]:
+    """Return what a resumed run changes in its recipe, key by key.
+
+    Raises:
+        RecipeError: a change that would make the result neither the old nor the new recipe's.
+    """
+    changes = config.differences(old, new)
+    locked = [key for key in changes if any(key == name or key.startswith(name + ".") for name in LOCKED)]
+    if locked:
+        shown = "; ".join(f"{key} was {changes[key][0]!r} and is now {changes[key][1]!r}" for key in locked)
+        raise RecipeError(
+            f"a run cannot change this when it is resumed: {shown}. Start a new run with name=NEW and, to "
+            f"keep the weights, init_from=THIS_RUN_FOLDER."
+        )
+    return changes
+
+
+def environment() -> dict[str, str]:
+    """Return the versions and the machine that a result depends on."""
+    versions = {}
+    for package in ("srtrain", "mindspore", "mindcv", "numpy", "opencv-python-headless", "tensorboardX"):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "not installed as a package"
+    return {"python": platform.python_version(), "machine": platform.platform(), **versions}
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a small file so that it is whole or unchanged."""
+    part = file.with_name(f".{file.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(file)

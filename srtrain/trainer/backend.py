@@ -1,0 +1,83 @@
+"""What differs between kinds of devices. The base class is the CPU, and the default."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+
+import mindspore as ms
+import numpy as np
+from mindspore import communication, nn, ops
+
+from srtrain.errors import DeviceError
+from srtrain.registry import BACKENDS
+
+
+@BACKENDS.register("cpu")
+class Backend:
+    """One kind of device, and the processes that share the work on it.
+
+    A plugin derives from this class and overrides what differs. A process that ``msrun`` started belongs
+    to a group; alone it is rank 0 of 1.
+    """
+
+    target = "CPU"
+
+    def __init__(self) -> None:
+        self.rank = 0
+        self.world_size = 1
+
+    def unavailable(self) -> str:
+        """Return why this machine cannot run the backend, or an empty string."""
+        return ""
+
+    def start(self, mode: str, threads: int) -> None:
+        """Claim the device, choose graph or PyNative mode, and join the other processes.
+
+        Raises:
+            DeviceError: the machine does not have the device.
+        """
+        if reason := self.unavailable():
+            raise DeviceError(f"device = {self.target.lower()!r} cannot be used here: {reason}")
+        ms.set_device(self.target)
+        ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
+        self.set_threads(threads or usable_cores())
+        if int(os.environ.get("MS_WORKER_NUM", "1")) > 1:
+            communication.init()
+            self.rank, self.world_size = communication.get_rank(), communication.get_group_size()
+
+    def set_threads(self, threads: int) -> None:
+        """Bound the threads that kernels run on."""
+        ms.set_context(runtime_num_threads=threads)
+
+    def gradient_reducer(self, parameters: list[ms.Parameter]) -> nn.Cell | None:
+        """Return a Cell that averages gradients over the ranks, or ``None`` for a single process."""
+        if self.world_size == 1:
+            return None
+        return nn.DistributedGradReducer(parameters, mean=True, degree=self.world_size)
+
+    def all_reduce_sum(self, array: np.ndarray) -> np.ndarray:
+        """Return the sum of equally shaped float arrays over all ranks."""
+        if self.world_size == 1:
+            return array
+        return np.asarray(ops.AllReduce()(ms.Tensor(array.astype(np.float32))).asnumpy())
+
+    def barrier(self) -> None:
+        """Wait until every rank is here."""
+        self.all_reduce_sum(np.zeros(1))
+
+    def peak_memory_bytes(self) -> int:
+        """Return the most memory this process has held so far."""
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+
+    def close(self) -> None:
+        """Leave the group of processes."""
+        if self.world_size > 1:
+            communication.release()
+
+
+def usable_cores() -> int:
+    """Return the number of cores this process may use, which a cluster's scheduler limits."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

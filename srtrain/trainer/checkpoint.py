@@ -1,0 +1,279 @@
+"""Checkpoints that are whole or not there.
+
+    checkpoints/step_00010000/   model.ckpt  optimizer.ckpt  …  state.json
+    checkpoints/latest           the name of the newest, as text
+    checkpoints/best             the name of the best; best.json says by which number
+
+A checkpoint is written into a hidden folder, flushed to the disk, renamed, and only then named by
+``latest``, so that a kill at any moment leaves the older ones untouched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+
+from srtrain.errors import CheckpointError, SrtrainError
+
+Tensors = Mapping[str, ms.Tensor]
+_NAME = re.compile(r"step_\d{8,}")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint folder holds: named groups of tensors, and everything else as JSON values."""
+
+    path: Path
+    tensors: dict[str, dict[str, ms.Parameter]]
+    state: dict[str, Any]
+
+    @property
+    def step(self) -> int:
+        """The number of finished updates."""
+        return int(self.state["step"])
+
+
+class CheckpointStore:
+    """The checkpoints of one run.
+
+    Args:
+        folder: ``<run>/checkpoints``; made with the first checkpoint.
+        about: facts that go into every ``state.json``, such as the model's name and arguments.
+        writes: whether this process writes; every rank but 0 only waits.
+    """
+
+    def __init__(self, folder: Path, about: dict[str, Any] | None = None, writes: bool = True) -> None:
+        self.folder = folder
+        self.about = about or {}
+        self.writes = writes
+
+    def path(self, step: int) -> Path:
+        """Return the folder of the checkpoint with ``step`` finished updates."""
+        return self.folder / f"step_{step:08d}"
+
+    def save(self, step: int, tensors: Mapping[str, Tensors], state: Mapping[str, Any]) -> Path:
+        """Write one checkpoint and point ``latest`` at it.
+
+        Raises:
+            SrtrainError: the disk is full or not writable; older checkpoints are untouched.
+        """
+        final = self.path(step)
+        if not self.writes:
+            return final
+        part = self.folder / f".{final.name}.part"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(part, ignore_errors=True)
+            self._check_space(tensors)
+            part.mkdir()
+            for group, items in tensors.items():
+                file = part / f"{group}.ckpt"
+                ms.save_checkpoint([{"name": n, "data": t} for n, t in items.items()], str(file))
+                file.chmod(0o644)  # MindSpore leaves 0400, which makes folders hard to move and delete
+            text = json.dumps({**self.about, **state, "step": step, "groups": sorted(tensors)}, indent=2)
+            (part / "state.json").write_text(text + "\n", encoding="utf-8")
+            for file in part.iterdir():
+                _flush(file)
+            _flush(part)
+            _replace_folder(part, final)
+            _write_pointer(self.folder / "latest", final.name)
+        except (OSError, RuntimeError, ValueError) as error:
+            shutil.rmtree(part, ignore_errors=True)
+            raise SrtrainError(
+                f"the checkpoint of step {step} could not be written to {self.folder}: {_first_line(error)}. "
+                f"Older checkpoints are untouched; make room or set run_dir= elsewhere, then --resume."
+            ) from error
+        return final
+
+    def _check_space(self, tensors: Mapping[str, Tensors]) -> None:
+        """Refuse before writing when the disk cannot hold the tensors and a little more."""
+        needed = sum(t.nbytes for items in tensors.values() for t in items.values()) + 2**20
+        free = shutil.disk_usage(self.folder).free
+        if free < needed:
+            raise OSError(f"{needed:,} bytes are needed and {free:,} are free")
+
+    def load(self, path: Path) -> Checkpoint:
+        """Read a checkpoint folder.
+
+        Raises:
+            CheckpointError: missing or broken; says which file.
+        """
+        file = path / "state.json"
+        if not file.is_file():
+            raise CheckpointError(f"{str(path)!r} is no checkpoint: it has no state.json. {self._offer()}")
+        try:
+            state = json.loads(file.read_text(encoding="utf-8"))
+            tensors = {}
+            for group in state["groups"]:
+                file = path / f"{group}.ckpt"
+                tensors[group] = ms.load_checkpoint(str(file)) if file.stat().st_size else {}
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise CheckpointError(f"the checkpoint file {str(file)!r} is broken: {_first_line(error)}. {self._offer()}") from error
+        return Checkpoint(path, tensors, state)
+
+    def steps(self) -> list[int]:
+        """Return the steps of all complete checkpoints, rising."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(int(p.name[5:]) for p in self.folder.iterdir() if _NAME.fullmatch(p.name))
+
+    def latest(self) -> Path | None:
+        """Return the newest checkpoint, or ``None``."""
+        return self._named_by("latest") or (self.path(self.steps()[-1]) if self.steps() else None)
+
+    def best(self) -> Path | None:
+        """Return the checkpoint with the best score, or ``None``."""
+        return self._named_by("best")
+
+    def best_score(self) -> dict[str, Any] | None:
+        """Return ``best.json``: metric, protocol, value and step; or ``None``."""
+        file = self.folder / "best.json"
+        if self.best() is None or not file.is_file():
+            return None
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+
+    def mark_best(self, step: int, **score: Any) -> None:
+        """Point ``best`` at the saved checkpoint of ``step`` and write ``best.json``."""
+        if self.writes:
+            _write_pointer(self.folder / "best.json", json.dumps({**score, "step": step}, indent=2))
+            _write_pointer(self.folder / "best", self.path(step).name)
+
+    def forget_after(self, step: int) -> None:
+        """Remove checkpoints and pointers beyond ``step``: a run resumed there will write its own."""
+        if not self.writes:
+            return
+        for later in [s for s in self.steps() if s > step]:
+            shutil.rmtree(self.path(later))
+        for name in ("latest", "best"):
+            if self._named_by(name) is None:
+                (self.folder / name).unlink(missing_ok=True)
+
+    def prune(self, keep: int) -> None:
+        """Delete all but the newest ``keep`` checkpoints, and never one that a pointer names."""
+        if not self.writes:
+            return
+        named = {self.latest(), self.best()}
+        for step in self.steps()[:-keep]:
+            if self.path(step) not in named:
+                shutil.rmtree(self.path(step))
+
+    def _named_by(self, pointer: str) -> Path | None:
+        with contextlib.suppress(FileNotFoundError):
+            path = self.folder / (self.folder / pointer).read_text(encoding="utf-8").strip()
+            if path != self.folder and path.is_dir():
+                return path
+        return None
+
+    def _offer(self) -> str:
+        steps = self.steps()
+        return f"Checkpoints in {self.folder}: {', '.join(self.path(s).name for s in steps[-5:]) or '(none)'}."
+
+
+def find_checkpoint(path: Path) -> Path:
+    """Return the checkpoint folder meant by a checkpoint, a ``checkpoints`` folder, or a run folder.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if (path / "state.json").is_file():
+        return path
+    for folder in (path, path / "checkpoints"):
+        store = CheckpointStore(folder)
+        found = store.best() or store.latest()
+        if found is not None:
+            return found
+    raise CheckpointError(
+        f"there is no checkpoint in {str(path)!r}. Give a step_… folder, or a run folder with checkpoints in it."
+    )
+
+
+def find_weights(path: Path) -> tuple[Path, dict[str, Any]]:
+    """Return the file with the weights meant by ``path``, and what its checkpoint says about itself.
+
+    ``path`` is a ``.ckpt`` file, a checkpoint folder or a run folder, of which the best checkpoint is
+    taken. Where a checkpoint has averaged weights (EMA), those are meant: they are what was evaluated.
+
+    Raises:
+        CheckpointError: there is nothing of the kind.
+    """
+    if path.is_file():
+        folder, file = path.parent, path
+    elif path.exists():
+        folder = find_checkpoint(path)
+        averaged = folder / "ema.ckpt"
+        file = averaged if averaged.is_file() else folder / "model.ckpt"
+    else:
+        raise CheckpointError(f"{str(path)!r} does not exist. Give a .ckpt file, a step_… folder, or a run folder.")
+    about = folder / "state.json"
+    return file, json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
+
+
+def assign(parameters: Mapping[str, ms.Parameter], values: Tensors, what: str) -> None:
+    """Copy ``values`` into ``parameters`` of the same names and shapes; all or nothing.
+
+    Raises:
+        CheckpointError: names or shapes differ; names the first five of each kind.
+    """
+    complaints = []
+    for label, names in {
+        "missing in the checkpoint": [n for n in parameters if n not in values],
+        "unknown to this run": [n for n in values if n not in parameters],
+        "of another shape": [
+            f"{n} {tuple(values[n].shape)} instead of {tuple(p.shape)}"
+            for n, p in parameters.items()
+            if n in values and tuple(values[n].shape) != tuple(p.shape)
+        ],
+    }.items():
+        if names:
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            complaints.append(f"{label}: {', '.join(names[:5])}{more}")
+    if complaints:
+        raise CheckpointError(f"{what} of the checkpoint does not fit: {'; '.join(complaints)}.")
+    for name, parameter in parameters.items():
+        parameter.set_data(ms.Tensor(values[name].asnumpy(), parameter.dtype))
+
+
+def _replace_folder(source: Path, target: Path) -> None:
+    """Rename ``source`` to ``target``; an older ``target`` is moved aside first and then deleted."""
+    if target.exists():
+        aside = target.with_name(f".{target.name}.old")
+        shutil.rmtree(aside, ignore_errors=True)
+        target.rename(aside)
+        source.rename(target)
+        shutil.rmtree(aside)
+    else:
+        source.rename(target)
+    _flush(target.parent)
+
+
+def _write_pointer(file: Path, text: str) -> None:
+    part = file.with_name(f".{file.name}.part")
+    part.write_text(text + "\n", encoding="utf-8")
+    _flush(part)
+    part.replace(file)
+    _flush(file.parent)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0].rstrip(".") if text else type(error).__name__
+
+

@@ -1,0 +1,67 @@
+"""Where a run speaks: lines for people, and named numbers for the hooks that write them down."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import mindspore as ms
+from tqdm import tqdm
+
+
+class _BarSafeHandler(logging.Handler):
+    """Writes lines to stderr without tearing a progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record), file=sys.stderr)
+
+
+class Log:
+    """Lines to the console and to ``run.log``; numbers to whoever asks at a logging step.
+
+    Attributes:
+        every: period in steps at which numbers are written.
+        scalars: the numbers of the present logging step, by name.
+    """
+
+    def __init__(self, file: Path | None = None, every: int = 50, to_console: bool = True) -> None:
+        self.every = every
+        self.scalars: dict[str, float] = {}
+        self._losses: list[ms.Tensor] = []
+        self._logger = logging.Logger("srtrain", logging.INFO)
+        if to_console:
+            handler: logging.Handler = _BarSafeHandler()
+            handler.setFormatter(logging.Formatter("%(message)s"))
+            self._logger.addHandler(handler)
+        if file is not None:
+            handler = logging.FileHandler(file, encoding="utf-8")
+            handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+            self._logger.addHandler(handler)
+
+    def info(self, text: str) -> None:
+        """Say something."""
+        self._logger.info(text)
+
+    def warning(self, text: str) -> None:
+        """Say something that the user should look into."""
+        self._logger.warning(f"warning: {text}")
+
+    def put(self, **scalars: float) -> None:
+        """Add numbers to those of the present logging step."""
+        self.scalars.update(scalars)
+
+    def keep_loss(self, loss: ms.Tensor) -> None:
+        """Remember a loss without reading it from the device."""
+        self._losses.append(loss)
+
+    def gather_loss(self) -> float:
+        """Return the mean of the losses since the last call; this waits for the device."""
+        values = [float(loss) for loss in self._losses]
+        self._losses.clear()
+        return sum(values) / len(values) if values else float("nan")
+
+    def close(self) -> None:
+        """Close ``run.log``."""
+        for handler in self._logger.handlers:
+            handler.close()

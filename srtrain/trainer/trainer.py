@@ -1,0 +1,213 @@
+"""The loop. Everything that is not the loop is a hook."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+from mindspore import nn
+
+from srtrain.data.loader import Loader
+from srtrain.errors import CheckpointError, TrainingDivergedError
+from srtrain.hooks.base import Hook, overrides, plan
+from srtrain.optim import own_state
+from srtrain.trainer.backend import Backend
+from srtrain.trainer.checkpoint import CheckpointStore, assign
+from srtrain.trainer.evaluator import EvalSet
+from srtrain.trainer.log import Log
+from srtrain.trainer.step import TrainStep
+from srtrain.trainer.types import EvalResult, StepOutput
+
+
+class Trainer:
+    """Runs updates from ``step`` to ``max_steps`` and calls the hooks.
+
+    ``step`` is the number of finished updates and advances before ``after_step``; a checkpoint named
+    ``step_00010000`` holds exactly 10 000 updates, and resume continues at ``step``.
+
+    Attributes:
+        model: the network, without what the precision wraps around it.
+        store: the checkpoints of this run.
+        run_dir: the folder of this run.
+        data_seconds: time spent waiting for batches since this process started.
+        stop_reason: why the run ends before ``max_steps``; empty while it does not.
+    """
+
+    def __init__(
+        self,
+        model: nn.Cell,
+        update: TrainStep,
+        loader: Loader,
+        hooks: list[Hook],
+        max_steps: int,
+        backend: Backend,
+        store: CheckpointStore,
+        log: Log,
+    ) -> None:
+        self.model = model
+        self.update = update
+        self.loader = loader
+        self.hooks = plan(hooks)
+        self.max_steps = max_steps
+        self.backend = backend
+        self.store = store
+        self.log = log
+        self.run_dir = store.folder.parent
+        self.optimizer = update.optimizer
+        self.precision = update.precision
+        self.step = 0
+        self.data_seconds = 0.0
+        self.stop_reason = ""
+        self._step_before = 0
+        self._saved_step = -1
+        self._loss: ms.Tensor | None = None
+
+    def train(self, resume: Path | None = None) -> None:
+        """Train to the end, or until a stop is requested; with ``resume``, from that checkpoint on."""
+        try:
+            self._call("setup")
+            if resume is not None:
+                self._restore(resume)
+            self._call("before_train")
+            self.loader.start(self.step)
+            while not self.finished and not self.stop_reason:
+                self._one_step()
+            self._call("after_train")
+        except BaseException as error:
+            self._call_despite_errors("on_error", self.hooks, error)
+            raise
+        finally:
+            self.loader.close()
+            self._call_despite_errors("close", self.hooks[::-1])
+
+    def _one_step(self) -> None:
+        asked = time.perf_counter()
+        batch = self.loader.next()
+        self.data_seconds += time.perf_counter() - asked
+        self._call("before_step", batch)
+        self._loss = self.update(ms.Tensor.from_numpy(batch.lq), ms.Tensor.from_numpy(batch.gt))
+        self._step_before, self.step = self.step, self.step + 1
+        self.log.keep_loss(self._loss)
+        if self.log_due:
+            self.log.scalars = {"loss": self.log.gather_loss()}
+        self._call("after_step", StepOutput(self._loss, self.loader.sampler.batch_size))
+
+    @property
+    def finished(self) -> bool:
+        """Whether all updates are done."""
+        return self.step >= self.max_steps
+
+    def due(self, every: int) -> bool:
+        """Return whether a multiple of ``every`` was reached by the step just finished."""
+        return self.step // every > self._step_before // every
+
+    @property
+    def log_due(self) -> bool:
+        """Whether numbers are written after the step just finished."""
+        return self.due(self.log.every) or self.finished
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next update."""
+        return float(self.optimizer.learning_rate.asnumpy())
+
+    def set_lr(self, lr: float) -> None:
+        """Set the learning rate of the next update."""
+        self.optimizer.learning_rate.set_data(ms.Tensor(lr, ms.float32))
+
+    def evaluate(self, benchmark: EvalSet, run: Callable[[EvalSet], EvalResult]) -> EvalResult:
+        """Score one benchmark with ``run``, between the points that hooks may act at."""
+        self._call("before_eval", benchmark)
+        result = run(benchmark)
+        self._call("after_eval", result)
+        return result
+
+    def request_stop(self, reason: str) -> None:
+        """End after the present step; hooks still see ``after_train``, so the state is saved."""
+        self.stop_reason = self.stop_reason or reason
+
+    def save(self) -> Path:
+        """Write a checkpoint of the present step, unless there is one already; return its folder.
+
+        Raises:
+            TrainingDivergedError: the last loss was not finite, so the weights are not worth keeping.
+            SrtrainError: the disk is full or not writable.
+        """
+        if self._saved_step == self.step:
+            return self.store.path(self.step)
+        if self.precision.scaler is None and self._loss is not None and not math.isfinite(float(self._loss)):
+            raise TrainingDivergedError(
+                f"the loss is {float(self._loss)} at step {self.step}; this state is not saved. "
+                f"Resume from {self.store.latest() or 'the start'} with a lower optim.lr, optim.clip_norm, or "
+                f"a smaller res_scale."
+            )
+        tensors, state = self._state()
+        path = self.store.save(self.step, tensors, state)
+        self.backend.barrier()
+        self._saved_step = self.step
+        self._call("after_save", path)
+        return path
+
+    def _state(self) -> tuple[dict[str, dict[str, ms.Tensor]], dict[str, Any]]:
+        """Return everything an exact resume needs: tensors by group, and JSON values."""
+        tensors: dict[str, dict[str, ms.Tensor]] = {
+            "model": dict(self.model.parameters_dict()),
+            "optimizer": {**own_state(self.optimizer), **self._precision_state()},
+        }
+        hooks: dict[str, Any] = {}
+        for hook in self.hooks:
+            state = hook.state_dict()
+            held = {name: value for name, value in state.items() if isinstance(value, ms.Tensor)}
+            if held:
+                tensors[hook.state_key] = held
+            if state:
+                hooks[hook.state_key] = {name: value for name, value in state.items() if name not in held}
+        return tensors, {"hooks": hooks}
+
+    def _restore(self, path: Path) -> None:
+        checkpoint = self.store.load(path)
+        assign(self.model.parameters_dict(), checkpoint.tensors["model"], f"the model in {path}")
+        optimizer = {**own_state(self.optimizer), **self._precision_state()}
+        assign(optimizer, checkpoint.tensors["optimizer"], f"the optimizer in {path}")
+        for hook in self.hooks:
+            state = checkpoint.state["hooks"].get(hook.state_key)
+            if state is not None:
+                hook.load_state_dict({**state, **checkpoint.tensors.get(hook.state_key, {})})
+        self.step = self._step_before = checkpoint.step
+        if self.step > self.max_steps:
+            raise CheckpointError(
+                f"{path} has {self.step} finished updates, but the recipe ends at {self.max_steps}. Raise train.steps."
+            )
+        if path.parent == self.store.folder:
+            self._saved_step = self.step
+            self.store.forget_after(self.step)
+        self.log.info(f"resumed from {path}: {self.step} of {self.max_steps} updates are done")
+
+    def _precision_state(self) -> dict[str, ms.Parameter]:
+        return {**self.precision.state(), self.update.skipped.name: self.update.skipped}
+
+    def _call(self, point: str, *args: Any) -> None:
+        for hook in self.hooks:
+            if overrides(hook, point):
+                try:
+                    getattr(hook, point)(self, *args)
+                except BaseException as error:
+                    add_note(error, f"while running {type(hook).__name__}.{point} at step {self.step}")
+                    raise
+
+    def _call_despite_errors(self, point: str, hooks: list[Hook], *args: Any) -> None:
+        """Give every hook its chance to clean up; what goes wrong is logged and hides no earlier error."""
+        for hook in hooks:
+            try:
+                getattr(hook, point)(self, *args)
+            except Exception as error:
+                self.log.warning(f"{type(hook).__name__}.{point} failed: {type(error).__name__}: {error}")
+
+
+def add_note(error: BaseException, note: str) -> None:
+    """Attach a line to an exception, as ``add_note`` does from Python 3.11 on; inner notes come first."""
+    error.__notes__ = [*getattr(error, "__notes__", []), note]  # type: ignore[attr-defined]
