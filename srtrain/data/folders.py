@@ -5,11 +5,12 @@ Nothing is decoded here. Every data set is a function in `DATASETS` that returns
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import ParamSpec
 
 from srtrain.data.header import FOREIGN_SUFFIXES, SUFFIXES
 from srtrain.errors import DataError
@@ -17,6 +18,8 @@ from srtrain.registry import DATASETS
 
 ON_THE_FLY = "on_the_fly"
 """The ``lr_type`` that reads no low-resolution files: they are made from the ground truth."""
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,44 @@ class Pair:
     lq: Path | None
 
 
-@DATASETS.register
+@dataclass(frozen=True)
+class Layout:
+    """Where a data set lies: its two folders, and which of the pairs in them belong to it.
+
+    ``what`` names the set in messages; ``lq_dir`` is None where low resolution is made on the fly.
+    """
+
+    what: str
+    gt_dir: Path
+    lq_dir: Path | None
+    scale: int
+    choose: Callable[[list[Pair]], list[Pair]]
+
+
+LAYOUTS: dict[str, Callable[..., Layout]] = {}
+"""The data sets of this module before their files are listed, for whoever lists them with more patience."""
+
+
+def registered(name: str) -> Callable[[Callable[P, Layout]], Callable[P, list[Pair]]]:
+    """Register a data set that is described by a `Layout`."""
+
+    def register(layout: Callable[P, Layout]) -> Callable[P, list[Pair]]:
+        @functools.wraps(layout)
+        def pairs(*args: P.args, **kwargs: P.kwargs) -> list[Pair]:
+            found = layout(*args, **kwargs)
+            return found.choose(pair_folders(found))
+
+        LAYOUTS[name] = layout
+        DATASETS.register(name)(pairs)
+        return pairs
+
+    return register
+
+
+@registered("folder")
 def folder(
     root: str, scale: int, lr_type: str = "bicubic", first: int | None = None, last: int | None = None
-) -> list[Pair]:
+) -> Layout:
     """List ``root/HR`` with ``root/LR_{lr_type}/X{scale}``, sorted by name.
 
     A folder without ``HR`` is taken as the ground truth itself; ``lr_type="on_the_fly"`` reads no
@@ -40,20 +77,23 @@ def folder(
     Raises:
         DataError: a missing or empty folder, files without a partner, places beyond the end.
     """
-    base = _existing(Path(root).expanduser(), "data set")
+    what = f"data set {root!r}"
+    base = _existing(Path(root).expanduser(), what)
     gt_dir = base / "HR" if (base / "HR").is_dir() else base
-    pairs = pair_folders(gt_dir, _lq_dir(base / f"LR_{lr_type}", scale, lr_type), scale, f"data set {root!r}")
-    start, end = 1 if first is None else first, len(pairs) if last is None else last
-    if not 1 <= start <= end <= len(pairs):
-        raise DataError(
-            f"data set {root!r} has {len(pairs)} pictures; first={first!r}, last={last!r} does not "
-            "choose from "
-            f"1 to {len(pairs)}."
-        )
-    return pairs[start - 1 : end]
+
+    def choose(pairs: list[Pair]) -> list[Pair]:
+        start, end = 1 if first is None else first, len(pairs) if last is None else last
+        if not 1 <= start <= end <= len(pairs):
+            raise DataError(
+                f"{what} has {len(pairs)} pictures; first={first!r}, last={last!r} does not choose from 1 to "
+                f"{len(pairs)}."
+            )
+        return pairs[start - 1 : end]
+
+    return Layout(what, gt_dir, _lq_dir(base / f"LR_{lr_type}", scale, lr_type), scale, choose)
 
 
-@DATASETS.register
+@registered("div2k")
 def div2k(
     root: str,
     scale: int,
@@ -61,7 +101,7 @@ def div2k(
     lr_type: str = "bicubic",
     first: int | None = None,
     last: int | None = None,
-) -> list[Pair]:
+) -> Layout:
     """List ``DIV2K_{split}_HR`` with ``DIV2K_{split}_LR_{lr_type}/X{scale}``, in ``root`` or ``root/DIV2K``.
 
     ``first`` and ``last`` are the pictures' own numbers, both included; where one is given, every number up
@@ -70,109 +110,158 @@ def div2k(
     Raises:
         DataError: a missing or empty folder, files without a partner, numbers that are missing.
     """
-    base = _existing(Path(root).expanduser(), f"DIV2K {split} set")
+    return _div2k_layout(root, scale, split, lr_type, first, last)
+
+
+@registered("div2k_train")
+def div2k_train(root: str, scale: int, lr_type: str = "bicubic") -> Layout:
+    """List DIV2K 1-800, the training pictures."""
+    return _div2k_layout(root, scale, "train", lr_type, 1, 800)
+
+
+@registered("div2k_valid")
+def div2k_valid(root: str, scale: int, lr_type: str = "bicubic") -> Layout:
+    """List DIV2K 801-900, the validation pictures of the published tables."""
+    return _div2k_layout(root, scale, "valid", lr_type, 801, 900)
+
+
+@registered("div2k_valid10")
+def div2k_valid10(root: str, scale: int, lr_type: str = "bicubic") -> Layout:
+    """List DIV2K 801-810, what EDSR-PyTorch watches while it trains."""
+    return _div2k_layout(root, scale, "valid", lr_type, 801, 810)
+
+
+def _div2k_layout(
+    root: str, scale: int, split: str, lr_type: str, first: int | None, last: int | None
+) -> Layout:
+    what = f"DIV2K {split} set"
+    base = _existing(Path(root).expanduser(), what)
     if not (base / f"DIV2K_{split}_HR").is_dir() and (base / "DIV2K").is_dir():
         base = base / "DIV2K"
     gt_dir = base / f"DIV2K_{split}_HR"
-    lq_dir = _lq_dir(base / f"DIV2K_{split}_LR_{lr_type}", scale, lr_type)
-    what = f"DIV2K {split} set"
-    pairs = pair_folders(gt_dir, lq_dir, scale, what)
-    if first is None and last is None:
-        return pairs
-    numbers = {pair.gt: _number(pair.gt, what) for pair in pairs}
-    start = min(numbers.values()) if first is None else first
-    end = max(numbers.values()) if last is None else last
-    chosen = [pair for pair in pairs if start <= numbers[pair.gt] <= end]
-    missing = sorted(set(range(start, end + 1)) - set(numbers.values()))
-    if missing or not chosen:
-        raise DataError(
-            f"{what} in {str(gt_dir)!r} is incomplete: of the pictures {start} to {end}, {len(missing)} are "
-            f"missing: {first_five([f'{n:04d}' for n in missing])}. Unpack the official zip files again "
-            f"(srtrain data unpack), or choose with first= and last=."
-        )
-    return chosen
+
+    def choose(pairs: list[Pair]) -> list[Pair]:
+        if first is None and last is None:
+            return pairs
+        numbers = [_number(pair.gt, what) for pair in pairs]
+        start = min(numbers) if first is None else first
+        end = max(numbers) if last is None else last
+        missing = sorted(set(range(start, end + 1)) - set(numbers))
+        if missing or start > end:
+            raise DataError(
+                f"{what} in {str(gt_dir)!r} is incomplete: of the pictures {start} to {end}, "
+                f"{len(missing)} are "
+                f"missing: {first_five([f'{n:04d}' for n in missing])}. Unpack the official zip files again "
+                f"(srtrain data unpack), or choose with first= and last=."
+            )
+        return [pair for pair, number in zip(pairs, numbers, strict=True) if start <= number <= end]
+
+    return Layout(what, gt_dir, _lq_dir(base / f"DIV2K_{split}_LR_{lr_type}", scale, lr_type), scale, choose)
 
 
-@DATASETS.register
-def div2k_train(root: str, scale: int, lr_type: str = "bicubic") -> list[Pair]:
-    """List DIV2K 1-800, the training pictures."""
-    return div2k(root, scale, "train", lr_type, 1, 800)
-
-
-@DATASETS.register
-def div2k_valid(root: str, scale: int, lr_type: str = "bicubic") -> list[Pair]:
-    """List DIV2K 801-900, the validation pictures of the published tables."""
-    return div2k(root, scale, "valid", lr_type, 801, 900)
-
-
-@DATASETS.register
-def div2k_valid10(root: str, scale: int, lr_type: str = "bicubic") -> list[Pair]:
-    """List DIV2K 801-810, what EDSR-PyTorch watches while it trains."""
-    return div2k(root, scale, "valid", lr_type, 801, 810)
-
-
-def benchmark_set(title: str, n_pictures: int, root: str, scale: int, lr_type: str = "bicubic") -> list[Pair]:
+def _benchmark_layout(title: str, n_pictures: int, root: str, scale: int, lr_type: str = "bicubic") -> Layout:
     """List a benchmark set: ``root`` is its own folder, or holds it (also under ``benchmark``).
 
     Raises:
         DataError: as `folder`, and another number of pictures than the set is known to have.
     """
     base = Path(root).expanduser()
-    places = [base, base / title, base / "benchmark" / title]
-    found = [place for place in places if (place / "HR").is_dir()]
-    if not found:
+    places = [base / title, base / "benchmark" / title, base]
+    home = next((place for place in places if (place / "HR").is_dir()), None)
+    if home is None:
         raise DataError(
             f"benchmark set {title} is not there: none of "
             f"{', '.join(repr(str(place)) for place in places)} has "
             f"a folder HR. Give the folder that holds {title}/HR and {title}/LR_{lr_type}/X{scale}."
         )
-    pairs = folder(str(found[-1]), scale, lr_type)
-    if len(pairs) != n_pictures:
-        raise DataError(
-            f"benchmark set {title} has {n_pictures} pictures and {str(found[-1] / 'HR')!r} has "
-            f"{len(pairs)}; a "
-            f"result on it would not be comparable. To use the folder as it is, name the data set 'folder'."
-        )
-    return pairs
+
+    def choose(pairs: list[Pair]) -> list[Pair]:
+        if len(pairs) != n_pictures:
+            raise DataError(
+                f"benchmark set {title} has {n_pictures} pictures and {str(home / 'HR')!r} has "
+                f"{len(pairs)}; a "
+                "result on it would not be comparable. To use the folder as it is, name the data "
+                "set 'folder'."
+            )
+        return pairs
+
+    lq_dir = _lq_dir(home / f"LR_{lr_type}", scale, lr_type)
+    return Layout(f"benchmark set {title}", home / "HR", lq_dir, scale, choose)
 
 
 N_PICTURES = {"Set5": 5, "Set14": 14, "B100": 100, "Urban100": 100, "Manga109": 109}
 for _title, _n_pictures in N_PICTURES.items():
-    DATASETS.register(_title.lower())(partial(benchmark_set, _title, _n_pictures))
+    registered(_title.lower())(functools.partial(_benchmark_layout, _title, _n_pictures))
 
 
-def pair_folders(gt_dir: Path, lq_dir: Path | None, scale: int, what: str) -> list[Pair]:
-    """Pair two folders by name: ``0801.png`` with ``0801.png``, ``0801x2.png`` or DIV2K's ``0801x4m.png``.
+def pair_folders(layout: Layout) -> list[Pair]:
+    """Pair the files of two folders.
 
     Raises:
         DataError: names the set, both folders and the first files without a partner.
     """
+    what, scale = layout.what, layout.scale
     if isinstance(scale, bool) or not isinstance(scale, int) or scale < 1:
         raise DataError(f"{what}: scale={scale!r} is no whole number from 1 up.")
-    gt_files = list_pictures(gt_dir, what)
-    if lq_dir is None:
-        return [Pair(path.stem, path, None) for path in gt_files]
+    gt_files = list_pictures(layout.gt_dir, what)
+    lq_files = None if layout.lq_dir is None else list_pictures(layout.lq_dir, what)
+    matched = match(gt_files, lq_files, scale)
+    complaints = matched.complaints(layout)
+    if complaints:
+        raise DataError(f"{what}: the pictures of two folders do not pair. {' '.join(complaints)}")
+    return matched.pairs
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Files that were paired by name, and those that could not be."""
+
+    pairs: list[Pair]
+    gt_only: list[Path]
+    lq_only: list[Path]
+    ambiguous: list[Path]
+
+    def complaints(self, layout: Layout) -> list[str]:
+        """Return a sentence for each thing that is wrong."""
+        sides = ((self.gt_only, layout.gt_dir, layout.lq_dir), (self.lq_only, layout.lq_dir, layout.gt_dir))
+        found = [
+            f"{len(files)} of {str(here)!r} have no partner in {str(there)!r}: {first_five(files)}."
+            for files, here, there in sides
+            if files
+        ]
+        if self.ambiguous:
+            found.append(
+                f"{len(self.ambiguous)} belong to a picture that has a file already: "
+                f"{first_five(self.ambiguous)} in {str(self.ambiguous[0].parent)!r}; remove one of each."
+            )
+        return found
+
+
+def match(gt_files: Sequence[Path], lq_files: Sequence[Path] | None, scale: int) -> Matched:
+    """Pair by name: ``0801.png`` with ``0801.png``, ``0801x2.png`` or DIV2K's ``0801x4m.png``."""
     by_name: dict[str, Path] = {}
+    pairs: dict[str, Pair] = {}
+    lq_only, ambiguous = [], []
     for path in gt_files:
         if path.stem in by_name:
-            raise DataError(
-                f"{what}: {path.name!r} and {by_name[path.stem].name!r} share a name in {str(gt_dir)!r}."
-            )
-        by_name[path.stem] = path
-    pairs, lonely = [], []
-    for path in list_pictures(lq_dir, what):
-        stem = path.stem if path.stem in by_name else _without_scale(path.stem, scale)
-        if stem in by_name:
-            # Two degraded copies of one picture (DIV2K wild) are two pairs and need two names.
-            name = stem if path.stem in (stem, f"{stem}x{scale}") else path.stem
-            pairs.append(Pair(name, by_name[stem], path))
+            ambiguous.append(path)
         else:
-            lonely.append(path.name)
-    _refuse_unmatched(
-        what, gt_dir, lq_dir, sorted({p.name for p in gt_files} - {p.gt.name for p in pairs}), lonely
-    )
-    _refuse_doubles(what, lq_dir, pairs)
-    return sorted(pairs, key=lambda pair: pair.name)
+            by_name[path.stem] = path
+    if lq_files is None:
+        return Matched([Pair(name, path, None) for name, path in by_name.items()], [], [], ambiguous)
+    for path in lq_files:
+        stem = path.stem if path.stem in by_name else _without_scale(path.stem, scale)
+        # Several degraded copies of one picture (DIV2K wild) are several pairs and need a name each.
+        name = stem if path.stem in (stem, f"{stem}x{scale}") else path.stem
+        if stem not in by_name:
+            lq_only.append(path)
+        elif name in pairs:
+            ambiguous.append(path)
+        else:
+            pairs[name] = Pair(name, by_name[stem], path)
+    paired = {pair.gt for pair in pairs.values()}
+    gt_only = [path for path in by_name.values() if path not in paired]
+    return Matched([pairs[name] for name in sorted(pairs)], gt_only, lq_only, ambiguous)
 
 
 def list_pictures(directory: Path, what: str) -> list[Path]:
@@ -183,7 +272,7 @@ def list_pictures(directory: Path, what: str) -> list[Path]:
     """
     _existing(directory, what)
     visible = [path for path in directory.iterdir() if not path.name.startswith(".") and path.is_file()]
-    foreign = sorted(path.name for path in visible if path.suffix.lower() in FOREIGN_SUFFIXES)
+    foreign = foreign_pictures(directory)
     if foreign:
         raise DataError(
             f"{what}: {str(directory)!r} holds {len(foreign)} file(s) of a format that is not read: "
@@ -198,10 +287,15 @@ def list_pictures(directory: Path, what: str) -> list[Path]:
     return pictures
 
 
-def first_five(names: Sequence[str]) -> str:
+def foreign_pictures(directory: Path) -> list[Path]:
+    """List the pictures of a folder that are of a format that is not read."""
+    return sorted(path for path in directory.iterdir() if path.suffix.lower() in FOREIGN_SUFFIXES)
+
+
+def first_five(names: Sequence[str | Path]) -> str:
     """Join at most five names for a message and count the rest."""
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more
+    return ", ".join(name.name if isinstance(name, Path) else name for name in names[:5]) + more
 
 
 def _existing(directory: Path, what: str) -> Path:
@@ -247,26 +341,3 @@ def _number(path: Path, what: str) -> int:
             f"{what}: {str(path)!r} is not named by a number, so first= and last= cannot choose it."
         )
     return int(path.stem)
-
-
-def _refuse_unmatched(what: str, gt_dir: Path, lq_dir: Path, gt_only: list[str], lq_only: list[str]) -> None:
-    if not gt_only and not lq_only:
-        return
-    sides = [
-        f"{len(names)} of {str(here)!r} have no partner in {str(there)!r}: {first_five(names)}"
-        for names, here, there in ((gt_only, gt_dir, lq_dir), (lq_only, lq_dir, gt_dir))
-        if names
-    ]
-    raise DataError(f"{what}: the pictures of two folders do not pair. {'; '.join(sides)}.")
-
-
-def _refuse_doubles(what: str, lq_dir: Path, pairs: list[Pair]) -> None:
-    seen: dict[str, Pair] = {}
-    for pair in pairs:
-        if pair.name in seen:
-            names = sorted(p.lq.name for p in (pair, seen[pair.name]) if p.lq is not None)
-            raise DataError(
-                f"{what}: {' and '.join(names)} in {str(lq_dir)!r} both belong to {pair.gt.name!r}. "
-                "Remove one."
-            )
-        seen[pair.name] = pair

@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import re
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ FOREIGN_SUFFIXES = (".tif", ".tiff", ".webp", ".gif", ".jp2", ".heic", ".avif", 
 
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_MODES = {0: "grey", 2: "rgb", 3: "palette", 4: "grey+alpha", 6: "rgba"}
-_JPEG_MODES = {1: "grey", 3: "rgb", 4: "cmyk"}
+_JPEG_MODES = {1: "grey", 3: "rgb"}
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # A marker inside compressed JPEG data: neither a stuffed zero, nor a restart marker, nor a fill byte.
 _JPEG_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
@@ -47,7 +48,25 @@ class Header:
     @property
     def alpha(self) -> bool:
         """Whether there is transparency, which training ignores."""
-        return self.mode.endswith("a") and self.mode != "cmyka"
+        return self.mode in ("rgba", "grey+alpha", "palette+alpha")
+
+
+def notices(headers: dict[Path, Header]) -> list[str]:
+    """Say in a sentence each what was done to pictures that are not plain 8-bit RGB or grey."""
+    kinds: tuple[tuple[str, Callable[[Header], bool]], ...] = (
+        ("have an alpha channel, which is ignored", lambda header: header.alpha),
+        ("have 16 bits a channel, which are rounded to 8", lambda header: header.bits == 16),
+        ("hold an EXIF block and are turned as it asks", lambda header: header.exif),
+    )
+    found = []
+    for what, applies in kinds:
+        names = [path.name for path, header in headers.items() if applies(header)]
+        if names:
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            found.append(
+                f"{len(names)} of {len(headers)} picture files {what}: {', '.join(names[:5])}{more}."
+            )
+    return found
 
 
 def read_header(data: Bytes, path: Path) -> Header:
@@ -111,8 +130,12 @@ def _jpeg(data: Bytes) -> Header:
             if frame is None:
                 raise ValueError("this JPEG file holds no picture")
             bits, height, width, n_colours = frame
-            if n_colours not in _JPEG_MODES:
-                raise ValueError(f"a JPEG of {n_colours} colour channels is not understood")
+            if n_colours not in _JPEG_MODES or bits != 8:
+                raise ValueError(
+                    f"it is a JPEG of {n_colours} colours (4 are CMYK, printer's colours) and "
+                    f"{bits} bits, and only "
+                    f"grey and RGB of 8 bits are read for certain; convert it to RGB in an image editor"
+                )
             return Header("jpeg", height, width, _JPEG_MODES[n_colours], bits, exif)
         (length,) = struct.unpack(">H", data[at + 2 : at + 4])
         if marker in _JPEG_FRAMES:

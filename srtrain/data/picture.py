@@ -28,16 +28,10 @@ def read_rgb(path: Path) -> UInt8:
     is dropped. `read_header` tells which of these a file needs.
 
     Raises:
-        DataError: the file is missing, empty, cut short, damaged, no picture, or CMYK.
+        DataError: the file is missing, empty, cut short, damaged, no picture, or a CMYK JPEG.
     """
     data = _read_bytes(path)
     header = read_header(data, path)
-    if header.mode == "cmyk":
-        raise DataError(
-            f"picture {str(path)!r} is a CMYK JPEG: its colours depend on a printer's profile, so "
-            "it cannot be "
-            f"turned into RGB for certain. Convert it to RGB in an image editor, or remove it."
-        )
     picture = _decode(data, header, path)
     if picture.dtype == np.uint16:
         picture = ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)
@@ -57,7 +51,7 @@ def look(path: Path) -> Header:
     """Read what a picture file says about itself, without decoding it.
 
     Raises:
-        DataError: the file is missing, empty, cut short or no picture.
+        DataError: the file is missing, empty, cut short, no picture, or a CMYK JPEG.
     """
     try:
         with path.open("rb") as file:
@@ -69,13 +63,13 @@ def look(path: Path) -> Header:
         raise cannot_read(path, error) from error
 
 
-def size_of(path: Path) -> tuple[int, int]:
+def size_of(path: Path, header: Header | None = None) -> tuple[int, int]:
     """Return (height, width) as `read_rgb` would give them; decodes only where an EXIF turn is possible.
 
     Raises:
         DataError: as `read_rgb`.
     """
-    header = look(path)
+    header = header or look(path)
     if header.exif:
         height, width = read_rgb(path).shape[:2]
         return height, width

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,13 +17,16 @@ from numpy.typing import NDArray
 
 from srtrain.data.cache import MappedPictures
 from srtrain.data.folders import Pair
+from srtrain.data.header import Header, notices
 from srtrain.data.parallel import in_parallel
-from srtrain.data.picture import read_rgb, size_of
+from srtrain.data.picture import look, read_rgb, size_of
 from srtrain.data.resize import crop_to_multiple, make_lq
 from srtrain.errors import DataError, did_you_mean, listing
 
 UInt8 = NDArray[np.uint8]
 Size = tuple[int, int]
+_log = logging.getLogger(__name__)
+
 CACHES = ("memory", "mmap", "none")
 
 
@@ -58,7 +62,11 @@ class Pictures:
             )
         self.pairs = list(pairs)
         self.scale = scale
-        self.lq_sizes = list(in_parallel(lambda pair: checked_lq_size(pair, scale), self.pairs))
+        files = sorted({path for pair in self.pairs for path in (pair.gt, pair.lq) if path is not None})
+        headers = dict(zip(files, in_parallel(look, files), strict=True))
+        for notice in notices(headers):
+            _log.warning("%s", notice)
+        self.lq_sizes = [checked_lq_size(pair, scale, headers) for pair in self.pairs]
         self._source: Source = DecodedAlways(self.pairs, scale)
         if cache == "memory":
             _refuse_if_too_large(self.lq_sizes, scale)
@@ -137,13 +145,13 @@ class DecodedOnce:
         """Everything is kept."""
 
 
-def checked_lq_size(pair: Pair, scale: int) -> Size:
-    """Return the (height, width) in pixels of a pair's low resolution, read from the files' headers.
+def checked_lq_size(pair: Pair, scale: int, headers: dict[Path, Header]) -> Size:
+    """Return the (height, width) in pixels of a pair's low resolution, as the files' headers say.
 
     Raises:
         DataError: a file cannot be read, or gt is not lq × scale.
     """
-    gt = size_of(pair.gt)
+    gt = size_of(pair.gt, headers[pair.gt])
     wanted = (gt[0] // scale, gt[1] // scale)
     if min(wanted) < 1:
         raise DataError(
@@ -152,7 +160,7 @@ def checked_lq_size(pair: Pair, scale: int) -> Size:
         )
     if pair.lq is None:
         return wanted
-    lq = size_of(pair.lq)
+    lq = size_of(pair.lq, headers[pair.lq])
     if lq != wanted:
         raise DataError(
             f"the sizes of a pair do not fit at x{scale}: ground truth {str(pair.gt)!r} is "

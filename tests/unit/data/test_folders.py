@@ -79,7 +79,7 @@ def test_unmatched_pairs_name_the_split_both_folders_and_five_files(tmp_path):
         div2k(str(tmp_path), 2, split="valid")
     message = str(caught.value)
     assert message.startswith("DIV2K valid set: the pictures of two folders do not pair. 7 of '")
-    assert "0802.png, 0803.png, 0804.png, 0805.png, 0806.png and 2 more; 1 of" in message
+    assert "0802.png, 0803.png, 0804.png, 0805.png, 0806.png and 2 more. 1 of" in message
     assert "0900x2.png" in message
     assert "DIV2K_valid_HR" in message
     assert "DIV2K_valid_LR_bicubic/X2" in message
@@ -88,7 +88,7 @@ def test_unmatched_pairs_name_the_split_both_folders_and_five_files(tmp_path):
 def test_two_files_for_one_picture(tmp_path):
     touch(tmp_path / "HR", "a.png")
     touch(tmp_path / "LR_bicubic" / "X2", "a.png", "ax2.png")
-    with pytest.raises(DataError, match=r"a\.png and ax2\.png in .* both belong to 'a\.png'"):
+    with pytest.raises(DataError, match=r"1 belong to a picture that has a file already: ax2\.png in"):
         folder(str(tmp_path), 2)
 
 
@@ -96,7 +96,7 @@ def test_two_ground_truths_of_one_name(tmp_path):
     touch(tmp_path / "HR", "a.png")
     (tmp_path / "HR" / "a.jpg").write_bytes((tmp_path / "HR" / "a.png").read_bytes())
     touch(tmp_path / "LR_bicubic" / "X2", "a.png")
-    with pytest.raises(DataError, match=r"'a\.png' and 'a\.jpg' share a name"):
+    with pytest.raises(DataError, match=r"1 belong to a picture that has a file already: a\.png in"):
         folder(str(tmp_path), 2)
 
 

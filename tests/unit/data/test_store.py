@@ -1,5 +1,6 @@
 import struct
 
+import cv2
 import numpy as np
 import pytest
 
@@ -74,6 +75,16 @@ def test_free_memory_is_a_plausible_number():
 def test_unknown_cache(paired):
     with pytest.raises(DataError, match=r"cache='memery' does not exist\. Did you mean 'memory'\?"):
         Pictures(folder(str(paired), 2), 2, cache="memery")
+
+
+def test_what_is_done_to_odd_pictures_is_said(tmp_path, caplog):
+    rgba = np.random.default_rng(0).integers(0, 256, (8, 8, 4), np.uint8)
+    cv2.imwrite(str(tmp_path / "see-through.png"), rgba)
+    pictures = Pictures(folder(str(tmp_path), 2, "on_the_fly"), 2)
+    assert np.array_equal(pictures.gt(0), rgba[..., 2::-1])
+    assert caplog.messages == [
+        "1 of 1 picture files have an alpha channel, which is ignored: see-through.png."
+    ]
 
 
 def test_no_pairs():
