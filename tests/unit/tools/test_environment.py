@@ -41,8 +41,8 @@ def test_a_python_without_mindspore_is_named_and_refused(run_script, tmp_path, s
     assert result.returncode == 2
     assert result.stderr == (
         f"{script}: found {python} ({version}), but MindSpore has wheels for Python 3.10, 3.11 and 3.12 "
-        "only: install one of these (on Debian and Ubuntu: apt install python3.11 python3.11-venv) and run this "
-        f"again, or say where it is: PYTHON=/path/to/python3.11 sh tools/{script}\n"
+        "only: install one of these (on Debian and Ubuntu: apt install python3.11 python3.11-venv) and run "
+        f"this again, or say where it is: PYTHON=/path/to/python3.11 sh tools/{script}\n"
     )
     assert not (tmp_path / "its venv").exists()
 
