@@ -117,7 +117,7 @@ def _specs(recipe: Recipe) -> Iterator[tuple[str, Registry, Spec]]:
 def _check_spec(key: str, registry: Registry, spec: Spec) -> None:
     target = registry.get(spec.name)
     takes = parameters_of(target)
-    filled = {name: None for name in FILLED_IN & set(takes) - set(spec.args)}
+    filled = dict.fromkeys(FILLED_IN & set(takes) - set(spec.args))
     check_arguments(f"{registry.kind} {spec.name!r}", target, {**spec.args, **filled})
     hints = _hints(target)
     for name, value in spec.args.items():
@@ -141,7 +141,9 @@ def build_spec(registry: Registry, spec: Spec, steps_per_epoch: int, **filled_in
     """Build what a Spec names, with epochs turned into steps and the parts it asks for filled in."""
     takes = parameters_of(registry.get(spec.name))
     given = {name: in_steps(value, steps_per_epoch) for name, value in spec.args.items()}
-    return registry.build(spec.name, **{k: v for k, v in filled_in.items() if k in takes and k not in given}, **given)
+    return registry.build(
+        spec.name, **{k: v for k, v in filled_in.items() if k in takes and k not in given}, **given
+    )
 
 
 def in_steps(value: Any, steps_per_epoch: int) -> Any:
@@ -176,7 +178,9 @@ def build_pictures(recipe: Recipe, key: str, spec: Spec, cache: str) -> Pictures
         raise RecipeError(
             f"{key} = {spec.name!r} needs the folder of the data: add data.root=FOLDER (or {key}.root=FOLDER)."
         )
-    return Pictures(build_spec(DATASETS, spec, 1, root=recipe.data.root, scale=recipe.scale), recipe.scale, cache)
+    return Pictures(
+        build_spec(DATASETS, spec, 1, root=recipe.data.root, scale=recipe.scale), recipe.scale, cache
+    )
 
 
 def build_trainer(recipe: Recipe, run_dir: Path, backend: Backend, log: Log) -> Trainer:
@@ -189,7 +193,9 @@ def build_trainer(recipe: Recipe, run_dir: Path, backend: Backend, log: Log) -> 
     per_epoch = recipe.train.steps_per_epoch or max(1, len(pictures) // recipe.data.batch_size)
     max_steps = recipe.train.steps or in_steps(Epochs(recipe.train.epochs or 0), per_epoch)
     log.every = in_steps(recipe.train.log_every, per_epoch)
-    log.info(f"training on {len(pictures)} pictures; one epoch is {per_epoch} updates; {max_steps} updates in all")
+    log.info(
+        f"training on {len(pictures)} pictures; one epoch is {per_epoch} updates; {max_steps} updates in all"
+    )
 
     data = recipe.data
     sampler = Sampler(len(pictures), data.batch_size, recipe.seed, backend.rank, backend.world_size)
@@ -226,7 +232,9 @@ def _build_update(recipe: Recipe, model: nn.Cell, backend: Backend, per_epoch: i
     )
 
 
-def _build_hooks(recipe: Recipe, model: nn.Cell, backend: Backend, per_epoch: int, max_steps: int) -> list[Hook]:
+def _build_hooks(
+    recipe: Recipe, model: nn.Cell, backend: Backend, per_epoch: int, max_steps: int
+) -> list[Hook]:
     benchmarks = []
     for name, benchmark in recipe.benchmarks.items():
         pictures = build_pictures(recipe, f"benchmarks.{name}.data", benchmark.data, cache="none")

@@ -48,13 +48,19 @@ def load(path: str | Path) -> Recipe:
     if file.suffix == ".json":
         return from_json(file.read_text(encoding="utf-8"), str(file))
     if file.name.startswith("_"):
-        raise RecipeError(f"{str(path)!r} starts with an underscore: it is shared by recipes and not one itself.")
+        raise RecipeError(
+            f"{str(path)!r} starts with an underscore: it is shared by recipes and not one itself."
+        )
     function = getattr(_import_file(file), "recipe", None)
     if function is None:
-        raise RecipeError(f"{str(path)!r} has no function recipe(). A recipe file defines: def recipe() -> Recipe:")
+        raise RecipeError(
+            f"{str(path)!r} has no function recipe(). A recipe file defines: def recipe() -> Recipe:"
+        )
     made = function()
     if not isinstance(made, Recipe):
-        raise RecipeError(f"recipe() in {str(path)!r} returned {type(made).__name__}, not srtrain.recipe.Recipe.")
+        raise RecipeError(
+            f"recipe() in {str(path)!r} returned {type(made).__name__}, not srtrain.recipe.Recipe."
+        )
     return made
 
 
@@ -150,7 +156,9 @@ def type_mistake(key: str, value: Any, annotation: Any) -> str:
     if isinstance(value, bool) and annotation is not Any and annotation is not bool:
         return "" if bool in typing.get_args(annotation) else says
     try:
-        typeguard.check_type(value, annotation, collection_check_strategy=typeguard.CollectionCheckStrategy.ALL_ITEMS)
+        typeguard.check_type(
+            value, annotation, collection_check_strategy=typeguard.CollectionCheckStrategy.ALL_ITEMS
+        )
     except typeguard.TypeCheckError:
         return says
     return ""

@@ -45,7 +45,9 @@ def activate(name: str, beside: Path | None = None) -> str:
     except RecipeError:
         raise
     except Exception as error:
-        raise RecipeError(f"the plugin {name!r} fails when it is imported: {type(error).__name__}: {error}") from error
+        raise RecipeError(
+            f"the plugin {name!r} fails when it is imported: {type(error).__name__}: {error}"
+        ) from error
     raise RecipeError(
         f"there is no plugin {name!r}.{did_you_mean(name, found)} Installed plugins: {listing(found)}. "
         f"A module on the Python path or a path that ends in .py works too."
@@ -56,7 +58,9 @@ def _import_path(name: str, beside: Path | None) -> ModuleType:
     places = [Path(name), *([beside / name] if beside else [])]
     file = next((p.resolve() for p in places if p.is_file()), None)
     if file is None:
-        raise RecipeError(f"there is no plugin file {name!r}; looked at {listing(str(p.absolute()) for p in places)}.")
+        raise RecipeError(
+            f"there is no plugin file {name!r}; looked at {listing(str(p.absolute()) for p in places)}."
+        )
     module_name = f"srtrain_user_{file.stem}"
     loaded = sys.modules.get(module_name)
     if loaded is not None and loaded.__file__ == str(file):

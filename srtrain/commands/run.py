@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from srtrain import config, plugins
 from srtrain.errors import CheckpointError
-from srtrain.recipe import Recipe, Spec
+from srtrain.recipe import Recipe
 from srtrain.run_folder import RunFolder, changes_on_resume
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of a run to a parser."""
     parser.add_argument("recipe", metavar="RECIPE", help="a .py recipe, or a run folder to resume")
-    parser.add_argument("overrides", metavar="key=value", nargs="*", help="changes to the recipe, such as optim.lr=2e-4")
+    parser.add_argument(
+        "overrides", metavar="key=value", nargs="*", help="changes to the recipe, such as optim.lr=2e-4"
+    )
     parser.add_argument(
         "--resume",
         nargs="?",
@@ -49,10 +51,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="auto|PATH",
         help="go on from the newest checkpoint of the run folder (auto), or from this checkpoint",
     )
-    parser.add_argument("--overwrite", action="store_true", help="delete what an earlier run left in the run folder")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="delete what an earlier run left in the run folder"
+    )
     parser.add_argument("--print-config", action="store_true", help="print the resolved recipe and stop")
     parser.add_argument("--print-hooks", action="store_true", help="print which hook runs when and stop")
-    parser.add_argument("--plugin", action="append", default=[], metavar="NAME", help="plugin, module or .py file; repeatable")
+    parser.add_argument(
+        "--plugin", action="append", default=[], metavar="NAME", help="plugin, module or .py file; repeatable"
+    )
     parser.add_argument("--device", metavar="NAME", help="backend, such as cpu; the same as device=NAME")
     parser.set_defaults(run=run)
 
@@ -65,7 +71,9 @@ def resume_is_auto(argv: Sequence[str]) -> list[str]:
     words = list(argv)
     for i, word in enumerate(words):
         after = words[i + 1] if i + 1 < len(words) else ""
-        if word == "--resume" and (not after or after.startswith("-") or after.endswith(".py") or "=" in after):
+        if word == "--resume" and (
+            not after or after.startswith("-") or after.endswith(".py") or "=" in after
+        ):
             words[i] = "--resume=auto"
     return words
 
@@ -164,7 +172,9 @@ def find_resume(asked: str | None, trainer: Trainer) -> Path | None:
     for folder in (path / "checkpoints", path):
         if (latest := CheckpointStore(folder).latest()) is not None:
             return latest
-    raise CheckpointError(f"--resume {asked!r}: there is no checkpoint. Give a step_… folder or a run folder.")
+    raise CheckpointError(
+        f"--resume {asked!r}: there is no checkpoint. Give a step_… folder or a run folder."
+    )
 
 
 EXIT_CODES = {"SIGINT": 128 + signal.SIGINT, "SIGTERM": 128 + signal.SIGTERM}

@@ -46,10 +46,14 @@ class ConsoleHook(Hook):
     def after_train(self, trainer: Trainer) -> None:
         """Say how it ended, with the last score of each benchmark."""
         end = f"stopped by {trainer.stop_reason}" if trainer.stop_reason else "finished"
-        trainer.log.info(f"{end} at step {trainer.step} of {trainer.max_steps}; checkpoints in {trainer.store.folder}")
+        trainer.log.info(
+            f"{end} at step {trainer.step} of {trainer.max_steps}; checkpoints in {trainer.store.folder}"
+        )
         best = trainer.store.best_score()
         if best is not None:
-            trainer.log.info(f"best {best['metric']} = {best['value']:.3f} dB at step {best['step']}, {best['protocol']}")
+            trainer.log.info(
+                f"best {best['metric']} = {best['value']:.3f} dB at step {best['step']}, {best['protocol']}"
+            )
         for result in self._last.values():
             trainer.log.info(
                 f"PSNR on {result.benchmark}: ours {result.psnr:.2f} dB, bicubic {result.bicubic_psnr:.2f} dB, "

@@ -6,11 +6,13 @@ from typing import Any
 
 import mindspore as ms
 import numpy as np
+from numpy.typing import NDArray
 
 from srtrain.errors import RecipeError
 from srtrain.hooks import base
 from srtrain.hooks.base import Hook
 from srtrain.registry import HOOKS
+from srtrain.trainer.evaluator import EvalSet
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import EvalResult, StepOutput
 
@@ -29,8 +31,8 @@ class EmaHook(Hook):
         if not 0 < decay < 1:
             raise RecipeError(f"hooks.ema.decay = {decay!r} must be between 0 and 1.")
         self.decay = decay
-        self._average: dict[str, np.ndarray] = {}
-        self._set_aside: dict[str, np.ndarray] = {}
+        self._average: dict[str, NDArray[np.float32]] = {}
+        self._set_aside: dict[str, NDArray[np.float32]] = {}
 
     def setup(self, trainer: Trainer) -> None:
         """Start from the initial weights."""
@@ -42,7 +44,7 @@ class EmaHook(Hook):
             average = self._average[parameter.name]
             average += (1 - self.decay) * (parameter.asnumpy() - average)
 
-    def before_eval(self, trainer: Trainer, benchmark: base.EvalSet) -> None:
+    def before_eval(self, trainer: Trainer, benchmark: EvalSet) -> None:
         """Put the averages in the place of the weights."""
         for parameter in trainer.model.trainable_params():
             self._set_aside[parameter.name] = parameter.asnumpy().copy()

@@ -71,6 +71,8 @@ class EvaluateHook(Hook):
 
 
 @HOOKS.register("self_ensemble_evaluate")
-def self_ensemble_evaluate(benchmarks: Sequence[EvalSet], evaluator: Evaluator, every: int = 10_000) -> EvaluateHook:
+def self_ensemble_evaluate(
+    benchmarks: Sequence[EvalSet], evaluator: Evaluator, every: int = 10_000
+) -> EvaluateHook:
     """Return an evaluation with the ×8 self-ensemble, which costs eight times as much and marks no best."""
     return EvaluateHook(benchmarks, evaluator, every, self_ensemble=True, best=False)

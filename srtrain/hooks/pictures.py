@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from srtrain.arrays import UInt8
 from srtrain.data.picture import write_png
 from srtrain.data.resize import imresize
 from srtrain.hooks import base
@@ -29,7 +28,7 @@ class PicturesHook(Hook):
                 write_png(folder / f"{result.tag}_{example.name}.png", sheet_of(example, result.protocol))
 
 
-def sheet_of(example: Example, protocol: str) -> np.ndarray:
+def sheet_of(example: Example, protocol: str) -> UInt8:
     """Return uint8 HWC RGB: the four pictures side by side with their PSNR."""
     height, width = example.gt.shape[:2]
     bicubic = imresize(example.lq, shape=(height, width))

@@ -33,10 +33,12 @@ class RequireGainHook(Hook):
         if trainer.stop_reason:
             return
         if not self._results:
-            raise SrtrainError("nothing was evaluated, so there is no gain over bicubic; add benchmarks and hooks.evaluate.")
+            raise SrtrainError(
+                "nothing was evaluated, so there is no gain over bicubic; add benchmarks and hooks.evaluate."
+            )
         for result in self._results.values():
             if result.gain < self.db:
                 raise SrtrainError(
-                    f"PSNR on {result.benchmark} is {result.gain:+.2f} dB above bicubic, but {self.db:+.2f} dB are required "
-                    f"({result.protocol})."
+                    f"PSNR on {result.benchmark} is {result.gain:+.2f} dB above bicubic, but {self.db:+.2f} dB are "
+                    f"required ({result.protocol})."
                 )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from srtrain.hooks import base
 from srtrain.hooks.base import Hook
 from srtrain.hooks.pictures import sheet_of
 from srtrain.registry import HOOKS
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import EvalResult, StepOutput
+
+if TYPE_CHECKING:
+    from tensorboardX import SummaryWriter
 
 
 @HOOKS.register("tensorboard")
@@ -22,7 +27,7 @@ class TensorBoardHook(Hook):
 
     def __init__(self, recipe_text: str) -> None:
         self.recipe_text = recipe_text
-        self._writer = None
+        self._writer: SummaryWriter | None = None
 
     def before_train(self, trainer: Trainer) -> None:
         """Open the event file; after a resume, what lies beyond the checkpoint is hidden."""

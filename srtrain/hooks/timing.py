@@ -7,6 +7,7 @@ import time
 from srtrain.hooks import base
 from srtrain.hooks.base import Hook
 from srtrain.registry import HOOKS
+from srtrain.trainer.evaluator import EvalSet
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import EvalResult, StepOutput
 
@@ -63,7 +64,7 @@ class TimingHook(Hook):
             )
         self._restart(trainer)
 
-    def before_eval(self, trainer: Trainer, benchmark: base.EvalSet) -> None:
+    def before_eval(self, trainer: Trainer, benchmark: EvalSet) -> None:
         """Stop the clock."""
         self._eval_started = time.perf_counter()
 

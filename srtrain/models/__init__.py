@@ -1,0 +1,1 @@
+"""Networks, their blocks, and what is done to their weights."""

@@ -14,7 +14,9 @@ DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 
 def conv(n_in: int, n_out: int, kernel_px: int = 3, groups: int = 1) -> nn.Conv2d:
     """Return a convolution with bias that keeps height and width."""
-    return nn.Conv2d(n_in, n_out, kernel_px, pad_mode="pad", padding=kernel_px // 2, group=groups, has_bias=True)
+    return nn.Conv2d(
+        n_in, n_out, kernel_px, pad_mode="pad", padding=kernel_px // 2, group=groups, has_bias=True
+    )
 
 
 class MeanShift(nn.Cell):
@@ -83,4 +85,3 @@ class Upsampler(nn.SequentialCell):
 def n_parameters(model: nn.Cell) -> int:
     """Return how many numbers training adjusts."""
     return sum(int(np.prod(p.shape)) for p in model.trainable_params())
-

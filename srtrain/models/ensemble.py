@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from srtrain.arrays import Float32
+
 
 class SelfEnsemble:
     """Upscales a picture in its eight orientations and returns the mean, turned back.
@@ -15,12 +17,12 @@ class SelfEnsemble:
             clipping and rounding.
     """
 
-    def __init__(self, upscale: Callable[[np.ndarray], np.ndarray]) -> None:
+    def __init__(self, upscale: Callable[[Float32], Float32]) -> None:
         self.upscale = upscale
 
-    def __call__(self, lq: np.ndarray) -> np.ndarray:
+    def __call__(self, lq: Float32) -> Float32:
         """Return the mean of the eight outputs, float32 NCHW."""
-        total: np.ndarray | None = None
+        total: Float32 | None = None
         for mirrored in (False, True):
             for turns in range(4):
                 seen = np.rot90(lq[..., ::-1] if mirrored else lq, turns, axes=(2, 3))

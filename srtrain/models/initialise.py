@@ -9,18 +9,19 @@ from collections.abc import Callable
 import mindspore as ms
 import numpy as np
 from mindspore import nn
+from numpy.typing import NDArray
 
 from srtrain.registry import Registry
 
 INITIALISERS = Registry("initialiser")
-Initialise = Callable[[np.random.Generator, str, tuple[int, ...]], np.ndarray]
+Initialise = Callable[[np.random.Generator, str, tuple[int, ...]], NDArray[np.float64]]
 
 
 @INITIALISERS.register("kaiming_uniform")
 def kaiming_uniform() -> Initialise:
     """Return PyTorch's default for convolutions: weight and bias uniform in ±1/sqrt(fan-in)."""
 
-    def draw(generator: np.random.Generator, kind: str, weight_shape: tuple[int, ...]) -> np.ndarray:
+    def draw(generator: np.random.Generator, kind: str, weight_shape: tuple[int, ...]) -> NDArray[np.float64]:
         bound = 1 / math.sqrt(math.prod(weight_shape[1:]))
         shape = weight_shape if kind == "weight" else weight_shape[:1]
         return generator.uniform(-bound, bound, shape)
@@ -32,7 +33,7 @@ def kaiming_uniform() -> Initialise:
 def truncated_normal(sigma: float = 0.02) -> Initialise:
     """Return the model zoo's start: weights normal, redrawn beyond two sigma; biases zero."""
 
-    def draw(generator: np.random.Generator, kind: str, weight_shape: tuple[int, ...]) -> np.ndarray:
+    def draw(generator: np.random.Generator, kind: str, weight_shape: tuple[int, ...]) -> NDArray[np.float64]:
         if kind == "bias":
             return np.zeros(weight_shape[:1])
         values = generator.standard_normal(weight_shape)

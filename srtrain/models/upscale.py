@@ -6,6 +6,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
+from srtrain.arrays import Float32
+
 
 class _AnySize(nn.Cell):
     """Runs a network as a graph compiled once for all heights and widths."""
@@ -25,6 +27,6 @@ class Upscaler:
     def __init__(self, model: nn.Cell) -> None:
         self._cell = _AnySize(model)
 
-    def __call__(self, lq: np.ndarray) -> np.ndarray:
+    def __call__(self, lq: Float32) -> Float32:
         """Return the network's output, float32 NCHW RGB, for an input of the same kind in [0, 255]."""
         return np.asarray(self._cell(ms.Tensor(lq)).asnumpy())

@@ -11,6 +11,7 @@ from mindspore import nn
 
 from srtrain.errors import CheckpointError
 
+
 @dataclass(frozen=True)
 class LoadReport:
     """Which Parameters were loaded, which of the file were skipped, which kept their first values."""

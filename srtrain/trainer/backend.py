@@ -9,6 +9,7 @@ import sys
 import mindspore as ms
 import numpy as np
 from mindspore import communication, nn, ops
+from numpy.typing import NDArray
 
 from srtrain.errors import DeviceError
 from srtrain.registry import BACKENDS
@@ -57,11 +58,12 @@ class Backend:
             return None
         return nn.DistributedGradReducer(parameters, mean=True, degree=self.world_size)
 
-    def all_reduce_sum(self, array: np.ndarray) -> np.ndarray:
+    def all_reduce_sum(self, array: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sum of equally shaped float arrays over all ranks."""
         if self.world_size == 1:
             return array
-        return np.asarray(ops.AllReduce()(ms.Tensor(array.astype(np.float32))).asnumpy())
+        total = ops.AllReduce()(ms.Tensor(array.astype(np.float32))).asnumpy()
+        return np.asarray(total, np.float64)
 
     def barrier(self) -> None:
         """Wait until every rank is here."""

@@ -117,7 +117,9 @@ class CheckpointStore:
                 file = path / f"{group}.ckpt"
                 tensors[group] = ms.load_checkpoint(str(file)) if file.stat().st_size else {}
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise CheckpointError(f"the checkpoint file {str(file)!r} is broken: {_first_line(error)}. {self._offer()}") from error
+            raise CheckpointError(
+                f"the checkpoint file {str(file)!r} is broken: {_first_line(error)}. {self._offer()}"
+            ) from error
         return Checkpoint(path, tensors, state)
 
     def steps(self) -> list[int]:
@@ -175,7 +177,9 @@ class CheckpointStore:
 
     def _offer(self) -> str:
         steps = self.steps()
-        return f"Checkpoints in {self.folder}: {', '.join(self.path(s).name for s in steps[-5:]) or '(none)'}."
+        return (
+            f"Checkpoints in {self.folder}: {', '.join(self.path(s).name for s in steps[-5:]) or '(none)'}."
+        )
 
 
 def find_checkpoint(path: Path) -> Path:
@@ -212,7 +216,9 @@ def find_weights(path: Path) -> tuple[Path, dict[str, Any]]:
         averaged = folder / "ema.ckpt"
         file = averaged if averaged.is_file() else folder / "model.ckpt"
     else:
-        raise CheckpointError(f"{str(path)!r} does not exist. Give a .ckpt file, a step_… folder, or a run folder.")
+        raise CheckpointError(
+            f"{str(path)!r} does not exist. Give a .ckpt file, a step_… folder, or a run folder."
+        )
     about = folder / "state.json"
     return file, json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
 
@@ -275,5 +281,3 @@ def _flush(path: Path) -> None:
 def _first_line(error: BaseException) -> str:
     text = str(error).strip()
     return text.splitlines()[0].rstrip(".") if text else type(error).__name__
-
-

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from tqdm import tqdm
 
-from srtrain.data.store import Pictures
+from srtrain.arrays import Float32, UInt8
 from srtrain.data.resize import imresize
 from srtrain.data.sampler import shard
+from srtrain.data.store import Pictures
 from srtrain.metrics.protocol import Protocol, quantise
 from srtrain.trainer.backend import Backend
 from srtrain.trainer.types import EvalResult, Example, PictureScore
 
-Upscale = Callable[[np.ndarray], np.ndarray]
+Upscale = Callable[[Float32], Float32]
 """From float32 NCHW RGB in [0, 255] to the same at ``scale`` times the size, not clipped."""
 
 
@@ -30,7 +31,7 @@ class EvalSet:
     protocol: Protocol
     bicubic_psnr: dict[int, float] = field(default_factory=dict)
 
-    def score_bicubic(self, index: int, lq: np.ndarray, gt: np.ndarray) -> float:
+    def score_bicubic(self, index: int, lq: UInt8, gt: UInt8) -> float:
         """Return the PSNR of bicubic interpolation, which is computed once a picture."""
         if index not in self.bicubic_psnr:
             enlarged = imresize(lq, self.scale)
@@ -64,7 +65,9 @@ class Evaluator:
         scores: list[PictureScore] = []
         examples: list[Example] = []
         mine = shard(len(benchmark.pictures), self.backend.rank, self.backend.world_size)
-        for index in tqdm(mine, desc=f"evaluate {benchmark.name}", unit="picture", leave=False, delay=2, disable=None):
+        for index in tqdm(
+            mine, desc=f"evaluate {benchmark.name}", unit="picture", leave=False, delay=2, disable=None
+        ):
             example = self._picture(benchmark, index, upscale or self.upscale)
             scores.append(example.score)
             if len(examples) < self.n_examples:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import mindspore as ms
-import numpy as np
+
+from srtrain.arrays import UInt8
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,9 @@ class Example:
     """An evaluated picture to look at: uint8 HWC RGB."""
 
     name: str
-    lq: np.ndarray
-    sr: np.ndarray
-    gt: np.ndarray
+    lq: UInt8
+    sr: UInt8
+    gt: UInt8
     score: PictureScore
 
 
