@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -45,6 +46,8 @@ def execute(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
         parser.error(f"unknown argument(s): {' '.join(unknown)}")
     if overrides:  # argparse gives up on positionals that follow an option
         args.overrides = [*args.overrides, *overrides]
+    if not args.debug:  # MindSpore's warnings are about its own insides; errors still show
+        os.environ.setdefault("GLOG_v", "3")
     try:
         return int(args.run(args))
     except SrtrainError as error:

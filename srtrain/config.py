@@ -286,8 +286,9 @@ def to_json(recipe: Recipe) -> str:
 
 
 def digest(recipe: Recipe) -> str:
-    """Return a short hash that two recipes share only when they say the same."""
-    return hashlib.sha256(to_json(recipe).encode()).hexdigest()[:16]
+    """Return a short hash that two recipes share when they say the same, wherever the files are."""
+    same_place = dataclasses.replace(recipe, run_dir="", data=dataclasses.replace(recipe.data, root=""))
+    return hashlib.sha256(to_json(same_place).encode()).hexdigest()[:16]
 
 
 def from_json(text: str, where: str = "recipe.json") -> Recipe:

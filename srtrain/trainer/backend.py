@@ -50,7 +50,7 @@ class Backend:
 
     def set_threads(self, threads: int) -> None:
         """Bound the threads that kernels run on."""
-        ms.set_context(runtime_num_threads=threads)
+        ms.device_context.cpu.op_tuning.threads_num(threads)
 
     def gradient_reducer(self, parameters: list[ms.Parameter]) -> nn.Cell | None:
         """Return a Cell that averages gradients over the ranks, or ``None`` for a single process."""
