@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from srtrain.data.degrade import Degrade
 from srtrain.data.sampler import Draw, Sampler
 from srtrain.data.store import Pictures
 from srtrain.data.transforms import Place, place, turned
@@ -59,7 +60,8 @@ class Loader:
     """Cuts, turns and stacks patches.
 
     Raises:
-        DataError: a patch that the scale does not divide, or that is larger than a picture.
+        DataError: a patch that the scale does not divide, or that is larger than a picture; low-resolution
+            files where ``degrade`` makes low resolution itself.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Loader:
         gt_patch_px: int,
         augment: bool = True,
         workers: int = 2,
+        degrade: Degrade | None = None,
     ) -> None:
         if gt_patch_px < pictures.scale or gt_patch_px % pictures.scale:
             low, scale = max(gt_patch_px // pictures.scale, 1) * pictures.scale, pictures.scale
@@ -78,12 +81,15 @@ class Loader:
             )
         if workers < 0:
             raise DataError(f"workers={workers!r} is negative; 0 computes each batch when it is asked for.")
+        if degrade is not None:
+            _refuse_lq_files(pictures)
         self.lq_patch_px = gt_patch_px // pictures.scale
         _refuse_small_pictures(pictures, self.lq_patch_px)
         self.pictures = pictures
         self.sampler = sampler
         self.batch_size = sampler.batch_size
         self.augment = augment
+        self.degrade = degrade
         self.workers = workers
         self._executor: ThreadPoolExecutor | None = None
         self._ahead: deque[Future[Batch]] = deque()
@@ -102,12 +108,22 @@ class Loader:
         samples = []
         for row, draw in enumerate(draws):
             where = place(draw, self.pictures.lq_sizes[draw.picture], lq_px, self.augment)
-            patches = self.pictures.patch(draw.picture, where.y, where.x, lq_px)
+            patches = self._patches(draw, where)
             for patch, planes in zip(patches, (lq[row], gt[row]), strict=True):
                 _into_planes(turned(patch, where.turn), planes)
             samples.append(Sample(self.pictures.name(draw.picture), draw, where))
         self.pictures.release()
         return Batch(lq.astype(np.float32), gt.astype(np.float32), tuple(samples))
+
+    def _patches(self, draw: Draw, where: Place) -> tuple[UInt8, UInt8]:
+        """Return the (lq, gt) of a sample, not turned yet."""
+        scale, side = self.pictures.scale, self.lq_patch_px
+        if self.degrade is None:
+            return self.pictures.patch(draw.picture, where.y, where.x, side)
+        whole = self.pictures.gt(draw.picture)
+        lq = self.degrade.patch(whole, (where.y, where.x), side, scale, self.sampler.degrade_rng(draw))
+        top, left = where.y * scale, where.x * scale
+        return lq, whole[top : top + side * scale, left : left + side * scale]
 
     def start(self, step: int) -> None:
         """Begin to compute the batches from ``step`` on; what was computed before is dropped."""
@@ -161,6 +177,15 @@ def _into_planes(patch: UInt8, planes: UInt8) -> None:
     """Copy an HWC patch into three CHW planes; OpenCV does it faster than a strided assignment."""
     for channel in range(3):
         cv2.extractChannel(patch, channel, planes[channel])
+
+
+def _refuse_lq_files(pictures: Pictures) -> None:
+    files = [pair.lq for pair in pictures.pairs if pair.lq is not None]
+    if files:
+        raise DataError(
+            f"degrade makes low resolution from the ground truth, and this data set reads it from files such as "
+            f"{str(files[0])!r}. Write lr_type='on_the_fly', or leave degrade out."
+        )
 
 
 def _refuse_small_pictures(pictures: Pictures, lq_px: int) -> None:

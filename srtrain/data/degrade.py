@@ -1,0 +1,142 @@
+"""Low resolution that is worse than bicubic: blur before shrinking, noise and JPEG after it.
+
+    degrade = Degrade((DEGRADATIONS.build("blur", sigma_px=(0.2, 2)), DEGRADATIONS.build("jpeg", quality=(60, 95))))
+
+The strength is drawn anew for each sample, from a range, by a generator that hangs on (seed, step, index).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from srtrain.data.resize import imresize
+from srtrain.errors import DataError
+from srtrain.registry import Registry
+
+UInt8 = NDArray[np.uint8]
+Range = float | Sequence[float]
+
+DEGRADATIONS = Registry("degradation")
+
+
+class Degradation(Protocol):
+    """One step. ``margin_px`` is how far around a pixel it looks; before shrinking or after it."""
+
+    before_shrinking: bool
+    margin_px: int
+
+    def __call__(self, picture: UInt8, rng: np.random.Generator) -> UInt8:
+        """Return the picture degraded, of the same shape: uint8 HWC RGB."""
+
+
+@DEGRADATIONS.register
+class Blur:
+    """Gaussian blur of the ground truth, its sigma in ground-truth pixels."""
+
+    before_shrinking = True
+
+    def __init__(self, sigma_px: Range) -> None:
+        self.low, self.high = _range("blur", "sigma_px", sigma_px, 0, 100)
+        self.margin_px = math.ceil(3 * self.high)
+
+    def __call__(self, picture: UInt8, rng: np.random.Generator) -> UInt8:
+        """Blur it, with mirrored borders."""
+        sigma = rng.uniform(self.low, self.high)
+        if sigma == 0:
+            return picture
+        side = 2 * self.margin_px + 1
+        return cv2.GaussianBlur(picture, (side, side), sigma, borderType=cv2.BORDER_REFLECT)
+
+
+@DEGRADATIONS.register
+class Noise:
+    """Gaussian noise on the low resolution, its sigma in steps of 255; grey noise is equal in the channels."""
+
+    before_shrinking = False
+    margin_px = 0
+
+    def __init__(self, sigma: Range, grey: bool = False) -> None:
+        self.low, self.high = _range("noise", "sigma", sigma, 0, 255)
+        self.grey = grey
+
+    def __call__(self, picture: UInt8, rng: np.random.Generator) -> UInt8:
+        """Add noise, round and clip."""
+        sigma = rng.uniform(self.low, self.high)
+        shape = (*picture.shape[:2], 1 if self.grey else picture.shape[2])
+        noisy = picture + sigma * rng.standard_normal(shape, np.float32)
+        return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+
+
+@DEGRADATIONS.register
+class Jpeg:
+    """JPEG compression of the low resolution, its quality from 1 to 100."""
+
+    before_shrinking = False
+    margin_px = 0  # its blocks of 8 px are laid from the corner of what it is given
+
+    def __init__(self, quality: Range) -> None:
+        self.low, self.high = _range("jpeg", "quality", quality, 1, 100)
+
+    def __call__(self, picture: UInt8, rng: np.random.Generator) -> UInt8:
+        """Compress and decompress it."""
+        quality = int(rng.integers(round(self.low), round(self.high) + 1))
+        bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+        encoded = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, quality))[1]
+        return cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+class Degrade:
+    """Makes low resolution: the steps before shrinking, MATLAB's bicubic, the steps after it, in their order."""
+
+    def __init__(self, steps: Sequence[Degradation]) -> None:
+        self._before = [step for step in steps if step.before_shrinking]
+        self._after = [step for step in steps if not step.before_shrinking]
+        self._before_px = sum(step.margin_px for step in self._before)
+        self._after_px = sum(step.margin_px for step in self._after)
+
+    def __call__(self, gt: UInt8, scale: int, rng: np.random.Generator) -> UInt8:
+        """Return the low resolution of a ground truth whose sides the scale divides, uint8 HWC RGB."""
+        for step in self._before:
+            gt = step(gt, rng)
+        lq = imresize(gt, 1 / scale)
+        for step in self._after:
+            lq = step(lq, rng)
+        return lq
+
+    def patch(
+        self, gt: UInt8, corner: tuple[int, int], lq_px: int, scale: int, rng: np.random.Generator
+    ) -> UInt8:
+        """Return the low resolution of a square patch of a whole ground truth.
+
+        Its surroundings are degraded with it as far as the steps look, so that it has no border of its own.
+        ``corner`` (y, x) and ``lq_px`` are in low-resolution pixels.
+        """
+        margin = 2 + math.ceil(self._before_px / scale) + self._after_px  # bicubic looks 2 lq pixels far
+        sides = zip(corner, gt.shape[:2], strict=True)
+        spans = [(max(at - margin, 0), min(at + lq_px + margin, side // scale)) for at, side in sides]
+        (top, bottom), (left, right) = spans
+        around = gt[top * scale : bottom * scale, left * scale : right * scale]
+        y, x = corner[0] - top, corner[1] - left
+        return self(around, scale, rng)[y : y + lq_px, x : x + lq_px]
+
+
+def _range(what: str, name: str, given: Range, lowest: float, highest: float) -> tuple[float, float]:
+    """Return (low, high) of a number or a pair.
+
+    Raises:
+        DataError: neither of these, out of the allowed range, or the wrong way round.
+    """
+    values = tuple(given) if isinstance(given, (tuple, list)) else (given, given)
+    numbers = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+    if not numbers or len(values) != 2 or not lowest <= values[0] <= values[1] <= highest:
+        raise DataError(
+            f"degradation {what!r}: {name}={given!r} is neither a number nor a pair (low, high) within "
+            f"{lowest} to {highest}."
+        )
+    return float(values[0]), float(values[1])
