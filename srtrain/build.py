@@ -21,6 +21,7 @@ import srtrain.hooks.metrics
 import srtrain.hooks.nan_guard
 import srtrain.hooks.pictures
 import srtrain.hooks.require_gain
+import srtrain.hooks.signals
 import srtrain.hooks.tensorboard
 import srtrain.hooks.timing
 import srtrain.losses

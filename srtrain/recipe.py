@@ -121,6 +121,7 @@ class Train:
 def standard_hooks(**changes: Spec | None) -> dict[str, Spec | None]:
     """Return the hooks of an ordinary run; ``changes`` replaces, adds, or with ``None`` removes some."""
     return {
+        "signals": Spec("signals"),
         "timing": Spec("timing"),
         "lr": Spec("lr"),
         "nan_guard": Spec("nan_guard"),

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from srtrain import config, plugins
 from srtrain.errors import CheckpointError
+from srtrain.interrupt import InterruptWatch
 from srtrain.recipe import Recipe
 from srtrain.run_folder import RunFolder, changes_on_resume
 
@@ -80,6 +79,11 @@ def resume_is_auto(argv: Sequence[str]) -> list[str]:
 
 def run(args: argparse.Namespace) -> int:
     """Train; return the exit code."""
+    with InterruptWatch():
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     original, recipe = read_recipe(args)
     from srtrain import build  # imports MindSpore, which takes seconds: not needed to find a typing mistake
 
@@ -139,8 +143,7 @@ def _train(args: argparse.Namespace, recipe: Recipe, folder: RunFolder, backend:
         checkpoint = find_resume(args.resume, trainer)
         if backend.rank == 0:
             folder.record(recipe, Path(args.recipe))
-        with stop_on_signals(trainer):
-            trainer.train(resume=checkpoint)
+        trainer.train(resume=checkpoint)
         return EXIT_CODES.get(trainer.stop_reason, 0)
     finally:
         log.close()
@@ -178,21 +181,3 @@ def find_resume(asked: str | None, trainer: Trainer) -> Path | None:
 
 
 EXIT_CODES = {"SIGINT": 128 + signal.SIGINT, "SIGTERM": 128 + signal.SIGTERM}
-
-
-@contextmanager
-def stop_on_signals(trainer: Trainer) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the run after the present step, with a checkpoint; a second one kills."""
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        name = signal.Signals(number).name
-        trainer.log.info(f"{name}: saving and stopping after the present step; once more to stop at once")
-        trainer.request_stop(name)
-        signal.signal(number, signal.SIG_DFL)
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
+from typing import ClassVar
 
 import mindspore as ms
 import numpy as np
@@ -24,6 +25,7 @@ class Backend:
     """
 
     target = "CPU"
+    _threads: ClassVar[int | None] = None
 
     def __init__(self) -> None:
         self.rank = 0
@@ -49,8 +51,19 @@ class Backend:
             self.rank, self.world_size = communication.get_rank(), communication.get_group_size()
 
     def set_threads(self, threads: int) -> None:
-        """Bound the threads that kernels run on."""
-        ms.device_context.cpu.op_tuning.threads_num(threads)
+        """Bound the threads that kernels run on; MindSpore lets a process decide this once.
+
+        Raises:
+            DeviceError: an earlier run in this process decided otherwise.
+        """
+        if Backend._threads is None:
+            ms.device_context.cpu.op_tuning.threads_num(threads)
+            Backend._threads = threads
+        elif Backend._threads != threads:
+            raise DeviceError(
+                f"train.threads = {threads}: MindSpore already runs on {Backend._threads} threads in this process "
+                f"and cannot change that. Start another process."
+            )
 
     def gradient_reducer(self, parameters: list[ms.Parameter]) -> nn.Cell | None:
         """Return a Cell that averages gradients over the ranks, or ``None`` for a single process."""

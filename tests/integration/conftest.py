@@ -1,0 +1,32 @@
+"""A tiny DIV2K-shaped folder and the smallest run that is still a whole one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import pytest
+
+from srtrain.data.embedded import embedded
+from srtrain.data.picture import read_rgb
+from srtrain.data.resize import imresize
+
+
+@pytest.fixture(scope="session")
+def tiny_div2k(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four training and two validation pictures of 72x72, at x2 and x3, named as DIV2K names them."""
+    root = tmp_path_factory.mktemp("div2k")
+    picture = read_rgb(embedded(scale=2, names=("coffee",))[0].gt)
+    for index, number in enumerate((1, 2, 3, 4, 801, 802)):
+        split = "train" if number < 800 else "valid"
+        gt = picture[60 * index : 60 * index + 72, 100:172]
+        _write(root / f"DIV2K_{split}_HR" / f"{number:04}.png", gt)
+        for scale in (2, 3):
+            lq = imresize(gt, 1 / scale)
+            _write(root / f"DIV2K_{split}_LR_bicubic" / f"X{scale}" / f"{number:04}x{scale}.png", lq)
+    return root
+
+
+def _write(file: Path, rgb) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(file), rgb[:, :, ::-1])
