@@ -271,25 +271,25 @@ def list_pictures(directory: Path, what: str) -> list[Path]:
         DataError: the folder is missing, empty, or holds pictures of a format that is not read.
     """
     _existing(directory, what)
-    visible = [path for path in directory.iterdir() if not path.name.startswith(".") and path.is_file()]
-    foreign = foreign_pictures(directory)
+    foreign = files_in(directory, FOREIGN_SUFFIXES)
     if foreign:
         raise DataError(
             f"{what}: {str(directory)!r} holds {len(foreign)} file(s) of a format that is not read: "
             f"{first_five(foreign)}. Convert them to PNG or remove them. Read are {', '.join(SUFFIXES)}."
         )
-    pictures = sorted(path for path in visible if path.suffix.lower() in SUFFIXES)
+    pictures = files_in(directory, SUFFIXES)
     if not pictures:
         raise DataError(
-            f"{what}: the folder {str(directory)!r} holds no picture ({', '.join(SUFFIXES)}); it has "
-            f"{len(visible)} other file(s)."
+            f"{what}: the folder {str(directory)!r} holds no picture ({', '.join(SUFFIXES)}) among its "
+            f"{sum(1 for _ in directory.iterdir())} entries."
         )
     return pictures
 
 
-def foreign_pictures(directory: Path) -> list[Path]:
-    """List the pictures of a folder that are of a format that is not read."""
-    return sorted(path for path in directory.iterdir() if path.suffix.lower() in FOREIGN_SUFFIXES)
+def files_in(directory: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """List the visible files of a folder with these suffixes, sorted by name."""
+    visible = (path for path in directory.iterdir() if not path.name.startswith(".") and path.is_file())
+    return sorted(path for path in visible if path.suffix.lower() in suffixes)
 
 
 def first_five(names: Sequence[str | Path]) -> str:

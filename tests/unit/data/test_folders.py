@@ -55,7 +55,7 @@ def test_missing_folder_says_what_is_there(tmp_path):
 def test_empty_folder(tmp_path):
     (tmp_path / "HR").mkdir()
     (tmp_path / "HR" / "notes.txt").write_text("x")
-    with pytest.raises(DataError, match=r"HR' holds no picture .* it has 1 other file"):
+    with pytest.raises(DataError, match=r"HR' holds no picture .* among its 1 entries"):
         folder(str(tmp_path), 2, "on_the_fly")
 
 

@@ -1,0 +1,108 @@
+"""Unpack the official zip files of data sets: nothing outside the target, nothing half-written, all counted."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import stat
+import zipfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from tqdm import tqdm
+
+from srtrain.data.header import SUFFIXES
+from srtrain.data.picture import cannot_read, cannot_write, write_bytes
+from srtrain.errors import DataError
+
+# DIV2K's own numbers; its "wild" degradation has four files for each training picture.
+_N_PICTURES = {"train": 800, "valid": 100}
+_N_WILD_TRAIN = 3200
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """How many pictures a folder of a zip file held, and how many it has to hold where that is known."""
+
+    folder: str
+    n_pictures: int
+    n_expected: int | None
+
+
+def unpack(zip_file: Path, target: Path) -> list[Unpacked]:
+    """Unpack one zip file into ``target`` and count its pictures, folder by folder.
+
+    Raises:
+        DataError: no zip file or a damaged one, a name that leads out of ``target``, a full disk, or another
+            number of pictures than DIV2K has.
+    """
+    try:
+        with zipfile.ZipFile(zip_file) as archive:
+            members = _safe_members(archive, zip_file)
+            _refuse_full_disk(members, target, zip_file)
+            for member, name in tqdm(members, desc=zip_file.name, disable=None):
+                place = target / name
+                place.parent.mkdir(parents=True, exist_ok=True)
+                content = archive.read(member)
+                if len(content) != member.file_size:
+                    raise zipfile.BadZipFile(
+                        f"{str(name)!r} has {len(content)} bytes, not {member.file_size}"
+                    )
+                write_bytes(place, content)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise DataError(
+            f"zip file {str(zip_file)!r} is damaged or not readable: {error}. Download it again."
+        ) from error
+    except FileNotFoundError as error:
+        raise cannot_read(zip_file, error) from error
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    return _counted([name for _, name in members], zip_file)
+
+
+def _safe_members(archive: zipfile.ZipFile, zip_file: Path) -> list[tuple[zipfile.ZipInfo, PurePosixPath]]:
+    """Return the files with the names that they may have; refuse the zip as a whole if one name is evil."""
+    members = []
+    for member in archive.infolist():
+        name = PurePosixPath(member.filename.replace("\\", "/"))
+        is_link = stat.S_ISLNK(member.external_attr >> 16)
+        if name.is_absolute() or ".." in name.parts or re.match(r"[A-Za-z]:", member.filename) or is_link:
+            raise DataError(
+                f"zip file {str(zip_file)!r} holds {member.filename!r}, a name or link that leads out of the "
+                f"target folder. Nothing was unpacked; do not trust this file."
+            )
+        if not member.is_dir():
+            members.append((member, name))
+    return members
+
+
+def _refuse_full_disk(
+    members: Sequence[tuple[zipfile.ZipInfo, PurePosixPath]], target: Path, zip_file: Path
+) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    needed, free = sum(member.file_size for member, _ in members), shutil.disk_usage(target).free
+    if needed > free:
+        raise DataError(
+            f"zip file {str(zip_file)!r} needs {needed} bytes and the disk of {str(target)!r} has {free} bytes free; "
+            f"nothing was unpacked."
+        )
+
+
+def _counted(names: Sequence[PurePosixPath], zip_file: Path) -> list[Unpacked]:
+    pictures = Counter(str(name.parent) for name in names if name.suffix.lower() in SUFFIXES)
+    counted = [Unpacked(folder, n, _expected(folder)) for folder, n in sorted(pictures.items())]
+    wrong = [part for part in counted if part.n_expected not in (None, part.n_pictures)]
+    if wrong:
+        parts = ", ".join(f"{part.folder} has {part.n_pictures} of {part.n_expected}" for part in wrong)
+        raise DataError(f"zip file {str(zip_file)!r} is incomplete: {parts} pictures. Download it again.")
+    return counted
+
+
+def _expected(folder: str) -> int | None:
+    found = re.match(r"DIV2K_(train|valid)_(HR|LR_\w+)", folder)
+    if found is None:
+        return None
+    split, kind = found.groups()
+    return _N_WILD_TRAIN if (split, kind) == ("train", "LR_wild") else _N_PICTURES[split]

@@ -1,0 +1,106 @@
+"""Official zip files are unpacked and counted; evil ones leave no trace."""
+
+import stat
+import zipfile
+
+import pytest
+
+from srtrain.data.unpack import unpack
+from srtrain.errors import DataError
+
+
+def zipped(path, names, content=b"png"):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, content)
+    return path
+
+
+def valid_hr(n=100):
+    return ["DIV2K_valid_HR/", *(f"DIV2K_valid_HR/{k:04d}.png" for k in range(801, 801 + n))]
+
+
+def test_an_official_zip_is_unpacked_and_counted(tmp_path):
+    archive = zipped(tmp_path / "DIV2K_valid_HR.zip", valid_hr())
+    (part,) = unpack(archive, tmp_path / "to")
+    assert (part.folder, part.n_pictures, part.n_expected) == ("DIV2K_valid_HR", 100, 100)
+    assert len(list((tmp_path / "to" / "DIV2K_valid_HR").iterdir())) == 100
+    assert (tmp_path / "to" / "DIV2K_valid_HR" / "0900.png").read_bytes() == b"png"
+
+
+def test_the_folder_level_of_a_scale_counts_too(tmp_path):
+    names = [f"DIV2K_train_LR_bicubic/X2/{k:04d}x2.png" for k in range(1, 801)]
+    (part,) = unpack(zipped(tmp_path / "a.zip", names), tmp_path)
+    assert part.n_expected == 800
+    names = [f"DIV2K_train_LR_wild/{k:04d}x4w{v}.png" for k in range(1, 801) for v in range(1, 5)]
+    (part,) = unpack(zipped(tmp_path / "b.zip", names), tmp_path)
+    assert part.n_expected == part.n_pictures == 3200
+
+
+def test_missing_pictures_are_counted(tmp_path):
+    archive = zipped(tmp_path / "a.zip", valid_hr(97))
+    with pytest.raises(DataError, match=r"a\.zip' is incomplete: DIV2K_valid_HR has 97 of 100 pictures"):
+        unpack(archive, tmp_path)
+
+
+def test_other_zips_have_no_number_to_keep(tmp_path):
+    (part,) = unpack(zipped(tmp_path / "a.zip", ["Set5/HR/baby.png", "Set5/readme.txt"]), tmp_path / "to")
+    assert (part.n_pictures, part.n_expected) == (1, None)
+    assert (tmp_path / "to" / "Set5" / "readme.txt").is_file()
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil.png", "/evil.png", "a/../../evil.png", "C:\\evil.png", "..\\evil.png"]
+)
+def test_names_that_lead_out_are_refused_as_a_whole(tmp_path, name):
+    archive = zipped(tmp_path / "a.zip", ["good.png", name])
+    with pytest.raises(DataError, match=r"leads out of the target folder\. Nothing was unpacked"):
+        unpack(archive, tmp_path / "to")
+    assert [path.name for path in tmp_path.rglob("*")] == ["a.zip"]
+
+
+def test_links_are_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        link = zipfile.ZipInfo("link.png")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, "/etc/passwd")
+    with pytest.raises(DataError, match=r"holds 'link\.png', a name or link that leads out"):
+        unpack(tmp_path / "a.zip", tmp_path / "to")
+
+
+def test_a_damaged_zip(tmp_path):
+    archive = zipped(tmp_path / "a.zip", ["a.png"], content=bytes(range(256)) * 8)
+    data = bytearray(archive.read_bytes())
+    data[400] ^= 0xFF
+    archive.write_bytes(bytes(data))
+    with pytest.raises(DataError, match=r"a\.zip' is damaged .*Bad CRC-32.*Download it again"):
+        unpack(archive, tmp_path / "to")
+    archive.write_bytes(bytes(data[:300]))
+    with pytest.raises(DataError, match="is damaged or not readable: File is not a zip file"):
+        unpack(archive, tmp_path / "to")
+
+
+def test_a_zip_that_is_not_there(tmp_path):
+    with pytest.raises(DataError, match=r"cannot read .*nowhere\.zip': No such file"):
+        unpack(tmp_path / "nowhere.zip", tmp_path)
+
+
+def with_a_lie(path, n_bytes):
+    """Write a zip whose directory tells another size than the file has."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.png", b"png")
+        archive.filelist[0].file_size = n_bytes
+    return path
+
+
+def test_a_zip_larger_than_the_disk(tmp_path):
+    archive = with_a_lie(tmp_path / "a.zip", 2**60)
+    with pytest.raises(DataError, match=rf"needs {2**60} bytes and the disk .* nothing was unpacked"):
+        unpack(archive, tmp_path / "to")
+    assert list((tmp_path / "to").iterdir()) == []
+
+
+def test_a_size_that_is_not_true(tmp_path):
+    with pytest.raises(DataError, match=r"damaged .*'a\.png' has 3 bytes, not 1000"):
+        unpack(with_a_lie(tmp_path / "a.zip", 1000), tmp_path / "to")
+    assert list((tmp_path / "to").iterdir()) == []
