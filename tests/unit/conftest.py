@@ -1,0 +1,141 @@
+"""Small real objects that many unit tests share: a network of 600 weights, two pictures of 40 px, a trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import nn
+
+from srtrain.data.embedded import embedded
+from srtrain.data.folders import Pair
+from srtrain.data.loader import Loader
+from srtrain.data.picture import read_rgb, write_png
+from srtrain.data.sampler import Sampler
+from srtrain.data.store import Pictures
+from srtrain.hooks import Hook
+from srtrain.losses import L1
+from srtrain.metrics.protocol import Protocol
+from srtrain.models.edsr import EDSR
+from srtrain.models.initialise import initialise, kaiming_uniform
+from srtrain.models.upscale import Upscaler
+from srtrain.optim import build_optimizer
+from srtrain.registry import PROTOCOLS
+from srtrain.trainer.backend import Backend
+from srtrain.trainer.checkpoint import CheckpointStore
+from srtrain.trainer.evaluator import EvalSet, Evaluator
+from srtrain.trainer.log import Log
+from srtrain.trainer.precision import Precision
+from srtrain.trainer.step import TrainStep
+from srtrain.trainer.trainer import Trainer
+
+
+def _in_mode(mode: int) -> Iterator[None]:
+    before = ms.get_context("mode")
+    ms.set_context(mode=mode)
+    yield
+    ms.set_context(mode=before)
+
+
+@pytest.fixture
+def pynative() -> Iterator[None]:
+    """Run line by line: no compilation, so many tiny networks are cheap."""
+    yield from _in_mode(ms.PYNATIVE_MODE)
+
+
+@pytest.fixture
+def graph() -> Iterator[None]:
+    """Compile, as a real run does."""
+    yield from _in_mode(ms.GRAPH_MODE)
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Pictures:
+    """Two crops of a real photograph, 40 and 36 px wide, with their low resolution at x2."""
+    folder = tmp_path_factory.mktemp("pictures")
+    photo = read_rgb(embedded(2, names=("chelsea",))[0].gt)
+    pairs = []
+    for name, y, x, width in (("eye", 110, 210, 40), ("ear", 20, 80, 36)):
+        file = folder / f"{name}.png"
+        write_png(file, np.ascontiguousarray(photo[y : y + 40, x : x + width]))
+        pairs.append(Pair(name, file, None))
+    return Pictures(pairs, 2)
+
+
+@pytest.fixture
+def new_model() -> Callable[..., EDSR]:
+    """Make a tiny EDSR whose weights depend on the seed alone."""
+
+    def make(scale: int = 2, seed: int = 1, n_resblocks: int = 1, n_feats: int = 4) -> EDSR:
+        model = EDSR(scale, n_resblocks, n_feats)
+        initialise(model, kaiming_uniform(), seed)
+        return model
+
+    return make
+
+
+@pytest.fixture
+def benchmark_set(pictures: Pictures) -> EvalSet:
+    """The two pictures as a benchmark, scored as the paper does."""
+    protocol: Protocol = PROTOCOLS.build("paper_y")
+    return EvalSet("crops", pictures, 2, protocol)
+
+
+@pytest.fixture
+def make_trainer(
+    pynative: None, tmp_path: Path, pictures: Pictures, new_model: Callable[..., EDSR]
+) -> Callable[..., Trainer]:
+    """Make a whole trainer of a tiny run in ``tmp_path/run``, with the hooks given."""
+
+    def make(
+        hooks: Sequence[Hook] = (),
+        max_steps: int = 4,
+        *,
+        model: nn.Cell | None = None,
+        lr: float = 1e-3,
+        optimizer: str = "adam",
+        precision: Precision | None = None,
+        clip_norm: float | None = None,
+        log_every: int = 1,
+        run_dir: Path = tmp_path / "run",
+    ) -> Trainer:
+        run_dir.mkdir(exist_ok=True)
+        model = model or new_model()
+        parameters = list(model.trainable_params())
+        return Trainer(
+            model=model,
+            update=TrainStep(
+                model,
+                L1(),
+                build_optimizer(optimizer, parameters, lr),
+                precision=precision,
+                clip_norm=clip_norm,
+            ),
+            loader=Loader(pictures, Sampler(len(pictures), 2, seed=3), gt_patch_px=16, workers=0),
+            hooks=list(hooks),
+            max_steps=max_steps,
+            backend=Backend(),
+            store=CheckpointStore(run_dir / "checkpoints", {"model": "edsr", "scale": 2}),
+            log=Log(run_dir / "run.log", every=log_every, to_console=False),
+        )
+
+    return make
+
+
+@pytest.fixture
+def evaluator() -> Callable[[Trainer], Evaluator]:
+    """Make the evaluator of a trainer's network."""
+    return lambda trainer: Evaluator(Upscaler(trainer.model), trainer.backend)
+
+
+@pytest.fixture
+def weights_of() -> Callable[[nn.Cell], dict[str, np.ndarray]]:
+    """Copy the Parameters of a Cell to the host."""
+
+    def copy(cell: nn.Cell) -> dict[str, np.ndarray]:
+        return {name: p.asnumpy().copy() for name, p in cell.parameters_dict().items()}
+
+    return copy

@@ -1,0 +1,156 @@
+"""Every optimizer that the table names exists, and every argument it lists changes what the optimizer does."""
+
+import mindspore as ms
+import numpy as np
+import pytest
+
+from srtrain.errors import RecipeError, UnknownNameError
+from srtrain.optim import ARGUMENTS, build_optimizer, check_optimizer, own_state
+
+# Large at first, then turning: so that clipping, AMSGrad and momentum all make a difference.
+GRADIENTS = [np.float32([1, -2, 30]), np.float32([0.1, 0.2, -0.9]), np.float32([0.01, -0.2, 0.3])]
+OTHER = {
+    "momentum": 0.5,
+    "nesterov": True,
+    "dampening": 0.3,
+    "weight_decay": 0.1,
+    "beta1": 0.5,
+    "beta2": 0.6,
+    "beta3": 0.5,
+    "use_amsgrad": True,
+    "clip": True,
+    "schedule_decay": 0.5,
+    "decay": 0.5,
+    "eps": 0.1,
+    "centered": True,
+    "accum": 5.0,
+}
+NEEDS = {("sgd", "nesterov"): {"momentum": 0.9}}  # Nesterov's momentum is nothing without momentum
+NOT_ON_CPU = {"lamb"}  # MindSpore has its kernel for other devices only
+ARRIVE = [
+    (name, argument)
+    for name, arguments in ARGUMENTS.items()
+    for argument in sorted(arguments)
+    if name not in NOT_ON_CPU and (name, argument) != ("adan", "weight_decay")
+]
+
+
+def weight():
+    return ms.Parameter(ms.Tensor(np.float32([1, 2, -3])), name="w")
+
+
+def after_three_updates(name, lr=0.1, **arguments):
+    parameter = weight()
+    optimizer = build_optimizer(name, [parameter], lr, **arguments)
+    for gradient in GRADIENTS:
+        optimizer((ms.Tensor(gradient),))
+    return parameter.asnumpy()
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_every_optimizer_builds_with_one_assignable_learning_rate(name):
+    optimizer = build_optimizer(name, [weight()], 0.25)
+    assert isinstance(optimizer.learning_rate, ms.Parameter)
+    assert float(optimizer.learning_rate) == 0.25
+    optimizer.learning_rate.set_data(ms.Tensor(0.5, ms.float32))
+    assert float(optimizer.learning_rate) == 0.5
+
+
+@pytest.mark.usefixtures("graph")
+@pytest.mark.parametrize("name", sorted(set(ARGUMENTS) - NOT_ON_CPU))
+def test_an_assigned_learning_rate_is_the_one_that_is_used(name):
+    parameter = weight()
+    optimizer = build_optimizer(name, [parameter], 0.1)
+    optimizer.learning_rate.set_data(ms.Tensor(0.0, ms.float32))
+    optimizer((ms.Tensor(GRADIENTS[0]),))
+    np.testing.assert_array_equal(parameter.asnumpy(), weight().asnumpy())
+    optimizer.learning_rate.set_data(ms.Tensor(0.1, ms.float32))
+    optimizer((ms.Tensor(GRADIENTS[0]),))
+    assert (parameter.asnumpy() != weight().asnumpy()).all()
+
+
+@pytest.mark.usefixtures("pynative")
+@pytest.mark.parametrize(("name", "argument"), ARRIVE)
+def test_every_argument_arrives(name, argument):
+    needed = NEEDS.get((name, argument), {})
+    plain = after_three_updates(name, **needed)
+    changed = after_three_updates(name, **needed, **{argument: OTHER[argument]})
+    assert np.isfinite(changed).all()
+    assert not np.array_equal(plain, changed)
+
+
+@pytest.mark.usefixtures("pynative")
+def test_adam_is_kingma_and_bas():
+    w, m, v = weight().asnumpy().astype(np.float64), 0.0, 0.0
+    for t, g in enumerate(GRADIENTS, start=1):
+        m = 0.8 * m + 0.2 * g
+        v = 0.95 * v + 0.05 * np.square(g, dtype=np.float64)
+        w = w - 0.1 * (m / (1 - 0.8**t)) / (np.sqrt(v / (1 - 0.95**t)) + 1e-8)
+    np.testing.assert_allclose(after_three_updates("adam", beta1=0.8, beta2=0.95), w, rtol=1e-4)
+
+
+@pytest.mark.usefixtures("pynative")
+def test_momentum_is_a_running_sum():
+    w, velocity = weight().asnumpy(), np.zeros(3, np.float32)
+    for g in GRADIENTS:
+        velocity = 0.6 * velocity + g
+        w = w - 0.1 * velocity
+    np.testing.assert_allclose(after_three_updates("momentum", momentum=0.6), w, rtol=1e-5)
+
+
+def test_an_unknown_optimizer_lists_and_suggests():
+    with pytest.raises(UnknownNameError) as caught:
+        build_optimizer("adm", [weight()], 0.1)
+    assert str(caught.value) == (
+        "there is no optimizer named 'adm'. Did you mean 'adam'? mindcv.optim has: "
+        f"{', '.join(sorted(ARGUMENTS))}."
+    )
+
+
+def test_an_argument_that_would_be_ignored_is_refused():
+    with pytest.raises(RecipeError) as caught:
+        build_optimizer("adam", [weight()], 0.1, beta_1=0.5)
+    assert str(caught.value) == (
+        "the optimizer 'adam' takes no argument 'beta_1'. Did you mean 'beta1'? It takes: "
+        "beta1, beta2, nesterov, use_amsgrad, weight_decay; the learning rate is optim.lr."
+    )
+    with pytest.raises(RecipeError, match=r"'momentum' takes no argument 'dampening'\. It takes: momentum, "):
+        check_optimizer("momentum", {"dampening": 0.1})
+    with pytest.raises(RecipeError, match=r"takes no argument 'lr'.*the learning rate is optim\.lr"):
+        check_optimizer("adam", {"lr": 0.1})
+
+
+def test_a_value_that_the_optimizer_refuses_says_where_it_is_from():
+    with pytest.raises(RecipeError, match=r"^optim\.optimizer = 'adam' with \{'beta1': 2\.0\}: .*'beta1'"):
+        build_optimizer("adam", [weight()], 0.1, beta1=2.0)
+
+
+@pytest.mark.usefixtures("pynative")
+@pytest.mark.parametrize(
+    ("name", "moments"), [("adam", {"moment1.w", "moment2.w"}), ("momentum", {"moments.w"})]
+)
+def test_own_state_is_everything_but_the_weights(name, moments):
+    optimizer = build_optimizer(name, [weight()], 0.1)
+    optimizer((ms.Tensor(GRADIENTS[0]),))
+    state = own_state(optimizer)
+    assert "w" not in state
+    assert moments | {"learning_rate", "global_step"} <= set(state)
+    for moment in moments:
+        assert state[moment].asnumpy().all()
+
+
+@pytest.mark.usefixtures("pynative")
+@pytest.mark.parametrize("name", sorted(set(ARGUMENTS) - NOT_ON_CPU))
+def test_own_state_and_weights_are_all_that_an_exact_continuation_needs(name):
+    parameter = weight()
+    optimizer = build_optimizer(name, [parameter], 0.1)
+    optimizer((ms.Tensor(GRADIENTS[0]),))
+    copy = weight()
+    copy.set_data(ms.Tensor(parameter.asnumpy()))
+    twin = build_optimizer(name, [copy], 0.1)
+    for own, other in zip(own_state(twin).values(), own_state(optimizer).values(), strict=True):
+        own.set_data(ms.Tensor(other.asnumpy(), own.dtype))
+    for gradient in GRADIENTS[1:]:
+        optimizer((ms.Tensor(gradient),))
+        twin((ms.Tensor(gradient),))
+    np.testing.assert_array_equal(copy.asnumpy(), parameter.asnumpy())
