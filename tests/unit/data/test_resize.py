@@ -1,12 +1,15 @@
 """MATLAB's imresize: against its own files where they are, and against vectors worked out by hand."""
 
+import hashlib
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import pytest
 
+from srtrain.data.embedded import embedded
 from srtrain.data.picture import read_rgb
-from srtrain.data.resize import imresize
+from srtrain.data.resize import crop_to_multiple, imresize, make_lq
 from srtrain.registry import DATASETS
 
 
@@ -62,3 +65,136 @@ def test_one_dimension_against_exact_fractions(factor, axis):
     assert [a for a, ok in zip(rounded, clear, strict=True) if ok] == [
         a for a, ok in zip(expected, clear, strict=True) if ok
     ]
+
+
+def small_picture():
+    """12×12 grey: a smooth but busy half, and a checkerboard of 0 and 255, on which every kernel overshoots."""
+    y, x = np.mgrid[:12, :12]
+    picture = ((y * y * 7 + x * x * 13 + y * x * 29) % 256).astype(np.uint8)
+    picture[:, 8:] = np.where((x + y)[:, 8:] % 2, 255, 0)
+    return picture
+
+
+# Worked out once with `exact_line`, rows first, rounded after each dimension.
+FROZEN = {
+    Fraction(1, 2): [
+        [15, 118, 156, 132, 117, 138],
+        [87, 131, 122, 63, 120, 128],
+        [152, 109, 171, 137, 112, 129],
+        [147, 96, 148, 149, 119, 129],
+        [125, 152, 91, 109, 134, 128],
+        [132, 82, 114, 131, 130, 118],
+    ],
+    Fraction(1, 3): [[55, 144, 111, 131], [129, 138, 112, 125], [133, 128, 133, 127], [122, 102, 127, 124]],
+    Fraction(1, 4): [[86, 127, 124], [134, 137, 123], [119, 116, 126]],
+}
+
+
+@pytest.mark.parametrize("factor", FROZEN)
+def test_frozen_vectors(factor):
+    assert imresize(small_picture(), float(factor)).tolist() == FROZEN[factor]
+
+
+@pytest.mark.parametrize("factor", FROZEN)
+def test_frozen_vectors_come_from_the_definition(factor):
+    n_out = int(12 * factor)
+
+    def rounded(line):
+        exact = exact_line(line, n_out, factor)
+        return [min(max(int(value + Fraction(1, 2)), 0), 255) for value in exact]
+
+    rows = np.array([rounded(column) for column in small_picture().T]).T
+    assert [rounded(row) for row in rows] == FROZEN[factor]
+
+
+def test_frozen_vectors_have_teeth():
+    """What other programs do differently is visible in them."""
+    picture, right = small_picture(), np.array(FROZEN[Fraction(1, 2)])
+    once_rounded = np.clip(np.floor(imresize(picture.astype(np.float64), 0.5) + 0.5), 0, 255)
+    columns_first = imresize(np.ascontiguousarray(picture.T), 0.5).T
+    opencv = cv2.resize(picture, (6, 6), interpolation=cv2.INTER_CUBIC)
+    for wrong in (once_rounded, columns_first, opencv):
+        assert (wrong != right).any()
+
+
+@pytest.mark.parametrize(
+    ("scale", "shrunk", "enlarged"),
+    [
+        (2, "32c3dc5866375fcc", "d519fcee85a15f55"),
+        (3, "2ed826137e6071ec", "b9e04099c108f258"),
+        (4, "6b81de91ea08eef2", "cfe2faab06c668f2"),
+    ],
+)
+def test_frozen_photograph(scale, shrunk, enlarged):
+    """Hashes of an embedded photograph, taken when all 57 official files were bit-exact."""
+    (pair,) = embedded(scale, names=("chelsea",))
+    small = make_lq(read_rgb(pair.gt), scale)
+    assert hashlib.sha256(small.tobytes()).hexdigest().startswith(shrunk)
+    assert hashlib.sha256(imresize(small, scale).tobytes()).hexdigest().startswith(enlarged)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 0.5, 1 / 3, 0.25])
+def test_single_precision_gives_the_same_bytes_as_double(scale):
+    noise = np.random.default_rng(1).integers(0, 2, (96, 120, 3)).astype(np.uint8) * 255
+    double = noise.astype(np.float64)
+    for axis in (0, 1):
+        shape = [double.shape[0], double.shape[1]]
+        shape[axis] = int(shape[axis] * scale)
+        double = np.clip(np.floor(imresize(double, shape=tuple(shape)) + 0.5), 0, 255)
+    assert np.array_equal(imresize(noise, scale), double)
+
+
+def test_grey_is_one_channel_of_rgb():
+    rgb = np.random.default_rng(1).integers(0, 256, (33, 47, 3), np.uint8)
+    whole = imresize(rgb, 0.4)
+    assert whole.shape == (14, 19, 3)
+    assert np.array_equal(imresize(np.ascontiguousarray(rgb[..., 1]), 0.4), whole[..., 1])
+    assert np.array_equal(imresize(rgb[..., 1:2], 0.4), whole[..., 1:2])
+
+
+def test_more_channels_and_views():
+    many = np.random.default_rng(1).integers(0, 256, (20, 24, 7), np.uint8)
+    view = many[1:19, ::-1]
+    assert np.array_equal(imresize(view, 0.5), imresize(view.copy(), 0.5))
+    assert np.array_equal(imresize(many, 2)[..., 6], imresize(np.ascontiguousarray(many[..., 6]), 2))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_floats_are_neither_rounded_nor_clipped(kind):
+    step = np.zeros((1, 16), kind)
+    step[:, 8:] = 1
+    wide = imresize(step, shape=(1, 32))
+    assert wide.dtype == kind
+    assert wide.min() < 0
+    assert wide.max() > 1
+    assert np.abs(wide.astype(np.float64).sum() - 16) < 1e-4
+
+
+def test_a_flat_picture_stays_flat():
+    flat = np.full((31, 17, 3), 77, np.uint8)
+    for scale in (0.3, 0.5, 1.7, 3):
+        assert (imresize(flat, scale) == 77).all()
+
+
+def test_sides_are_rounded_up():
+    assert imresize(np.zeros((5, 7), np.uint8), 0.5).shape == (3, 4)
+    assert crop_to_multiple(np.zeros((5, 7, 3), np.uint8), 2).shape == (4, 6, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "either scale or shape"),
+        ({"scale": 2, "shape": (4, 4)}, "either scale or shape"),
+        ({"scale": 0}, "nothing is left"),
+        ({"shape": (0, 5)}, "nothing is left"),
+    ],
+)
+def test_impossible_sizes(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        imresize(np.zeros((8, 8), np.uint8), **arguments)
+
+
+def test_other_numbers_are_refused():
+    with pytest.raises(ValueError, match="not int64"):
+        imresize(np.zeros((8, 8), np.int64), 0.5)
