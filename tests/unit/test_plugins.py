@@ -1,0 +1,124 @@
+"""A plugin is an entry point, a module, or a file; one that fails says why."""
+
+import importlib
+import inspect
+import sys
+from pathlib import Path
+
+import pytest
+
+from srtrain import plugins
+from srtrain.errors import RecipeError
+from srtrain.registry import BLOCKS
+
+
+def refusal(name, **where):
+    with pytest.raises(RecipeError) as caught:
+        plugins.activate(name, **where)
+    return str(caught.value)
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Make an installed distribution, as pip would leave it, that announces plugins."""
+
+    def make(entries, modules):
+        for name, text in modules.items():
+            (tmp_path / f"{name}.py").write_text(text)
+        info = tmp_path / "thirdparty-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: thirdparty\nVersion: 1.0\n")
+        lines = "".join(f"{name} = {module}\n" for name, module in entries.items())
+        (info / "entry_points.txt").write_text(f"[srtrain.plugins]\n{lines}")
+        monkeypatch.syspath_prepend(str(tmp_path))
+
+    return make
+
+
+def registers(name):
+    return f"from srtrain.registry import BLOCKS\n@BLOCKS.register({name!r})\ndef block(): return __name__\n"
+
+
+def test_an_entry_point_is_imported_only_when_it_is_named(package):
+    package({"announced": "plugin_module_a"}, {"plugin_module_a": registers("from_entry_point")})
+    assert plugins.installed()["announced"].value == "plugin_module_a"
+    assert "plugin_module_a" not in sys.modules
+    assert plugins.activate("announced") == "announced"
+    assert BLOCKS.build("from_entry_point") == "plugin_module_a"
+
+
+def test_a_module_on_the_path_is_a_plugin(package):
+    package({}, {"plugin_module_b": registers("from_module")})
+    assert plugins.activate("plugin_module_b") == "plugin_module_b"
+    assert BLOCKS.build("from_module") == "plugin_module_b"
+
+
+def test_a_file_is_a_plugin_and_is_run_once(tmp_path, monkeypatch):
+    file = tmp_path / "my_plugin_c.py"
+    file.write_text(registers("from_file"))
+    monkeypatch.chdir(tmp_path)
+    absolute = plugins.activate("my_plugin_c.py")
+    assert absolute == str(file)
+    block = BLOCKS.get("from_file")
+    assert plugins.activate(absolute) == absolute  # a second run of the file would register a duplicate
+    assert BLOCKS.get("from_file") is block
+
+
+def test_the_source_of_a_class_in_a_file_can_be_found(tmp_path):
+    file = tmp_path / "my_plugin_d.py"
+    file.write_text("class Here:\n    here = 1\n")
+    plugins.activate(str(file))
+    assert "here = 1" in inspect.getsource(sys.modules["srtrain_user_my_plugin_d"].Here)
+
+
+def test_a_relative_file_is_looked_up_in_the_working_folder_then_beside_the_recipe(tmp_path, monkeypatch):
+    here, recipes = tmp_path / "here", tmp_path / "recipes"
+    for folder in (here, recipes):
+        folder.mkdir()
+        (folder / "my_plugin_e.py").write_text("")
+    monkeypatch.chdir(here)
+    assert plugins.activate("my_plugin_e.py", beside=recipes) == str(here / "my_plugin_e.py")
+    (here / "my_plugin_e.py").unlink()
+    assert plugins.activate("my_plugin_e.py", beside=recipes) == str(recipes / "my_plugin_e.py")
+
+
+def test_a_missing_file_says_where_it_was_looked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert refusal("gone.py", beside=Path("/some/recipes")) == (
+        f"there is no plugin file 'gone.py'; looked at /some/recipes/gone.py, {tmp_path}/gone.py."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("import nothing_of_this_name", "ModuleNotFoundError: No module named 'nothing_of_this_name'"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("def f(:", "SyntaxError: "),
+        (registers("residual"), "UnknownNameError: the block 'residual' is registered twice: first by "),
+    ],
+)
+def test_a_broken_plugin_shows_its_reason_and_leaves_nothing_behind(tmp_path, text, reason):
+    importlib.import_module("srtrain.models.blocks")  # registers "residual"
+    file = tmp_path / "broken.py"
+    file.write_text(text)
+    assert refusal(str(file)).startswith(f"the plugin {str(file)!r} fails when it is imported: {reason}")
+    assert "srtrain_user_broken" not in sys.modules
+
+
+def test_a_broken_entry_point_shows_its_reason(package):
+    package({"half_installed": "plugin_module_f"}, {"plugin_module_f": "import missing_dependency"})
+    assert refusal("half_installed") == (
+        "the plugin 'half_installed' fails when it is imported: ModuleNotFoundError: No module named "
+        "'missing_dependency'"
+    )
+
+
+def test_an_unknown_plugin_lists_and_suggests(package):
+    package({"modelarts_like": "plugin_module_g"}, {"plugin_module_g": ""})
+    text = refusal("modelart_like")
+    assert text.startswith(
+        "there is no plugin 'modelart_like'. Did you mean 'modelarts_like'? Installed plugins: "
+    )
+    assert text.endswith(" A module on the Python path or a path that ends in .py works too.")
+    assert "there is no plugin 'no.such.module'." in refusal("no.such.module")
