@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from srtrain.data.buffers import Buffers
 from srtrain.data.degrade import Degrade
 from srtrain.data.sampler import Draw, Sampler
 from srtrain.data.store import Pictures
@@ -94,6 +95,8 @@ class Loader:
         self._executor: ThreadPoolExecutor | None = None
         self._ahead: deque[Future[Batch]] = deque()
         self._next_step: int | None = None
+        # For each of lq and gt: those that wait, those in the making, and two that the trainer holds.
+        self._buffers = Buffers(n_kept=2 * (2 * workers + 3))
 
     def batch(self, step: int) -> Batch:
         """Compute this rank's share of a step's batch.
@@ -103,8 +106,8 @@ class Loader:
         """
         draws = self.sampler.draw(step)
         lq_px, gt_px = self.lq_patch_px, self.lq_patch_px * self.pictures.scale
-        lq = np.empty((len(draws), 3, lq_px, lq_px), np.uint8)
-        gt = np.empty((len(draws), 3, gt_px, gt_px), np.uint8)
+        lq = self._buffers.take((len(draws), 3, lq_px, lq_px))
+        gt = self._buffers.take((len(draws), 3, gt_px, gt_px))
         samples = []
         for row, draw in enumerate(draws):
             where = place(draw, self.pictures.lq_sizes[draw.picture], lq_px, self.augment)
@@ -113,7 +116,7 @@ class Loader:
                 _into_planes(turned(patch, where.turn), planes)
             samples.append(Sample(self.pictures.name(draw.picture), draw, where))
         self.pictures.release()
-        return Batch(lq.astype(np.float32), gt.astype(np.float32), tuple(samples))
+        return Batch(lq, gt, tuple(samples))
 
     def _patches(self, draw: Draw, where: Place) -> tuple[UInt8, UInt8]:
         """Return the (lq, gt) of a sample, not turned yet."""
@@ -173,10 +176,10 @@ class Loader:
         self._next_step += 1
 
 
-def _into_planes(patch: UInt8, planes: UInt8) -> None:
-    """Copy an HWC patch into three CHW planes; OpenCV does it faster than a strided assignment."""
-    for channel in range(3):
-        cv2.extractChannel(patch, channel, planes[channel])
+def _into_planes(patch: UInt8, planes: Float32) -> None:
+    """Copy an HWC patch into float CHW planes; by way of OpenCV's split, as a strided copy is far slower."""
+    for plane, target in zip(cv2.split(patch), planes, strict=True):
+        np.copyto(target, plane)
 
 
 def _refuse_lq_files(pictures: Pictures) -> None:

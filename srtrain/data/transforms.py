@@ -34,11 +34,12 @@ def place(draw: Draw, lq_size: tuple[int, int], lq_px: int, augment: bool) -> Pl
 def turned(patch: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
     """Return an HWC patch turned; ``turn`` 0 is the patch itself.
 
-    Flips and 90° turns as in EDSR (section 4.1): bit 2 transposes, then bit 0 mirrors left to right and
-    bit 1 top to bottom; transposing and one mirror make a 90° turn.
+    Flips and 90° turns as in EDSR (section 4.1): bit 0 mirrors left to right, bit 1 top to bottom, then bit 2
+    transposes; one mirror and transposing make a 90° turn.
     """
-    if turn & 4:
-        patch = cv2.transpose(patch)
     if turn & 3:
         patch = cv2.flip(patch, {1: 1, 2: 0, 3: -1}[turn & 3])
+    if turn & 4:
+        # Transposing reads column by column: from a compact copy, not from rows that lie far apart.
+        patch = cv2.transpose(np.ascontiguousarray(patch))
     return patch
