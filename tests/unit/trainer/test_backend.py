@@ -1,0 +1,71 @@
+"""The base class is this machine's CPU, alone."""
+
+import os
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+import pytest
+
+from srtrain.errors import DeviceError
+from srtrain.registry import BACKENDS
+from srtrain.trainer.backend import Backend, usable_cores
+
+
+@pytest.mark.usefixtures("pynative")
+@pytest.mark.parametrize(("mode", "context"), [("graph", ms.GRAPH_MODE), ("pynative", ms.PYNATIVE_MODE)])
+def test_starting_chooses_the_mode(mode, context):
+    backend = BACKENDS.build("cpu")
+    backend.start(mode, Backend._threads or 0)
+    assert ms.get_context("mode") == context
+    assert ms.get_context("device_target") == "CPU"
+
+
+@pytest.mark.usefixtures("pynative")
+def test_threads_are_decided_once_a_process():
+    Backend().start("pynative", Backend._threads or 0)
+    decided = Backend._threads
+    Backend().set_threads(decided)
+    with pytest.raises(DeviceError) as caught:
+        Backend().set_threads(decided + 1)
+    assert str(caught.value) == (
+        f"train.threads = {decided + 1}: MindSpore already runs on {decided} threads in this process and cannot "
+        "change that. Start another process."
+    )
+
+
+def test_a_missing_device_says_why():
+    class Missing(Backend):
+        target = "Ascend"
+
+        def unavailable(self):
+            return "there is no driver."
+
+    with pytest.raises(DeviceError, match=r"^device = 'ascend' cannot be used here: there is no driver\.$"):
+        Missing().start("graph", 0)
+
+
+def test_alone_there_is_nothing_to_share():
+    backend = Backend()
+    assert (backend.rank, backend.world_size) == (0, 1)
+    assert backend.gradient_reducer([]) is None
+    array = np.float64([1, 2])
+    assert backend.all_reduce_sum(array) is array
+    backend.barrier()
+    backend.close()
+
+
+def test_memory_is_in_bytes():
+    status = Path("/proc/self/status").read_text().splitlines()
+    kilobytes = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+    assert Backend().peak_memory_bytes() == pytest.approx(kilobytes * 1024, rel=0.05)
+
+
+def test_usable_cores_are_those_of_this_process():
+    everything = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(everything)})
+        assert usable_cores() == 1
+    finally:
+        os.sched_setaffinity(0, everything)
+    assert usable_cores() == len(everything)

@@ -1,0 +1,166 @@
+"""One update is exactly what it says: against NumPy, against MindSpore's own, with and without a loss scale."""
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import amp, nn
+
+from srtrain.losses import L1, MSE
+from srtrain.optim import build_optimizer
+from srtrain.trainer.precision import Precision
+from srtrain.trainer.step import TrainStep
+
+RNG = np.random.default_rng(11)
+X = RNG.standard_normal((2, 3, 4, 4)).astype(np.float32)
+Y = RNG.standard_normal((2, 3, 4, 4)).astype(np.float32)
+START = np.float32([0.5, -1.0, 2.0])
+
+
+class Gain(nn.Cell):
+    """One number a channel: small enough for its gradient to be written down."""
+
+    def __init__(self):
+        super().__init__()
+        self.gain = ms.Parameter(ms.Tensor(START.reshape(1, 3, 1, 1)), name="gain")
+
+    def construct(self, x):
+        return x * self.gain
+
+
+def l1_and_gradient(gain):
+    d = X.astype(np.float64) * gain.reshape(1, 3, 1, 1) - Y
+    return np.abs(d).mean(), (np.sign(d) * X).sum(axis=(0, 2, 3)) / X.size
+
+
+def step_of(optimizer="adam", lr=0.1, loss=None, **options):
+    model = Gain()
+    step = TrainStep(
+        model, loss or L1(), build_optimizer(optimizer, list(model.trainable_params()), lr), **options
+    )
+    return step, lambda: model.gain.asnumpy().ravel().copy()
+
+
+def batch(x=X, y=Y):
+    return ms.Tensor(x), ms.Tensor(y)
+
+
+@pytest.mark.parametrize("mode", ["pynative", "graph"])
+def test_adam_updates_are_those_of_numpy(mode, request):
+    request.getfixturevalue(mode)
+    step, gain = step_of()
+    w, m, v = START.astype(np.float64), 0.0, 0.0
+    for t in range(1, 5):
+        value, g = l1_and_gradient(w)
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        w = w - 0.1 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        assert float(step(*batch())) == pytest.approx(value, rel=1e-5)  # the loss before the update
+        np.testing.assert_allclose(gain(), w, rtol=1e-4)
+    assert int(step.skipped) == 0
+
+
+@pytest.mark.usefixtures("graph")
+def test_a_network_is_updated_as_mindspores_own_cell_does(new_model, weights_of):
+    lq = (RNG.random((2, 3, 8, 8)) * 255).astype(np.float32)
+    gt = (RNG.random((2, 3, 16, 16)) * 255).astype(np.float32)
+
+    def train(make):
+        model = new_model()
+        step = make(model, build_optimizer("adam", list(model.trainable_params()), 0.01))
+        losses = [float(step(ms.Tensor(lq), ms.Tensor(gt))) for _ in range(3)]
+        return losses, weights_of(model)
+
+    ours = train(lambda model, optimizer: TrainStep(model, MSE(), optimizer))
+    theirs = train(lambda model, optimizer: nn.TrainOneStepCell(nn.WithLossCell(model, MSE()), optimizer))
+    assert ours[0] == pytest.approx(theirs[0], rel=1e-6)
+    for name, value in ours[1].items():
+        np.testing.assert_allclose(value, theirs[1][name], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.usefixtures("graph")
+def test_the_global_norm_is_clipped_and_a_smaller_one_left_alone():
+    _, g = l1_and_gradient(START)
+    norm = np.linalg.norm(g)
+    for clip_norm, expected in ((norm / 4, g / 4), (norm * 4, g)):
+        step, gain = step_of("sgd", lr=1.0, clip_norm=float(clip_norm))
+        step(*batch())
+        np.testing.assert_allclose(gain(), START - expected, rtol=1e-5)
+
+
+@pytest.mark.usefixtures("pynative")
+def test_a_reducer_sees_the_gradients_before_they_are_clipped():
+    class Tenfold(nn.Cell):
+        def construct(self, gradients):
+            return tuple(g * 10 for g in gradients)
+
+    _, g = l1_and_gradient(START)
+    step, gain = step_of("sgd", lr=1.0, reducer=Tenfold())
+    step(*batch())
+    np.testing.assert_allclose(gain(), START - 10 * g, rtol=1e-5)
+    limit = float(np.linalg.norm(g))
+    step, gain = step_of("sgd", lr=1.0, reducer=Tenfold(), clip_norm=limit)
+    step(*batch())
+    np.testing.assert_allclose(gain(), START - g, rtol=1e-5)
+
+
+class Scaled(Precision):
+    def __init__(self, scaler):
+        super().__init__()
+        self.scaler = scaler
+
+
+def scaled_steps(scaler, batches, **options):
+    step, gain = step_of(precision=Scaled(scaler), **options)
+    losses, gains = [], []
+    for one in batches:
+        losses.append(float(step(*one)))
+        gains.append(gain())
+    return step, losses, gains
+
+
+@pytest.mark.usefixtures("graph")
+@pytest.mark.parametrize("clip_norm", [None, 0.1])
+@pytest.mark.parametrize(
+    "make", [lambda: amp.StaticLossScaler(1024), lambda: amp.DynamicLossScaler(1024, 2, 100)]
+)
+def test_a_power_of_two_as_loss_scale_changes_no_bit(make, clip_norm):
+    plain, gain = step_of(clip_norm=clip_norm)
+    losses = [float(plain(*batch())) for _ in range(3)]
+    step, scaled_losses, gains = scaled_steps(make(), [batch()] * 3, clip_norm=clip_norm)
+    assert scaled_losses == losses
+    np.testing.assert_array_equal(gains[-1], gain())
+    assert int(step.skipped) == 0
+
+
+OVERFLOW = batch(np.full_like(X, 3e38))
+
+
+@pytest.mark.usefixtures("graph")
+def test_an_overflow_skips_the_update_counts_it_and_halves_a_dynamic_scale():
+    scaler = amp.DynamicLossScaler(1024, 2, 2)
+    step, _, gains = scaled_steps(scaler, [batch(), OVERFLOW, OVERFLOW, batch(), batch()])
+    assert int(step.skipped) == 2
+    np.testing.assert_array_equal(gains[0], gains[1])
+    np.testing.assert_array_equal(gains[0], gains[2])
+    assert (gains[3] != gains[2]).all()
+    assert float(scaler.scale_value) == 512  # 1024, halved twice, doubled after two good updates
+    # The moments of Adam were skipped as well: three good updates are all there was.
+    plain, gain = step_of()
+    for _ in range(3):
+        plain(*batch())
+    np.testing.assert_array_equal(gains[-1], gain())
+
+
+@pytest.mark.usefixtures("graph")
+def test_a_static_scale_stays():
+    scaler = amp.StaticLossScaler(1024)
+    step, _, gains = scaled_steps(scaler, [OVERFLOW, batch()])
+    assert int(step.skipped) == 1
+    np.testing.assert_array_equal(gains[0], START)
+    assert (gains[1] != START).all()
+    assert float(scaler.scale_value) == 1024
+
+
+def test_the_update_owns_no_name_that_weights_could_have():
+    step, _ = step_of()
+    assert step.skipped.name == "skipped_steps"
+    assert [p.name for p in step.network.trainable_params()] == ["gain"]
