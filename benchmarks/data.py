@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from srtrain.data.folders import folder
 from srtrain.data.loader import Batch, Loader
-from srtrain.data.picture import read_rgb, write_png
+from srtrain.data.picture import read_rgb, write_bytes
 from srtrain.data.resize import imresize, make_lq
 from srtrain.data.sampler import Sampler
 from srtrain.data.store import Pictures
@@ -57,15 +57,21 @@ def make_pictures(root: Path, n_pictures: int) -> None:
     for i in range(n_pictures):
         gt = np.ascontiguousarray(np.roll(photos[i % len(photos)], 131 * (i // len(photos)), axis=0))
         lq = make_lq(gt, SCALE)
-        write_png(root / "HR" / f"{i:04d}.png", gt)
-        write_png(root / "LR_bicubic" / "X2" / f"{i:04d}x2.png", lq)
+        _write(root / "HR" / f"{i:04d}.png", gt)
+        _write(root / "LR_bicubic" / "X2" / f"{i:04d}x2.png", lq)
         small = SUB_PX // SCALE
         for y in range(0, lq.shape[0] - small + 1, small):
             for x in range(0, lq.shape[1] - small + 1, small):
                 name = f"{i:04d}_{y}_{x}.png"
-                write_png(root / "sub" / "LR" / name, np.ascontiguousarray(lq[y : y + small, x : x + small]))
+                _write(root / "sub" / "LR" / name, np.ascontiguousarray(lq[y : y + small, x : x + small]))
                 part = gt[SCALE * y : SCALE * (y + small), SCALE * x : SCALE * (x + small)]
-                write_png(root / "sub" / "HR" / name, np.ascontiguousarray(part))
+                _write(root / "sub" / "HR" / name, np.ascontiguousarray(part))
+
+
+def _write(path: Path, rgb: UInt8) -> None:
+    """Write a PNG at zlib's ordinary level 6, as the files of DIV2K are; OpenCV's own default is level 1."""
+    options = (cv2.IMWRITE_PNG_COMPRESSION, 6)
+    write_bytes(path, cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)[1].tobytes())
 
 
 def decoding(pairs: list[tuple[Path, Path]], n_patches: int) -> Callable[[], object]:
