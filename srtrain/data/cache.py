@@ -132,24 +132,25 @@ class Pack:
                 done = in_parallel(work, slots.items(), progress=f"decoding into {self._home.name}")
                 while batch := list(islice(done, _SYNC_EVERY)):
                     os.fsync(pixels.fileno())
-                    journal.write(b"".join(map(_line, batch)))
+                    journal.write(b"".join(_line(entry) for entry, _ in batch))
                     journal.flush()
+                    self.n_decoded += sum(decoded for _, decoded in batch)
         except OSError as error:
             raise cannot_write(self._home, error) from error
 
-    def _fill(self, pixels: int, old: dict[str, Entry], slot: tuple[Path, Entry]) -> Entry:
-        """Decode one picture into its slot, unless only the time of its file has changed."""
+    def _fill(self, pixels: int, old: dict[str, Entry], slot: tuple[Path, Entry]) -> tuple[Entry, bool]:
+        """Decode one picture into its slot, unless only the time of its file has changed; say which."""
         source, entry = slot
         entry = replace(entry, sha256=_sha256(source))
         before = old.get(source.name)
-        if before is None or (before.sha256, before.offset) != (entry.sha256, entry.offset):
-            picture = self._decode(source)
-            if picture.shape != (entry.height, entry.width, 3):
-                raise DataError(f"picture {str(source)!r} was changed while it was read; start again.")
-            if os.pwrite(pixels, np.ascontiguousarray(picture).data, entry.offset) < entry.n_bytes:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            self.n_decoded += 1
-        return entry
+        if before is not None and (before.sha256, before.offset) == (entry.sha256, entry.offset):
+            return entry, False
+        picture = self._decode(source)
+        if picture.shape != (entry.height, entry.width, 3):
+            raise DataError(f"picture {str(source)!r} was changed while it was read; start again.")
+        if os.pwrite(pixels, np.ascontiguousarray(picture).data, entry.offset) < entry.n_bytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return entry, True
 
 
 class MappedPictures:
