@@ -1,0 +1,47 @@
+"""A finished run that did not learn is a failure; a stopped one is not judged."""
+
+import pytest
+
+from srtrain.errors import SrtrainError
+from srtrain.hooks import Hook
+from srtrain.hooks.evaluate import EvaluateHook
+from srtrain.hooks.require_gain import RequireGainHook
+
+
+@pytest.fixture
+def train(make_trainer, benchmark_set, evaluator):
+    def train(db, *hooks):
+        trainer = make_trainer([RequireGainHook(db=db), *hooks], 1)
+        trainer.hooks.insert(0, EvaluateHook([benchmark_set], evaluator(trainer), 1))
+        trainer.train()
+        return trainer
+
+    return train
+
+
+def test_too_small_a_gain_is_an_error_with_its_protocol(train):
+    with pytest.raises(SrtrainError) as caught:
+        train(0.5)
+    assert caught.value.exit_code == 1
+    text = str(caught.value)
+    assert text.startswith("PSNR on crops is -")
+    assert " dB above bicubic, but +0.50 dB are required (paper_y (" in text
+
+
+def test_a_gain_that_suffices_passes(train):
+    assert train(-100.0).step == 1
+
+
+def test_nothing_evaluated_is_an_error(make_trainer):
+    with pytest.raises(
+        SrtrainError, match=r"^nothing was evaluated, so there is no gain over bicubic; add benchmarks"
+    ):
+        make_trainer([RequireGainHook()], 1).train()
+
+
+def test_a_stopped_run_is_not_judged(train):
+    class Stop(Hook):
+        def after_step(self, trainer, out):
+            trainer.request_stop("enough")
+
+    assert train(0.5, Stop()).stop_reason == "enough"

@@ -1,0 +1,84 @@
+"""The event file has the numbers, the sheets and the recipe."""
+
+import struct
+
+import cv2
+import numpy as np
+import pytest
+from tensorboardX.proto.event_pb2 import Event
+
+from srtrain.hooks.evaluate import EvaluateHook
+from srtrain.hooks.pictures import sheet_of
+from srtrain.hooks.tensorboard import TensorBoardHook
+
+
+def events(folder):
+    """Read event files as they are laid out: length, its checksum, the message, its checksum."""
+    found = []
+    for file in sorted(folder.iterdir()):
+        data = file.read_bytes()
+        while data:
+            (length,) = struct.unpack("<Q", data[:8])
+            found.append(Event.FromString(data[12 : 12 + length]))
+            data = data[16 + length :]
+    return found
+
+
+def values(found):
+    return [(event.step, value) for event in found for value in event.summary.value]
+
+
+def test_numbers_sheets_and_recipe_are_written(make_trainer, benchmark_set, evaluator):
+    trainer = make_trainer([TensorBoardHook("optim.lr = 0.1\nseed = 3")], 4, log_every=2)
+    evaluating = evaluator(trainer)
+    trainer.hooks.insert(0, EvaluateHook([benchmark_set], evaluating, 4, best=False))
+    trainer.train()
+    written = values(events(trainer.run_dir / "tensorboard"))
+    scalars = {(v.tag, step): v.simple_value for step, v in written if v.HasField("simple_value")}
+    assert set(scalars) == {
+        ("train/loss", 2), ("train/loss", 4), ("crops/psnr", 4), ("crops/ssim", 4), ("crops/bicubic_psnr", 4),
+    }  # fmt: skip
+    result = evaluating.run(benchmark_set)
+    assert scalars["crops/psnr", 4] == pytest.approx(result.psnr, rel=1e-6)
+    (image,) = [v.image for _, v in written if v.HasField("image")]
+    sheet = cv2.imdecode(np.frombuffer(image.encoded_image_string, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]
+    np.testing.assert_array_equal(sheet, sheet_of(result.examples[0], result.protocol))
+    (text,) = [v for _, v in written if v.tag.startswith("recipe")]
+    assert text.tensor.string_val[0].decode() == "    optim.lr = 0.1\n    seed = 3"
+
+
+def test_speed_is_kept_apart_from_training(make_trainer):
+    trainer = make_trainer([TensorBoardHook("")], 1)
+    hook = trainer.hooks[0]
+    hook.before_train(trainer)
+    trainer.step = 1
+    trainer.log.scalars = dict.fromkeys(
+        ("loss", "lr", "loss_scale", "skipped_steps", "pictures_per_second"), 1.0
+    )
+    hook.after_step(trainer, None)
+    hook.close(trainer)
+    tags = [v.tag for _, v in values(events(trainer.run_dir / "tensorboard")) if v.HasField("simple_value")]
+    assert tags == [
+        "train/loss",
+        "train/lr",
+        "train/loss_scale",
+        "train/skipped_steps",
+        "speed/pictures_per_second",
+    ]
+
+
+def test_a_resumed_run_hides_what_lies_beyond_its_checkpoint(make_trainer):
+    trainer = make_trainer([], 4)
+    trainer.step = 2
+    hook = TensorBoardHook("")
+    hook.before_train(trainer)
+    hook.close(trainer)
+    starts = [e.step for e in events(trainer.run_dir / "tensorboard") if e.HasField("session_log")]
+    assert starts == [3]
+
+
+def test_another_rank_writes_nothing(make_trainer):
+    trainer = make_trainer([TensorBoardHook("")], 1)
+    trainer.backend.rank = 1
+    trainer.train()
+    assert not (trainer.run_dir / "tensorboard").exists()

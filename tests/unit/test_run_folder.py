@@ -1,0 +1,216 @@
+"""One run a folder: the lock, the consent to delete, the record, and what a resumed run may change."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from srtrain import config
+from srtrain.errors import RecipeError, RunFolderError
+from srtrain.recipe import Data, Optim, Recipe, Spec, Train
+from srtrain.run_folder import RunFolder, changes_on_resume, environment, write_text
+
+RECIPE = Recipe(
+    name="x", scale=2, model=Spec("edsr", n_feats=4), data=Data(train=Spec("embedded")), train=Train(steps=9)
+)
+
+
+def refusal(folder, **how):
+    with pytest.raises(RunFolderError) as caught:
+        folder.open(**{"resume": False, "overwrite": False, **how})
+    return str(caught.value)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = RunFolder(tmp_path / "runs" / "x")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def used(folder):
+    """A folder that a run has been in."""
+    folder.open(resume=False, overwrite=False)
+    folder.record(RECIPE, folder.path / "recipe.json")
+    (folder.path / "checkpoints" / "step_00000001").mkdir(parents=True)
+    (folder.path / "checkpoints" / "latest").write_text("step_00000001\n")
+    (folder.path / "run.log").write_text("hello\n")
+    folder.close()
+    return folder
+
+
+def test_a_new_folder_is_made(folder):
+    folder.open(resume=False, overwrite=False)
+    assert folder.path.is_dir()
+    assert folder.checkpoints == folder.path / "checkpoints"
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from srtrain.run_folder import RunFolder
+folder = RunFolder(Path(sys.argv[1]))
+folder.open(resume=False, overwrite=False)
+print("locked", flush=True)
+sys.stdin.readline()
+if sys.argv[2] == "close":
+    folder.close()
+"""
+
+
+@pytest.mark.parametrize("end", ["close", "kill"])
+def test_a_second_process_is_refused_until_the_first_ends(folder, end):
+    command = [sys.executable, "-c", HOLD, str(folder.path), end]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "locked\n"
+        for how in ({}, {"resume": True}, {"overwrite": True}):
+            text = refusal(folder, **how)
+            assert text.startswith(
+                f"the run folder {str(folder.path)!r} is in use by process {other.pid} on "
+            )
+            assert text.endswith(". Wait for it, stop it, or set run_dir=ANOTHER.")
+        if end == "kill":
+            other.kill()
+        else:
+            other.stdin.write("\n")
+            other.stdin.flush()
+        other.wait()
+    folder.open(resume=False, overwrite=False)
+
+
+def test_a_folder_with_results_asks_for_consent(used):
+    assert refusal(used) == (
+        f"the run folder {str(used.path)!r} is not empty (checkpoints, command.txt, env.json, recipe.json, run.log). "
+        "Use --resume to go on with that run, --overwrite to delete it, or run_dir=ANOTHER."
+    )
+    assert (used.path / "checkpoints" / "latest").is_file()
+
+
+def test_resume_keeps_everything(used):
+    used.open(resume=True, overwrite=False)
+    assert (used.path / "checkpoints" / "latest").read_text() == "step_00000001\n"
+    assert used.earlier_recipe() == RECIPE
+
+
+def test_overwrite_deletes_what_a_run_wrote(used):
+    used.open(resume=False, overwrite=True)
+    assert [p.name for p in used.path.iterdir()] == [".lock"]
+    assert used.earlier_recipe() is None
+
+
+def test_overwrite_refuses_what_no_run_wrote_and_deletes_nothing(used):
+    (used.path / "thesis.tex").write_text("years of work")
+    before = sorted(p.name for p in used.path.iterdir())
+    assert refusal(used, overwrite=True) == (
+        f"--overwrite will not delete {str(used.path)!r}: it holds files that no run wrote (thesis.tex). Move them, or "
+        "set run_dir=ANOTHER."
+    )
+    assert sorted(p.name for p in used.path.iterdir()) == before
+
+
+def test_a_folder_that_cannot_be_used_says_why(tmp_path):
+    (tmp_path / "file").write_text("")
+    text = refusal(RunFolder(tmp_path / "file" / "x"))
+    assert (
+        text
+        == f"the run folder {str(tmp_path / 'file' / 'x')!r} cannot be used: Not a directory. Set run_dir= elsewhere."
+    )
+
+
+def test_closing_twice_is_harmless(folder):
+    folder.open(resume=False, overwrite=False)
+    folder.close()
+    folder.close()
+
+
+def test_the_record_says_how_the_run_was_started(folder, tmp_path, monkeypatch):
+    source = tmp_path / "mine.py"
+    source.write_text("# a recipe – really\n", encoding="utf-8")
+    folder.open(resume=False, overwrite=False)
+    for arguments in (
+        ["srtrain", "run", "mine.py", "data.root=a b"],
+        ["srtrain", "run", "mine.py", "--resume"],
+    ):
+        monkeypatch.setattr(sys, "argv", arguments)
+        folder.record(RECIPE, source)
+    assert config.load(folder.path) == RECIPE
+    assert (folder.path / "recipe.py").read_text(encoding="utf-8") == "# a recipe – really\n"
+    commands = (folder.path / "command.txt").read_text().splitlines()
+    assert [line.split(" ", 1)[1] for line in commands] == [
+        "srtrain run mine.py 'data.root=a b'",
+        "srtrain run mine.py --resume",
+    ]
+    versions = json.loads((folder.path / "env.json").read_text())
+    assert versions == environment()
+    assert versions["mindspore"].startswith("2.")
+    assert not [p.name for p in folder.path.iterdir() if p.name.endswith(".part")]
+
+
+def test_text_is_whole_or_unchanged(tmp_path):
+    file = tmp_path / "x.txt"
+    write_text(file, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(file, "new \ud800")
+    assert file.read_text() == "old"
+    write_text(file, "new")
+    assert file.read_text() == "new"
+
+
+# What a resumed run may change
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["train.steps=20", "optim.lr=1e-5", "hooks.ema=ema", "hooks.evaluate.every=7", "data.root=elsewhere",
+     "data.workers=4", "train.log_every=1", "run_dir=y", "optim.schedule=cosine", "device=ascend"],
+)  # fmt: skip
+def test_a_resumed_run_may_change(change):
+    changed = config.override(RECIPE, [change])
+    changes = changes_on_resume(RECIPE, changed)
+    assert changes == config.differences(RECIPE, changed)
+    assert changes
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        ("model.n_feats=8", "model.n_feats was 4 and is now 8"),
+        ("model.res_scale=0.1", "model.res_scale was None and is now 0.1"),
+        ("model=esrn", "model was 'edsr' and is now 'esrn'; model.n_feats was 4 and is now None"),
+        ("scale=4", "scale was 2 and is now 4"),
+        ("seed=1", "seed was 2021 and is now 1"),
+        ("name=y", "name was 'x' and is now 'y'"),
+        ("loss=mse", "loss was 'l1' and is now 'mse'"),
+        ("init=truncated_normal", "init was 'kaiming_uniform' and is now 'truncated_normal'"),
+        ("init_from=runs/y", "init_from was '' and is now 'runs/y'"),
+        ("precision=O2", "precision was 'float32' and is now 'O2'"),
+        ("data.train.names=('coffee',)", "data.train.names was None and is now ('coffee',)"),
+        ("data.gt_patch_px=48", "data.gt_patch_px was 96 and is now 48"),
+        ("data.batch_size=4", "data.batch_size was 16 and is now 4"),
+        ("data.augment=False", "data.augment was True and is now False"),
+        ("optim.optimizer.beta1=0.5", "optim.optimizer.beta1 was 0.9 and is now 0.5"),
+        ("train.epochs=3", "train.epochs was None and is now 3"),
+    ],
+)
+def test_a_resumed_run_may_not_change(change, shown):
+    with pytest.raises(RecipeError) as caught:
+        changes_on_resume(RECIPE, config.override(RECIPE, [change]))
+    assert str(caught.value) == (
+        f"a run cannot change this when it is resumed: {shown}. Start a new run with name=NEW and, to "
+        "keep the weights, init_from=THIS_RUN_FOLDER."
+    )
+
+
+def test_all_that_may_not_change_is_said_at_once():
+    changed = config.override(RECIPE, ["seed=1", "scale=3", "optim.lr=1e-5"])
+    with pytest.raises(RecipeError, match=r": scale was 2 and is now 3; seed was 2021 and is now 1\. Start"):
+        changes_on_resume(RECIPE, changed)
+
+
+def test_a_name_that_only_begins_like_a_locked_one_is_free():
+    old = Recipe(**{**vars(RECIPE), "optim": Optim(lr=1.0)})
+    assert changes_on_resume(old, Recipe(**{**vars(RECIPE), "optim": Optim(lr=2.0)})) == {
+        "optim.lr": (1.0, 2.0)
+    }
