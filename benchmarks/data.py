@@ -69,7 +69,7 @@ def make_pictures(root: Path, n_pictures: int) -> None:
 
 
 def _write(path: Path, rgb: UInt8) -> None:
-    """Write a PNG at zlib's ordinary level 6, as the files of DIV2K are; OpenCV's own default is level 1."""
+    """Write a PNG at zlib's default level 6. OpenCV's own default is 1, which decodes about a fifth faster."""
     options = (cv2.IMWRITE_PNG_COMPRESSION, 6)
     write_bytes(path, cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)[1].tobytes())
 

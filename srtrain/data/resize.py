@@ -1,7 +1,7 @@
 """Bicubic resizing as MATLAB's ``imresize`` does it, to the bit.
 
-Every published super-resolution table rests on low-resolution pictures made by that function. OpenCV and
-PIL shrink without its antialiasing or round elsewhere, which moves a PSNR by tenths of a decibel.
+Every published super-resolution table rests on low-resolution pictures made by that function. OpenCV's bicubic
+shrinks without its antialiasing and rounds once, which makes other pictures and another PSNR.
 """
 
 from __future__ import annotations
