@@ -1,0 +1,156 @@
+"""The code in docs/ runs as it stands, and does what the text says."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import mindspore as ms
+import pytest
+
+from srtrain import config
+from srtrain.cli import main
+from srtrain.hooks import EVAL, FIRST, LAST, LOG, NORMAL, SAVE, STATE
+from srtrain.hooks.base import POINTS
+from srtrain.recipe import Spec
+
+# Enough of a run to see the effect, and no more.
+TINY = [
+    "model.n_feats=4",
+    "train.steps=4",
+    "train.log_every=2",
+    "data.gt_patch_px=24",
+    "data.batch_size=2",
+]
+QUICKSTART = ["model.n_resblocks=1", "hooks.require_gain=None"]
+
+
+@pytest.fixture(autouse=True)
+def _mode_of_other_tests():
+    before = ms.get_context("mode")
+    yield
+    ms.set_context(mode=before)
+
+
+class Page:
+    """A page of docs/: its files, written out, and its commands."""
+
+    def __init__(self, file: Path, folder: Path) -> None:
+        text = file.read_text(encoding="utf-8")
+        self.folder = folder
+        self.files = dict(re.findall(r"^```python title=(\S+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+        self.commands = [
+            shlex.split(line)
+            for block in re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+            for line in block.splitlines()
+        ]
+        assert len(self.files) + len(self.commands) == len(re.findall(r"^```\w", text, re.MULTILINE))
+        for name, code in self.files.items():
+            (folder / name).write_text(code, encoding="utf-8")
+
+    def command(self, *words: str) -> list[str]:
+        """Return the one command of the page that has these words, without the name of the program."""
+        (found,) = [c for c in self.commands if all(any(w in part for part in c) for w in words)]
+        assert found[0] == "srtrain"
+        return found[1:]
+
+    def run(self, name: str, command: list[str], *overrides: str) -> str:
+        """Run a command of the page as a tiny run of its own; return its log."""
+        assert main([*command, *TINY, f"run_dir={self.folder / name}", *overrides]) == 0
+        return (self.folder / name / "run.log").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def page(repo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Open a page as a reader would: its files in the working folder, the recipes beside them."""
+
+    def open_page(name: str) -> Page:
+        (tmp_path / "recipes").symlink_to(repo_root / "recipes")
+        monkeypatch.chdir(tmp_path)
+        return Page(repo_root / "docs" / name, tmp_path)
+
+    return open_page
+
+
+def metrics(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_the_first_hook_runs_from_the_command_line_and_from_a_recipe(page, capsys):
+    docs = page("custom_hook.md")
+    command = docs.command("loss_peak.py", "hooks.peak.factor")
+    log = docs.run("line", command, *QUICKSTART)
+    losses = [line["loss"] for line in metrics(docs.folder / "line") if "loss" in line]
+    assert f"highest loss of 4 updates: {max(losses):.3f}" in log
+    assert f"loss_peak {max(losses):g}" in log
+    assert [m["loss_peak"] for m in metrics(docs.folder / "line") if "loss" in m] == [losses[0], max(losses)]
+    assert config.load(docs.folder / "line").hooks["peak"] == Spec("loss_peak", factor=3.0)
+
+    log = docs.run("recipe", ["run", "with_hook.py"], "model.n_resblocks=1")
+    assert "highest loss of 4 updates" in log
+
+    capsys.readouterr()
+    assert main(docs.command("--print-hooks")) == 0
+    plan = capsys.readouterr().out
+    after_step = plan.split("after_step(trainer, out)")[1].split("├──")[0]
+    order = [after_step.index(name) for name in ("CheckpointHook", "EvaluateHook", "LossPeak", "ConsoleHook")]
+    assert order == sorted(order)
+
+
+def test_the_stateful_hook_goes_on_where_it_was_after_a_resume(page):
+    docs = page("custom_hook.md")
+    command = docs.command("smooth_loss.py")
+    docs.run("whole", command, *QUICKSTART, "train.steps=8", "optim.schedule=constant")
+    docs.run("parts", command, *QUICKSTART, "train.steps=4", "optim.schedule=constant")
+    docs.run("parts", command, "--resume", *QUICKSTART, "train.steps=8", "optim.schedule=constant")
+    whole, parts = (
+        [m["smooth_loss"] for m in metrics(docs.folder / name) if "loss" in m] for name in ("whole", "parts")
+    )
+    assert whole == parts
+    losses = [m["loss"] for m in metrics(docs.folder / "whole") if "loss" in m]
+    smooth = losses[0]
+    for loss in losses[1:]:
+        smooth = 0.9 * smooth + 0.1 * loss
+    assert len(losses) == 4
+    assert whole[-1] == pytest.approx(smooth)
+
+
+def test_the_points_of_the_page_are_those_of_the_code(repo_root):
+    text = (repo_root / "docs" / "custom_hook.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| `\((.*?)\)` \|$", text, re.MULTILINE)
+    assert {name: tuple(parameters.split(", ")) for name, parameters in rows} == POINTS
+    orders = {
+        name: int(value) for name, value in re.findall(r"^\| `([A-Z]+)` = (\d+) \|", text, re.MULTILINE)
+    }
+    assert orders == {
+        "FIRST": FIRST, "STATE": STATE, "SAVE": SAVE, "EVAL": EVAL, "NORMAL": NORMAL, "LOG": LOG, "LAST": LAST,
+    }  # fmt: skip
+
+
+def parameters_in(folder: Path) -> dict[str, tuple[int, ...]]:
+    file = next(folder.glob("checkpoints/step_*/model.ckpt"))
+    return {name: tuple(p.shape) for name, p in ms.load_checkpoint(str(file)).items()}
+
+
+def test_a_block_of_a_file_is_the_one_that_is_trained(page):
+    docs = page("new_model.md")
+    docs.run("block", docs.command("model.block=attentive"), *QUICKSTART)
+    shapes = parameters_in(docs.folder / "block")
+    assert shapes["body.0.squeeze.weight"] == (1, 4, 1, 1)
+    assert shapes["body.0.excite.weight"] == (4, 1, 1, 1)
+
+
+def test_a_model_of_a_file_is_trained_and_starts_another_scale(page):
+    docs = page("new_model.md")
+    command = docs.command("model=tiny_sr")
+    docs.run("x2", command, "hooks.require_gain=None")
+    shapes = parameters_in(docs.folder / "x2")
+    assert shapes["tail.weight"] == (12, 4, 3, 3)
+    assert shapes["body.2.weight"] == (4, 4, 3, 3)
+    log = docs.run("x3", ["run", "tiny_x3.py"], f"init_from={docs.folder / 'x2'}")
+    assert "8 loaded" in log
+    assert "skipped: tail.weight, tail.bias" in log
+    assert "left as initialised: tail.weight, tail.bias" in log
+    assert parameters_in(docs.folder / "x3")["tail.weight"] == (27, 4, 3, 3)
