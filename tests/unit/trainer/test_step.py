@@ -118,9 +118,10 @@ def scaled_steps(scaler, batches, **options):
 
 
 @pytest.mark.usefixtures("graph")
-@pytest.mark.parametrize("clip_norm", [None, 0.1])
 @pytest.mark.parametrize(
-    "make", [lambda: amp.StaticLossScaler(1024), lambda: amp.DynamicLossScaler(1024, 2, 100)]
+    ("make", "clip_norm"),
+    [(lambda: amp.StaticLossScaler(1024), 0.1), (lambda: amp.DynamicLossScaler(1024, 2, 100), None)],
+    ids=["static, clipped", "dynamic"],
 )
 def test_a_power_of_two_as_loss_scale_changes_no_bit(make, clip_norm):
     plain, gain = step_of(clip_norm=clip_norm)
