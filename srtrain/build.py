@@ -10,7 +10,7 @@ from typing import Any
 
 from mindspore import nn
 
-import srtrain.data.embedded
+import srtrain.data
 import srtrain.hooks.checkpoint
 import srtrain.hooks.console
 import srtrain.hooks.ema
@@ -27,6 +27,7 @@ import srtrain.hooks.timing
 import srtrain.losses
 import srtrain.models.edsr
 from srtrain import config
+from srtrain.data.degrade import DEGRADATIONS, Degrade
 from srtrain.data.loader import Loader
 from srtrain.data.sampler import Sampler
 from srtrain.data.store import Pictures
@@ -103,6 +104,8 @@ def _specs(recipe: Recipe) -> Iterator[tuple[str, Registry, Spec]]:
     """Yield every Spec of a recipe with its key and the registry its name is from."""
     yield "model", MODELS, recipe.model
     yield "data.train", DATASETS, recipe.data.train
+    for index, step in enumerate(recipe.data.degrade):
+        yield f"data.degrade[{index}]", DEGRADATIONS, step
     yield "optim.schedule", SCHEDULES, recipe.optim.schedule
     yield "loss", LOSSES, recipe.loss
     yield "init", INITIALISERS, recipe.init
@@ -179,9 +182,9 @@ def build_pictures(recipe: Recipe, key: str, spec: Spec, cache: str) -> Pictures
         raise RecipeError(
             f"{key} = {spec.name!r} needs the folder of the data: add data.root=FOLDER (or {key}.root=FOLDER)."
         )
-    return Pictures(
-        build_spec(DATASETS, spec, 1, root=recipe.data.root, scale=recipe.scale), recipe.scale, cache
-    )
+    pairs = build_spec(DATASETS, spec, 1, root=recipe.data.root, scale=recipe.scale)
+    cache_dir = Path(recipe.data.cache_dir).expanduser() if recipe.data.cache_dir else None
+    return Pictures(pairs, recipe.scale, cache, cache_dir)
 
 
 def build_trainer(recipe: Recipe, run_dir: Path, backend: Backend, log: Log) -> Trainer:
@@ -200,7 +203,9 @@ def build_trainer(recipe: Recipe, run_dir: Path, backend: Backend, log: Log) -> 
 
     data = recipe.data
     sampler = Sampler(len(pictures), data.batch_size, recipe.seed, backend.rank, backend.world_size)
-    loader = Loader(pictures, sampler, data.gt_patch_px, data.augment, data.workers)
+    steps = tuple(build_spec(DEGRADATIONS, spec, per_epoch) for spec in data.degrade)
+    degrade = Degrade(steps) if steps else None
+    loader = Loader(pictures, sampler, data.gt_patch_px, data.augment, data.workers, degrade)
 
     model: nn.Cell = build_spec(MODELS, recipe.model, per_epoch, scale=recipe.scale)
     initialise(model, build_spec(INITIALISERS, recipe.init, per_epoch), recipe.seed)

@@ -6,38 +6,28 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from srtrain import __version__
-from srtrain.commands import run
+from srtrain.commands import data, run
 from srtrain.errors import SrtrainError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; return the exit code: 0, 1 for failures, 2 for the user's mistakes."""
+    debug = argparse.ArgumentParser(add_help=False)
+    debug.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser = argparse.ArgumentParser(prog="srtrain", description="Super-resolution on MindSpore.")
     parser.add_argument("--version", action="version", version=f"srtrain {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    run.add_parser(subparsers)
-    for subparser in subparsers.choices.values():
-        _add_debug(subparser)
-    return execute(parser, sys.argv[1:] if argv is None else argv)
+    for command in (run, data):
+        command.add_parser(subparsers)
+    words = list(sys.argv[1:] if argv is None else argv)
+    known, words = debug.parse_known_args(words)  # wherever it stands
+    return execute(parser, words, known.debug)
 
 
-def main_of(add_arguments: Callable[[argparse.ArgumentParser], None], description: str) -> int:
-    """Run one subcommand as a script of its own (``tools/run.py``)."""
-    parser = argparse.ArgumentParser(description=description, epilog=run.EXAMPLES)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    add_arguments(parser)
-    _add_debug(parser)
-    return execute(parser, sys.argv[1:])
-
-
-def _add_debug(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-
-
-def execute(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
+def execute(parser: argparse.ArgumentParser, argv: Sequence[str], debug: bool) -> int:
     """Parse and run; turn an expected error into one message and its exit code."""
     args, rest = parser.parse_known_args(run.resume_is_auto(argv))
     overrides = [word for word in rest if "=" in word and not word.startswith("-")]
@@ -46,12 +36,12 @@ def execute(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
         parser.error(f"unknown argument(s): {' '.join(unknown)}")
     if overrides:  # argparse gives up on positionals that follow an option
         args.overrides = [*args.overrides, *overrides]
-    if not args.debug:  # MindSpore's warnings are about its own insides; errors still show
+    if not debug:  # MindSpore's warnings are about its own insides; errors still show
         os.environ.setdefault("GLOG_v", "3")
     try:
         return int(args.run(args))
     except SrtrainError as error:
-        if args.debug:
+        if debug:
             traceback.print_exc()
         report(error)
         return error.exit_code

@@ -101,13 +101,24 @@ def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
 
 
 def parse_value(text: str) -> Any:
-    """Read the right side of an override: ``20ep``, a Python literal, else the string itself."""
+    """Read the right side of an override: ``20ep``, a Python literal or ``Spec(…)``, else the string itself."""
     if epochs := _EPOCHS.fullmatch(text):
         return Epochs(float(epochs[1]))
     try:
-        return _tuples(ast.literal_eval(text))
+        return _literal(ast.parse(text, mode="eval").body)
     except (ValueError, SyntaxError):
         return text
+
+
+def _literal(node: ast.expr) -> Any:
+    """Evaluate literals, with sequences as tuples, and calls of ``Spec`` in between; execute nothing."""
+    if isinstance(node, (ast.Tuple, ast.List)):
+        return tuple(_literal(item) for item in node.elts)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Spec":
+        names = [keyword.arg for keyword in node.keywords]
+        if len(node.args) == 1 and None not in names:
+            return Spec(_literal(node.args[0]), **{str(k.arg): _literal(k.value) for k in node.keywords})
+    return _tuples(ast.literal_eval(node))
 
 
 def _assign(owner: Any, path: list[str], value: Any, key: str) -> Any:

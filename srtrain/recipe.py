@@ -54,7 +54,10 @@ class Data:
         gt_patch_px: side of the square cut from the ground truth; the input is this over the scale.
         batch_size: samples an update over all ranks together.
         augment: random flips and 90° turns, the same for input and ground truth.
+        degrade: what is done to the input beyond bicubic shrinking, from ``DEGRADATIONS``, in this order;
+            training only.
         cache: where decoded pictures are kept; ``memory``, ``mmap`` or ``none``.
+        cache_dir: folder for ``mmap``; empty means ``$SRTRAIN_CACHE``, else the user's cache folder.
         workers: threads that assemble batches ahead of the trainer.
     """
 
@@ -63,7 +66,9 @@ class Data:
     gt_patch_px: int = 96
     batch_size: int = 16
     augment: bool = True
+    degrade: tuple[Spec, ...] = ()
     cache: str = "memory"
+    cache_dir: str = ""
     workers: int = 1
 
 

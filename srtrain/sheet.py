@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from srtrain.arrays import UInt8
 from srtrain.errors import DataError
 
-UInt8 = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
 # A caption needs the one, a screen that shows four panels the other.

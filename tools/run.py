@@ -1,9 +1,8 @@
-"""Train a recipe: ``python tools/run.py recipes/edsr_x3_finetune.py data.root=DIV2K``."""
+"""Train a recipe: ``python tools/run.py recipes/edsr_x3_finetune.py data.root=DIV2K`` (``srtrain run``)."""
 
 import sys
 
-from srtrain.cli import main_of
-from srtrain.commands.run import add_arguments
+from srtrain.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main_of(add_arguments, "Train a recipe."))
+    sys.exit(main(["run", *sys.argv[1:]]))

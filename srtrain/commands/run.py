@@ -34,11 +34,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "run", help="train a recipe", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add_arguments(parser)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of a run to a parser."""
     parser.add_argument("recipe", metavar="RECIPE", help="a .py recipe, or a run folder to resume")
     parser.add_argument(
         "overrides", metavar="key=value", nargs="*", help="changes to the recipe, such as optim.lr=2e-4"

@@ -28,15 +28,14 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from srtrain.arrays import UInt8
 from srtrain.data.folders import Pair
 from srtrain.data.parallel import in_parallel
 from srtrain.data.picture import cannot_read, cannot_write, read_rgb, size_of, write_bytes
 from srtrain.data.resize import make_lq
 from srtrain.errors import DataError
 
-UInt8 = NDArray[np.uint8]
 Size = tuple[int, int]
 
 _FORMAT = "1"  # of the files, and of what is computed into them: another number is another folder

@@ -13,13 +13,12 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from srtrain.arrays import UInt8
 from srtrain.data.resize import imresize
 from srtrain.errors import DataError
 from srtrain.registry import Registry
 
-UInt8 = NDArray[np.uint8]
 Range = float | Sequence[float]
 
 DEGRADATIONS = Registry("degradation")

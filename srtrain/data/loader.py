@@ -16,8 +16,8 @@ from types import TracebackType
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from srtrain.arrays import Float32, UInt8
 from srtrain.data.buffers import Buffers
 from srtrain.data.degrade import Degrade
 from srtrain.data.sampler import Draw, Sampler
@@ -26,9 +26,6 @@ from srtrain.data.transforms import Place, place, turned
 from srtrain.errors import DataError
 
 __all__ = ["Batch", "Loader", "Pictures", "Sample"]
-
-UInt8 = NDArray[np.uint8]
-Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from srtrain.arrays import UInt8
 from srtrain.data.header import Header, read_header
 from srtrain.errors import DataError
-
-UInt8 = NDArray[np.uint8]
 
 _DECODE = (
     cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH

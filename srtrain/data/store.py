@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from srtrain.arrays import UInt8
 from srtrain.data.cache import MappedPictures
 from srtrain.data.folders import Pair
 from srtrain.data.header import Header, notices
@@ -23,7 +23,6 @@ from srtrain.data.picture import look, read_rgb, size_of
 from srtrain.data.resize import crop_to_multiple, make_lq
 from srtrain.errors import DataError, did_you_mean, listing
 
-UInt8 = NDArray[np.uint8]
 Size = tuple[int, int]
 _log = logging.getLogger(__name__)
 

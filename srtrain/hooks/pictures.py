@@ -35,8 +35,8 @@ def sheet_of(example: Example, protocol: str) -> UInt8:
     score = example.score
     panels = [
         Panel("low-resolution", example.lq, f"{example.lq.shape[1]} x {example.lq.shape[0]}"),
-        Panel("bicubic", bicubic, f"{score.bicubic_psnr:.2f} dB"),
-        Panel("ours", example.sr, f"{score.psnr:.2f} dB"),
+        Panel("bicubic", bicubic, f"PSNR {score.bicubic_psnr:.2f} dB"),
+        Panel("ours", example.sr, f"PSNR {score.psnr:.2f} dB"),
         Panel("ground truth", example.gt, f"{width} x {height}"),
     ]
     return comparison_sheet(panels, footer=f"{example.name}: PSNR as {protocol}.")

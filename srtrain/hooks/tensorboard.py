@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @HOOKS.register("tensorboard")
 class TensorBoardHook(Hook):
-    """Writes event files into ``<run>/tensorboard``; look at them with ``tensorboard --logdir runs``.
+    """Writes event files into the run folder; look at them with ``tensorboard --logdir runs``.
 
     Args:
         recipe_text: filled in: the resolved recipe, shown as text.
@@ -35,8 +35,8 @@ class TensorBoardHook(Hook):
             return
         from tensorboardX import SummaryWriter  # slow to import, so only where it is used
 
-        folder = str(trainer.run_dir / "tensorboard")
-        self._writer = SummaryWriter(folder, purge_step=trainer.step + 1 if trainer.step else None)
+        purge_step = trainer.step + 1 if trainer.step else None
+        self._writer = SummaryWriter(str(trainer.run_dir), purge_step=purge_step)
         indented = "\n".join(f"    {line}" for line in self.recipe_text.splitlines())  # Markdown for code
         self._writer.add_text("recipe", indented, trainer.step)
 
@@ -52,11 +52,13 @@ class TensorBoardHook(Hook):
         """Write the scores and the pictures."""
         if self._writer is None:
             return
-        for name in ("psnr", "ssim", "bicubic_psnr"):
-            self._writer.add_scalar(f"{result.tag}/{name}", getattr(result, name), trainer.step)
+        for name in ("psnr", "ssim", "gain"):
+            self._writer.add_scalar(f"eval/{name}_{result.tag}", getattr(result, name), trainer.step)
         for example in result.examples:
             sheet = sheet_of(example, result.protocol)
-            self._writer.add_image(f"{result.tag}/{example.name}", sheet, trainer.step, dataformats="HWC")
+            self._writer.add_image(
+                f"eval/{result.tag}_{example.name}", sheet, trainer.step, dataformats="HWC"
+            )
         self._writer.flush()
 
     def close(self, trainer: Trainer) -> None:

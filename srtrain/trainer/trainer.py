@@ -94,7 +94,7 @@ class Trainer:
         self.log.keep_loss(self._loss)
         if self.log_due:
             self.log.scalars = {"loss": self.log.gather_loss()}
-        self._call("after_step", StepOutput(self._loss, self.loader.sampler.batch_size))
+        self._call("after_step", StepOutput(self._loss, self.loader.batch_size))
 
     @property
     def finished(self) -> bool:

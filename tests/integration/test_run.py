@@ -115,6 +115,50 @@ def test_x3_starts_from_x2(x2_run: Path, tiny_div2k: Path, repo_root: Path, tmp_
     assert "10 loaded" in log  # head, two convolutions of the block, body_end, tail; weight and bias each
 
 
+def test_a_recipe_can_degrade_its_input(
+    tiny_div2k: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Blur and JPEG named in a recipe reach the batches: the loss of the same step is another one."""
+    recipe = tmp_path / "degraded.py"
+    losses = {}
+    for name, steps in {
+        "bicubic": "()",
+        "degraded": '(Spec("blur", sigma_px=(1.0, 2.0)), Spec("jpeg", quality=(30, 60)))',
+        "misspelt": '(Spec("blurr", sigma_px=1.0),)',
+    }.items():
+        recipe.write_text(DEGRADED.format(steps=steps))
+        code = main(["run", str(recipe), f"data.root={tiny_div2k}", f"run_dir={tmp_path / name}"])
+        assert code == (2 if name == "misspelt" else 0)
+        if code == 0:
+            losses[name] = json.loads((tmp_path / name / "metrics.jsonl").read_text().splitlines()[0])["loss"]
+    assert losses["bicubic"] != losses["degraded"]
+    assert (
+        "data.degrade[0]: there is no degradation named 'blurr'. Did you mean 'blur'?"
+        in capsys.readouterr().err
+    )
+
+
+DEGRADED = """
+from srtrain.recipe import Data, Recipe, Spec, Train, standard_hooks
+
+def recipe():
+    return Recipe(
+        name="degraded",
+        scale=2,
+        model=Spec("edsr", n_resblocks=1, n_feats=4),
+        data=Data(
+            train=Spec("div2k", last=4, lr_type="on_the_fly"),
+            gt_patch_px=32,
+            batch_size=2,
+            cache="mmap",
+            degrade={steps},
+        ),
+        train=Train(steps=1, log_every=1),
+        hooks=standard_hooks(evaluate=None, tensorboard=None),
+    )
+"""
+
+
 def test_the_same_folder_twice_is_refused(
     x2_run: Path, tiny_div2k: Path, repo_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

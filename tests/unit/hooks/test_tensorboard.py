@@ -15,7 +15,7 @@ from srtrain.hooks.tensorboard import TensorBoardHook
 def events(folder):
     """Read event files as they are laid out: length, its checksum, the message, its checksum."""
     found = []
-    for file in sorted(folder.iterdir()):
+    for file in sorted(folder.glob("events.out.tfevents.*")):
         data = file.read_bytes()
         while data:
             (length,) = struct.unpack("<Q", data[:8])
@@ -33,13 +33,13 @@ def test_numbers_sheets_and_recipe_are_written(make_trainer, benchmark_set, eval
     evaluating = evaluator(trainer)
     trainer.hooks.insert(0, EvaluateHook([benchmark_set], evaluating, 4, best=False))
     trainer.train()
-    written = values(events(trainer.run_dir / "tensorboard"))
+    written = values(events(trainer.run_dir))
     scalars = {(v.tag, step): v.simple_value for step, v in written if v.HasField("simple_value")}
     assert set(scalars) == {
-        ("train/loss", 2), ("train/loss", 4), ("crops/psnr", 4), ("crops/ssim", 4), ("crops/bicubic_psnr", 4),
+        ("train/loss", 2), ("train/loss", 4), ("eval/psnr_crops", 4), ("eval/ssim_crops", 4), ("eval/gain_crops", 4),
     }  # fmt: skip
     result = evaluating.run(benchmark_set)
-    assert scalars["crops/psnr", 4] == pytest.approx(result.psnr, rel=1e-6)
+    assert scalars["eval/psnr_crops", 4] == pytest.approx(result.psnr, rel=1e-6)
     (image,) = [v.image for _, v in written if v.HasField("image")]
     sheet = cv2.imdecode(np.frombuffer(image.encoded_image_string, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]
     np.testing.assert_array_equal(sheet, sheet_of(result.examples[0], result.protocol))
@@ -57,7 +57,7 @@ def test_speed_is_kept_apart_from_training(make_trainer):
     )
     hook.after_step(trainer, None)
     hook.close(trainer)
-    tags = [v.tag for _, v in values(events(trainer.run_dir / "tensorboard")) if v.HasField("simple_value")]
+    tags = [v.tag for _, v in values(events(trainer.run_dir)) if v.HasField("simple_value")]
     assert tags == [
         "train/loss",
         "train/lr",
@@ -73,7 +73,7 @@ def test_a_resumed_run_hides_what_lies_beyond_its_checkpoint(make_trainer):
     hook = TensorBoardHook("")
     hook.before_train(trainer)
     hook.close(trainer)
-    starts = [e.step for e in events(trainer.run_dir / "tensorboard") if e.HasField("session_log")]
+    starts = [e.step for e in events(trainer.run_dir) if e.HasField("session_log")]
     assert starts == [3]
 
 
@@ -81,4 +81,4 @@ def test_another_rank_writes_nothing(make_trainer):
     trainer = make_trainer([TensorBoardHook("")], 1)
     trainer.backend.rank = 1
     trainer.train()
-    assert not (trainer.run_dir / "tensorboard").exists()
+    assert not list(trainer.run_dir.glob("events.out.tfevents.*"))
