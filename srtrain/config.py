@@ -147,10 +147,9 @@ def _assign(owner: Any, path: list[str], value: Any, key: str) -> Any:
 def _assigned(old: Any, annotation: Any, rest: list[str], value: Any, key: str) -> Any:
     if rest:
         return _assign(old, rest, value, key)
-    if isinstance(value, str) and _takes_spec(annotation) and annotation is not Any:
-        return Spec(value)
-    if isinstance(old, Spec) and isinstance(value, str):
-        return Spec(value)
+    if isinstance(value, str) and (isinstance(old, Spec) or _takes_spec(annotation)):
+        # Another name starts without arguments; the same name keeps those it has.
+        return old if isinstance(old, Spec) and old.name == value else Spec(value)
     if mistake := type_mistake(key, value, annotation):
         raise RecipeError(mistake)
     return value
