@@ -93,7 +93,7 @@ def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
             mistakes.append(f"{assignment!r} is no override; write key=value, such as optim.lr=2e-4.")
             continue
         try:
-            recipe = _assign(recipe, key.split("."), parse_value(text), key)
+            recipe = _assign(recipe, Recipe, key.split("."), parse_value(text), key)
         except RecipeError as error:
             mistakes.append(str(error))
     _raise_all(mistakes)
@@ -121,8 +121,8 @@ def _literal(node: ast.expr) -> Any:
     return _tuples(ast.literal_eval(node))
 
 
-def _assign(owner: Any, path: list[str], value: Any, key: str) -> Any:
-    """Return a copy of ``owner`` in which ``path`` is ``value``."""
+def _assign(owner: Any, annotation: Any, path: list[str], value: Any, key: str) -> Any:
+    """Return a copy of ``owner``, whose type is ``annotation``, in which ``path`` is ``value``."""
     head, rest = path[0], path[1:]
     if isinstance(owner, Spec):
         old = owner.args.get(head)
@@ -133,7 +133,7 @@ def _assign(owner: Any, path: list[str], value: Any, key: str) -> Any:
                 f"{key}: there is no {head!r} here.{did_you_mean(head, owner)} Known: {listing(owner)}. "
                 f"Add one by name first: {key.split('.')[0]}.{head}=NAME."
             )
-        new = _assigned(owner.get(head), Spec | None, rest, value, key)
+        new = _assigned(owner.get(head), _item_of(annotation), rest, value, key)
         return {**owner, head: new}
     if not dataclasses.is_dataclass(owner) or isinstance(owner, (type, Epochs)):
         raise RecipeError(f"{key}: {owner!r} has no parts, so {head!r} cannot be set in it.")
@@ -146,13 +146,18 @@ def _assign(owner: Any, path: list[str], value: Any, key: str) -> Any:
 
 def _assigned(old: Any, annotation: Any, rest: list[str], value: Any, key: str) -> Any:
     if rest:
-        return _assign(old, rest, value, key)
+        return _assign(old, annotation, rest, value, key)
     if isinstance(value, str) and (isinstance(old, Spec) or _takes_spec(annotation)):
         # Another name starts without arguments; the same name keeps those it has.
         return old if isinstance(old, Spec) and old.name == value else Spec(value)
     if mistake := type_mistake(key, value, annotation):
         raise RecipeError(mistake)
     return value
+
+
+def _item_of(annotation: Any) -> Any:
+    """Return the type of the values of a ``dict[str, …]``."""
+    return typing.get_args(annotation)[1] if typing.get_args(annotation) else Any
 
 
 def _takes_spec(annotation: Any) -> bool:
@@ -339,8 +344,7 @@ def _decode(value: Any, annotation: Any = Any) -> Any:
     if dataclasses.is_dataclass(annotation) and isinstance(annotation, type):
         hints = typing.get_type_hints(annotation)
         return annotation(**{k: _decode(v, hints.get(k, Any)) for k, v in value.items()})
-    item = typing.get_args(annotation)[1] if typing.get_args(annotation) else Any
-    return {k: _decode(v, item) for k, v in value.items()}
+    return {k: _decode(v, _item_of(annotation)) for k, v in value.items()}
 
 
 def _tuples(value: Any) -> Any:
