@@ -3,7 +3,7 @@
 import pytest
 
 from srtrain.errors import RecipeError
-from srtrain.hooks import Hook
+from srtrain.hooks import EVAL, Hook
 from srtrain.hooks.checkpoint import CheckpointHook
 
 
@@ -22,6 +22,20 @@ def test_every_so_often_and_with_the_last_step(make_trainer, every, steps, at):
     saves = Saves()
     make_trainer([CheckpointHook(every=every), saves], steps).train()
     assert saves.at == at
+
+
+def test_the_last_step_is_saved_before_it_is_evaluated(make_trainer):
+    class CrashesLikeAnEvaluation(Hook):
+        order = EVAL
+
+        def after_step(self, trainer, out):
+            if trainer.finished:
+                raise ValueError("boom")
+
+    trainer = make_trainer([CrashesLikeAnEvaluation(), CheckpointHook(every=100)], 3)
+    with pytest.raises(ValueError, match="boom"):
+        trainer.train()
+    assert trainer.store.steps() == [3]
 
 
 def test_a_requested_stop_saves_what_would_be_lost(make_trainer):
