@@ -1,6 +1,9 @@
 """srtrain: train, evaluate, search, export and run super-resolution networks on MindSpore."""
 
 import os
+import time
+
+STARTED = time.perf_counter()  # what "seconds after start-up" counts from
 
 # Must be set before MindSpore is imported. On CPUs with AVX-512, the oneDNN inside MindSpore 2.10 finds no
 # fast kernel for MindSpore's convolutions and falls back to one forty times slower; told to stop at AVX2, it

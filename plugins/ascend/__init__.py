@@ -1,5 +1,5 @@
 """Ascend NPUs, and the mixed-precision levels O0, O2, O3 and auto, which also run on a CPU."""
 
-from srtrain_plugins.ascend import backend, precision
+from . import backend, precision
 
 __all__ = ["backend", "precision"]

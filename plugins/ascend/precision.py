@@ -45,7 +45,7 @@ class MixedPrecision(Precision):
 
     def loss_scale(self) -> float:
         """Return the present scale of the loss."""
-        return float(self.scaler.scale_value)
+        return 1.0 if self.scaler is None else float(self.scaler.scale_value)
 
 
 def _level(name: str) -> Callable[..., MixedPrecision]:

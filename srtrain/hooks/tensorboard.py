@@ -45,7 +45,8 @@ class TensorBoardHook(Hook):
         if self._writer is None or not trainer.log_due:
             return
         for name, value in trainer.log.scalars.items():
-            group = "train" if name in ("loss", "lr", "loss_scale", "skipped_steps") else "speed"
+            # TensorBoard opens the first two groups of the alphabet: eval and train, and not the usage of time.
+            group = "train" if name in ("loss", "lr", "loss_scale", "skipped_steps") else "usage"
             self._writer.add_scalar(f"{group}/{name}", value, trainer.step)
 
     def after_eval(self, trainer: Trainer, result: EvalResult) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 
+import srtrain
 from srtrain.hooks import base
 from srtrain.hooks.base import Hook
 from srtrain.registry import HOOKS
-from srtrain.trainer.evaluator import EvalSet
 from srtrain.trainer.trainer import Trainer
-from srtrain.trainer.types import EvalResult, StepOutput
+from srtrain.trainer.types import StepOutput
 
 
 @HOOKS.register("timing")
 class TimingHook(Hook):
-    """Measures the loop between two logging steps; time spent in evaluation and saving is left out.
+    """Measures the loop between two logging steps; time spent evaluating and saving is left out.
 
     Args:
         data_warning: share of time waiting for data above which the log names the remedy; once a run.
@@ -24,7 +24,6 @@ class TimingHook(Hook):
 
     def __init__(self, data_warning: float = 0.2) -> None:
         self.data_warning = data_warning
-        self._process_started = time.perf_counter()
         self._warned = False
 
     def before_train(self, trainer: Trainer) -> None:
@@ -35,19 +34,19 @@ class TimingHook(Hook):
     def _restart(self, trainer: Trainer) -> None:
         self._step, self._data_seconds = trainer.step, trainer.data_seconds
         self._started = time.perf_counter()
-        self._excluded = 0.0
+        self._paused_seconds = trainer.paused_seconds
 
     def after_step(self, trainer: Trainer, out: StepOutput) -> None:
         """Put the numbers of the window at each logging step."""
         if trainer.step == self._first_step + 1:
             float(out.loss)  # waits for the device, so that the time includes the compilation
-            seconds = time.perf_counter() - self._process_started
+            seconds = time.perf_counter() - srtrain.STARTED
             trainer.log.info(f"first update done {seconds:.1f} s after start-up, compilation included")
             self._restart(trainer)  # the compilation is not part of the speed
             return
         if not trainer.log_due or trainer.step == self._step:
             return
-        seconds = time.perf_counter() - self._started - self._excluded
+        seconds = time.perf_counter() - self._started - (trainer.paused_seconds - self._paused_seconds)
         n_steps = trainer.step - self._step
         waiting = (trainer.data_seconds - self._data_seconds) / seconds
         trainer.log.put(
@@ -63,11 +62,3 @@ class TimingHook(Hook):
                 f"and more data.workers"
             )
         self._restart(trainer)
-
-    def before_eval(self, trainer: Trainer, benchmark: EvalSet) -> None:
-        """Stop the clock."""
-        self._eval_started = time.perf_counter()
-
-    def after_eval(self, trainer: Trainer, result: EvalResult) -> None:
-        """Start the clock again."""
-        self._excluded += time.perf_counter() - self._eval_started

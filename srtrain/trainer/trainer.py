@@ -34,6 +34,7 @@ class Trainer:
         store: the checkpoints of this run.
         run_dir: the folder of this run.
         data_seconds: time spent waiting for batches since this process started.
+        paused_seconds: the same for saving and evaluating, the hooks at those points included.
         stop_reason: why the run ends before ``max_steps``; empty while it does not.
     """
 
@@ -61,6 +62,7 @@ class Trainer:
         self.precision = update.precision
         self.step = 0
         self.data_seconds = 0.0
+        self.paused_seconds = 0.0
         self.stop_reason = ""
         self._step_before = 0
         self._saved_step = -1
@@ -121,9 +123,11 @@ class Trainer:
 
     def evaluate(self, benchmark: EvalSet, run: Callable[[EvalSet], EvalResult]) -> EvalResult:
         """Score one benchmark with ``run``, between the points that hooks may act at."""
+        started = time.perf_counter()
         self._call("before_eval", benchmark)
         result = run(benchmark)
         self._call("after_eval", result)
+        self.paused_seconds += time.perf_counter() - started
         return result
 
     def request_stop(self, reason: str) -> None:
@@ -145,11 +149,13 @@ class Trainer:
                 f"Resume from {self.store.latest() or 'the start'} with a lower optim.lr, optim.clip_norm, or "
                 f"a smaller res_scale."
             )
+        started = time.perf_counter()
         tensors, state = self._state()
         path = self.store.save(self.step, tensors, state)
         self.backend.barrier()
         self._saved_step = self.step
         self._call("after_save", path)
+        self.paused_seconds += time.perf_counter() - started
         return path
 
     def _state(self) -> tuple[dict[str, dict[str, ms.Tensor]], dict[str, Any]]:

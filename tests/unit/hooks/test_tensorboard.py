@@ -63,7 +63,7 @@ def test_speed_is_kept_apart_from_training(make_trainer):
         "train/lr",
         "train/loss_scale",
         "train/skipped_steps",
-        "speed/pictures_per_second",
+        "usage/pictures_per_second",
     ]
 
 
