@@ -1,12 +1,19 @@
 """MATLAB's imresize: against its own files where they are, and against vectors worked out by hand."""
 
 import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from srtrain.data import resize
 from srtrain.data.embedded import embedded
 from srtrain.data.picture import read_rgb
 from srtrain.data.resize import crop_to_multiple, imresize, make_lq
@@ -157,6 +164,69 @@ def test_more_channels_and_views():
     view = many[1:19, ::-1]
     assert np.array_equal(imresize(view, 0.5), imresize(view.copy(), 0.5))
     assert np.array_equal(imresize(many, 2)[..., 6], imresize(np.ascontiguousarray(many[..., 6]), 2))
+
+
+def test_pictures_that_may_not_be_written():
+    picture = np.random.default_rng(1).integers(0, 256, (33, 47, 3), np.uint8)
+    expected = imresize(picture, 0.5)
+    picture.flags.writeable = False
+    assert np.array_equal(imresize(picture, 0.5), expected)
+
+
+@pytest.mark.parametrize("scale", [1 / 3, 2])
+def test_threads_share_a_large_picture(scale):
+    """Many callers at once, each with helpers, against small cut-outs that one thread resizes."""
+    large = np.random.default_rng(1).integers(0, 256, (600, 900, 3), np.uint8)
+    with ThreadPoolExecutor(8) as callers:
+        results = list(callers.map(lambda _: imresize(large, scale), range(16)))
+    for y in range(0, 570, 30):
+        rows = slice(max(y - 30, 0), y + 60)  # 30 px more on each side than is compared
+        inside = slice(int((y - rows.start) * scale), int((y - rows.start + 30) * scale))
+        part = imresize(large[rows, :96], scale)[inside, : int(60 * scale)]
+        for result in results:
+            assert np.array_equal(result[int(y * scale) : int((y + 30) * scale), : int(60 * scale)], part)
+
+
+RESIZE_TWICE = """
+import os, sys
+import numpy as np
+from resize import imresize
+picture = np.random.default_rng(0).integers(0, 256, (600, 900, 3), np.uint8)
+first = imresize(picture, 0.5)
+child = os.fork() if sys.argv[1:] == ["fork"] else 0
+assert np.array_equal(imresize(picture, 0.5), first)
+if sys.argv[1:] == ["fork"]:
+    if child == 0:
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+print("the same", int(first.sum()))
+"""
+
+
+def resize_elsewhere(folder: Path, *arguments: str) -> str:
+    """Run a copy of resize.py in a process of its own, with all caches below ``folder``."""
+    shutil.copy(resize.__file__, folder)
+    places = dict.fromkeys(("HOME", "XDG_CACHE_HOME"), str(folder / "home"))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
+    process = subprocess.run(
+        [sys.executable, "-c", RESIZE_TWICE, *arguments],
+        cwd=folder, env=kept | places, capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    return process.stdout
+
+
+def test_a_forked_process_resizes_too(tmp_path):
+    assert resize_elsewhere(tmp_path, "fork").startswith("the same")
+
+
+def test_machine_code_is_kept_where_it_can_be(tmp_path):
+    (tmp_path / "free").mkdir()
+    (tmp_path / "full").mkdir()
+    for name in ("__pycache__", "home"):  # files, where folders would be made
+        (tmp_path / "full" / name).touch()
+    assert resize_elsewhere(tmp_path / "free") == resize_elsewhere(tmp_path / "full")
+    assert list((tmp_path / "free" / "__pycache__").glob("resize._sum_lines*.nbc"))
+    assert not list((tmp_path / "full").rglob("*.nbc"))
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
