@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import mindspore as ms
 from mindspore import nn
 
 import srtrain.data
@@ -37,7 +38,7 @@ from srtrain.models.initialise import INITIALISERS, initialise
 from srtrain.models.upscale import Upscaler
 from srtrain.models.weights import load_weights
 from srtrain.optim import build_optimizer, check_optimizer
-from srtrain.recipe import Epochs, Recipe, Spec
+from srtrain.recipe import Benchmark, Epochs, Recipe, Spec
 from srtrain.registry import (
     BACKENDS,
     DATASETS,
@@ -75,13 +76,13 @@ def check(recipe: Recipe) -> None:
             _check_spec(key, registry, spec)
         except UserError as error:
             mistakes.append(f"{key}: {error}")
-    for name, benchmark in recipe.benchmarks.items():
+    for name, benchmark in _benchmarks(recipe):
         try:
             PROTOCOLS.get(benchmark.protocol)
         except UserError as error:
             mistakes.append(f"benchmarks.{name}.protocol: {error}")
     try:
-        check_optimizer(recipe.optim.optimizer.name, recipe.optim.optimizer.args)
+        check_optimizer(recipe.optim.optimizer.name, recipe.optim.optimizer.args, recipe.device.name)
     except UserError as error:
         mistakes.append(f"optim.optimizer: {error}")
     if mistakes:
@@ -111,11 +112,15 @@ def _specs(recipe: Recipe) -> Iterator[tuple[str, Registry, Spec]]:
     yield "init", INITIALISERS, recipe.init
     yield "precision", PRECISIONS, recipe.precision
     yield "device", BACKENDS, recipe.device
-    for name, benchmark in recipe.benchmarks.items():
+    for name, benchmark in _benchmarks(recipe):
         yield f"benchmarks.{name}.data", DATASETS, benchmark.data
     for name, spec in recipe.hooks.items():
         if spec is not None:
             yield f"hooks.{name}", HOOKS, spec
+
+
+def _benchmarks(recipe: Recipe) -> list[tuple[str, Benchmark]]:
+    return [(name, benchmark) for name, benchmark in recipe.benchmarks.items() if benchmark is not None]
 
 
 def _check_spec(key: str, registry: Registry, spec: Spec) -> None:
@@ -125,11 +130,19 @@ def _check_spec(key: str, registry: Registry, spec: Spec) -> None:
     check_arguments(f"{registry.kind} {spec.name!r}", target, {**spec.args, **filled})
     hints = _hints(target)
     for name, value in spec.args.items():
-        plain = 1 if isinstance(value, Epochs) else value
+        if any(epochs.n <= 0 for epochs in _epochs_in(value)):
+            raise RecipeError(f"{key}.{name} = {value!r} must be above 0 epochs.")
+        plain = in_steps(value, 1)
         if name in hints and (mistake := config.type_mistake(f"{key}.{name}", plain, hints[name])):
             raise RecipeError(mistake)
         if name == "every" and isinstance(value, int) and value < 1:
             raise RecipeError(f"{key}.every = {value!r} must be 1 or more steps; {key}=None removes it.")
+
+
+def _epochs_in(value: Any) -> list[Epochs]:
+    if isinstance(value, tuple):
+        return [epochs for item in value for epochs in _epochs_in(item)]
+    return [value] if isinstance(value, Epochs) else []
 
 
 def _hints(target: Callable[..., Any]) -> dict[str, Any]:
@@ -207,6 +220,7 @@ def build_trainer(recipe: Recipe, run_dir: Path, backend: Backend, log: Log) -> 
     degrade = Degrade(steps) if steps else None
     loader = Loader(pictures, sampler, data.gt_patch_px, data.augment, data.workers, degrade)
 
+    ms.set_seed(recipe.seed)  # for layers that initialise() leaves alone
     model: nn.Cell = build_spec(MODELS, recipe.model, per_epoch, scale=recipe.scale)
     initialise(model, build_spec(INITIALISERS, recipe.init, per_epoch), recipe.seed)
     if recipe.init_from:
@@ -242,7 +256,7 @@ def _build_hooks(
     recipe: Recipe, model: nn.Cell, backend: Backend, per_epoch: int, max_steps: int
 ) -> list[Hook]:
     benchmarks = []
-    for name, benchmark in recipe.benchmarks.items():
+    for name, benchmark in _benchmarks(recipe):
         pictures = build_pictures(recipe, f"benchmarks.{name}.data", benchmark.data, cache="none")
         benchmarks.append(EvalSet(name, pictures, recipe.scale, PROTOCOLS.build(benchmark.protocol)))
     filled_in = {
@@ -266,6 +280,6 @@ def _about(recipe: Recipe) -> dict[str, Any]:
         "scale": recipe.scale,
         "precision": recipe.precision.name,
         "recipe_hash": config.digest(recipe),
-        "benchmarks": {name: benchmark.protocol for name, benchmark in recipe.benchmarks.items()},
+        "benchmarks": {name: benchmark.protocol for name, benchmark in _benchmarks(recipe)},
         "srtrain": srtrain.__version__,
     }

@@ -16,8 +16,9 @@ import importlib.util
 import json
 import re
 import sys
+import traceback
 import typing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,7 +28,7 @@ import typeguard
 from srtrain.errors import RecipeError, did_you_mean, listing
 from srtrain.recipe import Benchmark, Epochs, Recipe, Spec
 
-_EPOCHS = re.compile(r"(\d+(?:\.\d*)?)ep")
+_EPOCHS = re.compile(r"(?<![\w.'\"])(\d+(?:\.\d*)?)ep(?![\w'\"])")
 
 
 def load(path: str | Path) -> Recipe:
@@ -51,17 +52,32 @@ def load(path: str | Path) -> Recipe:
         raise RecipeError(
             f"{str(path)!r} starts with an underscore: it is shared by recipes and not one itself."
         )
-    function = getattr(_import_file(file), "recipe", None)
+    function = getattr(_called(file, _import_file, file), "recipe", None)
     if function is None:
         raise RecipeError(
             f"{str(path)!r} has no function recipe(). A recipe file defines: def recipe() -> Recipe:"
         )
-    made = function()
+    made = _called(file, function)
     if not isinstance(made, Recipe):
         raise RecipeError(
             f"recipe() in {str(path)!r} returned {type(made).__name__}, not srtrain.recipe.Recipe."
         )
-    return made
+    return from_json(to_json(made), str(file))  # lists become tuples, as they will when it is resumed
+
+
+def _called(file: Path, function: Callable[..., Any], *args: Any) -> Any:
+    """Call something of a recipe file; its mistakes become one message with their line."""
+    try:
+        return function(*args)
+    except RecipeError:
+        raise
+    except Exception as error:
+        lines = [
+            f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).name == file.name
+        ]
+        line = getattr(error, "lineno", None) or (lines[-1] if lines else 1)
+        reason = f"{type(error).__name__}: {error}"
+        raise RecipeError(f"{str(file)!r}, line {line}, cannot be read: {reason}") from error
 
 
 def _import_file(file: Path) -> ModuleType:
@@ -73,8 +89,6 @@ def _import_file(file: Path) -> ModuleType:
     sys.path.insert(0, str(file.resolve().parent))
     try:
         spec.loader.exec_module(module)
-    except (SyntaxError, ImportError, NameError, TypeError, AttributeError) as error:
-        raise RecipeError(f"{str(file)!r} cannot be read: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(str(file.resolve().parent))
     return module
@@ -93,7 +107,7 @@ def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
             mistakes.append(f"{assignment!r} is no override; write key=value, such as optim.lr=2e-4.")
             continue
         try:
-            recipe = _assign(recipe, Recipe, key.split("."), parse_value(text), key)
+            recipe = _assign(recipe, Recipe, key.split("."), text, key)
         except RecipeError as error:
             mistakes.append(str(error))
     _raise_all(mistakes)
@@ -102,51 +116,54 @@ def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
 
 def parse_value(text: str) -> Any:
     """Read the right side of an override: ``20ep``, a Python literal or ``Spec(…)``, else the string itself."""
-    if epochs := _EPOCHS.fullmatch(text):
-        return Epochs(float(epochs[1]))
     try:
-        return _literal(ast.parse(text, mode="eval").body)
+        return _literal(ast.parse(_EPOCHS.sub(r"Epochs(\1)", text), mode="eval").body)
     except (ValueError, SyntaxError):
         return text
 
 
 def _literal(node: ast.expr) -> Any:
-    """Evaluate literals, with sequences as tuples, and calls of ``Spec`` in between; execute nothing."""
+    """Evaluate literals, with sequences as tuples, ``Spec(…)`` and ``Epochs(…)``; execute nothing else."""
     if isinstance(node, (ast.Tuple, ast.List)):
         return tuple(_literal(item) for item in node.elts)
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Spec":
-        names = [keyword.arg for keyword in node.keywords]
-        if len(node.args) == 1 and None not in names:
-            return Spec(_literal(node.args[0]), **{str(k.arg): _literal(k.value) for k in node.keywords})
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) == 1:
+        arguments = {str(keyword.arg): _literal(keyword.value) for keyword in node.keywords if keyword.arg}
+        if node.func.id == "Spec":
+            return Spec(_literal(node.args[0]), **arguments)
+        if node.func.id == "Epochs" and not arguments:
+            return Epochs(float(_literal(node.args[0])))
     return _tuples(ast.literal_eval(node))
 
 
-def _assign(owner: Any, annotation: Any, path: list[str], value: Any, key: str) -> Any:
-    """Return a copy of ``owner``, whose type is ``annotation``, in which ``path`` is ``value``."""
+def _assign(owner: Any, annotation: Any, path: list[str], text: str, key: str) -> Any:
+    """Return a copy of ``owner``, whose type is ``annotation``, in which ``path`` is what ``text`` says."""
     head, rest = path[0], path[1:]
     if isinstance(owner, Spec):
         old = owner.args.get(head)
-        return Spec(owner.name, **{**owner.args, head: _assigned(old, Any, rest, value, key)})
+        return Spec(owner.name, **{**owner.args, head: _assigned(old, Any, rest, text, key)})
     if isinstance(owner, dict):
-        if rest and owner.get(head) is None:
+        if owner.get(head) is None and (rest or (head not in owner and text == "None")):
             raise RecipeError(
                 f"{key}: there is no {head!r} here.{did_you_mean(head, owner)} Known: {listing(owner)}. "
                 f"Add one by name first: {key.split('.')[0]}.{head}=NAME."
             )
-        new = _assigned(owner.get(head), _item_of(annotation), rest, value, key)
+        new = _assigned(owner.get(head), _item_of(annotation), rest, text, key)
         return {**owner, head: new}
     if not dataclasses.is_dataclass(owner) or isinstance(owner, (type, Epochs)):
         raise RecipeError(f"{key}: {owner!r} has no parts, so {head!r} cannot be set in it.")
     hints = typing.get_type_hints(type(owner))
     if head not in hints:
         raise RecipeError(f"unknown key {key!r}.{did_you_mean(head, hints)} Known here: {listing(hints)}.")
-    new = _assigned(getattr(owner, head), hints[head], rest, value, key)
+    new = _assigned(getattr(owner, head), hints[head], rest, text, key)
     return dataclasses.replace(owner, **{head: new})
 
 
-def _assigned(old: Any, annotation: Any, rest: list[str], value: Any, key: str) -> Any:
+def _assigned(old: Any, annotation: Any, rest: list[str], text: str, key: str) -> Any:
     if rest:
-        return _assign(old, annotation, rest, value, key)
+        return _assign(old, annotation, rest, text, key)
+    value = parse_value(text)
+    if annotation is str and not isinstance(value, str):
+        value = text
     if isinstance(value, str) and (isinstance(old, Spec) or _takes_spec(annotation)):
         # Another name starts without arguments; the same name keeps those it has.
         return old if isinstance(old, Spec) and old.name == value else Spec(value)
@@ -157,7 +174,7 @@ def _assigned(old: Any, annotation: Any, rest: list[str], value: Any, key: str) 
 
 def _item_of(annotation: Any) -> Any:
     """Return the type of the values of a ``dict[str, …]``."""
-    return typing.get_args(annotation)[1] if typing.get_args(annotation) else Any
+    return typing.get_args(annotation)[1] if typing.get_origin(annotation) is dict else Any
 
 
 def _takes_spec(annotation: Any) -> bool:
@@ -181,7 +198,7 @@ def type_mistake(key: str, value: Any, annotation: Any) -> str:
 
 def _kind(value: Any) -> str:
     name = "None" if value is None else type(value).__name__
-    return name if value is None else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+    return name if value is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def check(recipe: Recipe) -> None:
@@ -313,7 +330,10 @@ def from_json(text: str, where: str = "recipe.json") -> Recipe:
         RecipeError: not JSON, or not a recipe of this version.
     """
     try:
-        return typing.cast(Recipe, _decode(json.loads(text), Recipe))
+        value = json.loads(text)
+        if not isinstance(value, dict):
+            raise ValueError(f"it holds {_kind(value)}")
+        return typing.cast(Recipe, _decode(value, Recipe))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RecipeError(f"{where} is not a recipe that this version can read: {error}") from error
 
@@ -341,6 +361,8 @@ def _decode(value: Any, annotation: Any = Any) -> Any:
         return Spec(value["spec"], **{k: _decode(v) for k, v in value["args"].items()})
     if set(value) == {"epochs"}:
         return Epochs(value["epochs"])
+    if typing.get_args(annotation) and typing.get_origin(annotation) is not dict:  # X | None
+        annotation = next(a for a in typing.get_args(annotation) if a is not type(None))
     if dataclasses.is_dataclass(annotation) and isinstance(annotation, type):
         hints = typing.get_type_hints(annotation)
         return annotation(**{k: _decode(v, hints.get(k, Any)) for k, v in value.items()})

@@ -21,14 +21,14 @@ ARGUMENTS = {
     "adamw": {"beta1", "beta2", "clip", "weight_decay"},
     "lion": {"beta1", "beta2", "clip", "weight_decay"},
     "nadam": {"beta1", "beta2", "schedule_decay", "weight_decay"},
-    "adan": {"beta1", "beta2", "beta3", "weight_decay"},
+    "adan": {"beta1", "beta2", "beta3"},
     "rmsprop": {"decay", "momentum", "eps", "centered", "weight_decay"},
     "adagrad": {"accum", "weight_decay"},
     "lamb": {"beta1", "beta2", "weight_decay"},
 }
 
 
-def check_optimizer(name: str, arguments: dict[str, Any]) -> None:
+def check_optimizer(name: str, arguments: dict[str, Any], device: str = "") -> None:
     """Refuse an unknown optimizer, and arguments that it would silently ignore.
 
     Raises:
@@ -39,6 +39,10 @@ def check_optimizer(name: str, arguments: dict[str, Any]) -> None:
         raise UnknownNameError(
             f"there is no optimizer named {name!r}.{did_you_mean(name, ARGUMENTS)} mindcv.optim has: "
             f"{listing(ARGUMENTS)}."
+        )
+    if name == "lamb" and device == "cpu":
+        raise RecipeError(
+            "the optimizer 'lamb' has no kernel for device = 'cpu' in MindSpore; adamw is near to it."
         )
     known = ARGUMENTS[name]
     for key in arguments:
@@ -57,8 +61,10 @@ def build_optimizer(name: str, parameters: list[ms.Parameter], lr: float, **argu
         RecipeError: no such argument, or a value that the optimizer refuses.
     """
     check_optimizer(name, arguments)
-    if name == "nesterov":  # for the factory a name of the plain momentum optimizer, unless it is told so too
-        arguments["nesterov"] = True
+    if (
+        name == "nesterov"
+    ):  # the factory's own is nn.Momentum, which on a CPU ignores that it should be Nesterov's
+        name, arguments = "sgd", {"momentum": 0.9, **arguments, "nesterov": True}
     try:
         return create_optimizer(parameters, opt=name, lr=lr, **arguments)
     except (ValueError, TypeError) as error:

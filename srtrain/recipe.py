@@ -154,7 +154,7 @@ class Recipe:
         loss: from ``LOSSES``.
         precision: from ``PRECISIONS``.
         device: from ``BACKENDS``.
-        benchmarks: what evaluation hooks score, by name.
+        benchmarks: what evaluation hooks score, by name; ``None`` removes one.
         hooks: from ``HOOKS``, by the name that overrides use; ``None`` removes one.
         plugins: plugins this recipe needs: an entry point, a module, or a ``.py`` path.
         seed: of initialisation, order and augmentation.
@@ -172,7 +172,7 @@ class Recipe:
     init_from: str = ""
     precision: Spec = Spec("float32")
     device: Spec = Spec("cpu")
-    benchmarks: dict[str, Benchmark] = field(default_factory=dict)
+    benchmarks: dict[str, Benchmark | None] = field(default_factory=dict)
     hooks: dict[str, Spec | None] = field(default_factory=standard_hooks)
     plugins: tuple[str, ...] = ()
     seed: int = 2021

@@ -37,7 +37,7 @@ LOCKED = (
 )
 _OWN = {"recipe.py", "recipe.json", "command.txt", "env.json", "metrics.jsonl", "run.log", ".lock"}
 _OWN_FOLDERS = {"checkpoints", "pictures"}
-_EVENTS = "events.out.tfevents."  # TensorBoard's
+_OWN_PREFIXES = (".", "events.out.tfevents.", "run.rank", "metrics.")
 
 
 class RunFolder:
@@ -92,7 +92,7 @@ class RunFolder:
 
     def _clear(self, found: list[str]) -> None:
         """Delete what a run wrote, and refuse a folder that holds anything else."""
-        foreign = [n for n in found if n not in _OWN | _OWN_FOLDERS and not n.startswith((".", _EVENTS))]
+        foreign = [n for n in found if n not in _OWN | _OWN_FOLDERS and not n.startswith(_OWN_PREFIXES)]
         if foreign:
             raise RunFolderError(
                 f"--overwrite will not delete {str(self.path)!r}: it holds files that no run wrote "

@@ -28,10 +28,12 @@ class MixedPrecision(Precision):
         self.level = level
         if loss_scale == "dynamic":
             self.scaler = amp.DynamicLossScaler(scale_value=2**16, scale_factor=2, scale_window=window)
-        elif isinstance(loss_scale, (int, float)) and loss_scale > 0:
+        elif isinstance(loss_scale, (int, float)) and loss_scale >= 1:
             self.scaler = amp.StaticLossScaler(loss_scale)
         else:
-            raise RecipeError(f"precision.loss_scale = {loss_scale!r} must be a number above 0 or 'dynamic'.")
+            raise RecipeError(
+                f"precision.loss_scale = {loss_scale!r} must be a number from 1 up or 'dynamic'."
+            )
 
     def prepare(self, model: nn.Cell) -> nn.Cell:
         """Return the network with the casts of its level."""

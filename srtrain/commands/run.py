@@ -111,6 +111,8 @@ def read_recipe(args: argparse.Namespace) -> tuple[Recipe, Recipe]:
     overrides = [*args.overrides, *([f"device={args.device}"] if args.device else [])]
     recipe = config.override(original, overrides)
     names = dict.fromkeys([*recipe.plugins, *args.plugin])
+    if names:
+        from srtrain import build  # noqa: F401  a plugin may replace what the package has, so that comes first
     active = tuple(plugins.activate(name, beside=Path(args.recipe).parent) for name in names)
     return original, dataclasses.replace(recipe, plugins=active)
 

@@ -53,6 +53,9 @@ POINTS = {
 }
 
 
+RESERVED_KEYS = ("model", "optimizer", "state")  # the trainer's own files in a checkpoint
+
+
 class Hook:
     """A hook that does nothing; derive from it and define the points you need.
 
@@ -113,6 +116,9 @@ def plan(hooks: Sequence[Hook]) -> list[Hook]:
     keys: dict[str, str] = {}
     for hook in hooks:
         kind = type(hook)
+        if not isinstance(hook, Hook):
+            mistakes.append(f"{kind.__name__} is no hook: derive it from srtrain.hooks.Hook.")
+            continue
         mistakes += _contract_mistakes(kind)
         stateful = kind.state_dict is not Hook.state_dict
         if stateful and not hook.state_key:
@@ -122,6 +128,13 @@ def plan(hooks: Sequence[Hook]) -> list[Hook]:
                 f"{kind.__name__} and {keys[hook.state_key]} both keep state under {hook.state_key!r}; "
                 f"give one of them another state_key."
             )
+        elif stateful and (hook.state_key in RESERVED_KEYS or not hook.state_key.isidentifier()):
+            mistakes.append(
+                f"{kind.__name__} has state_key = {hook.state_key!r}: it names a file of the checkpoint, so it must be "
+                f"a plain word other than {listing(RESERVED_KEYS)}."
+            )
+        if stateful and kind.load_state_dict is Hook.load_state_dict:
+            mistakes.append(f"{kind.__name__} has a state_dict that no load_state_dict takes back.")
         keys[hook.state_key] = kind.__name__
     if mistakes:
         raise HookError("\n".join(mistakes))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from srtrain.errors import RecipeError
 from srtrain.hooks import base
 from srtrain.hooks.base import Hook
+from srtrain.models.parameters import put
 from srtrain.registry import HOOKS
 from srtrain.trainer.evaluator import EvalSet
 from srtrain.trainer.trainer import Trainer
@@ -34,9 +35,10 @@ class EmaHook(Hook):
         self._average: dict[str, NDArray[np.float32]] = {}
         self._set_aside: dict[str, NDArray[np.float32]] = {}
 
-    def setup(self, trainer: Trainer) -> None:
-        """Start from the initial weights."""
-        self._average = {p.name: p.asnumpy().copy() for p in trainer.model.trainable_params()}
+    def before_train(self, trainer: Trainer) -> None:
+        """Start from the present weights, unless averages were resumed."""
+        if not self._average:
+            self._average = {p.name: p.asnumpy().copy() for p in trainer.model.trainable_params()}
 
     def after_step(self, trainer: Trainer, out: StepOutput) -> None:
         """Move the averages towards the new weights."""
@@ -48,12 +50,12 @@ class EmaHook(Hook):
         """Put the averages in the place of the weights."""
         for parameter in trainer.model.trainable_params():
             self._set_aside[parameter.name] = parameter.asnumpy().copy()
-            parameter.set_data(ms.Tensor(self._average[parameter.name]))
+            put(parameter, self._average[parameter.name])
 
     def after_eval(self, trainer: Trainer, result: EvalResult) -> None:
         """Put the weights back."""
         for parameter in trainer.model.trainable_params():
-            parameter.set_data(ms.Tensor(self._set_aside.pop(parameter.name)))
+            put(parameter, self._set_aside.pop(parameter.name))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the averages as tensors."""

@@ -40,18 +40,20 @@ class EvaluateHook(Hook):
         self.every = every
         self.self_ensemble = self_ensemble
         self.best = best
-
-    def before_train(self, trainer: Trainer) -> None:
-        """Evaluate a run that is resumed at its end: it may have been killed between saving and this."""
-        if trainer.finished:
-            self._evaluate(trainer)
+        self._evaluated_step = -1
 
     def after_step(self, trainer: Trainer, out: StepOutput) -> None:
         """Evaluate when it is time, and with the last step."""
         if trainer.due(self.every) or trainer.finished:
             self._evaluate(trainer)
 
+    def after_train(self, trainer: Trainer) -> None:
+        """Evaluate a run that was resumed at its end: it may have been killed between saving and this."""
+        if trainer.finished and self._evaluated_step != trainer.step:
+            self._evaluate(trainer)
+
     def _evaluate(self, trainer: Trainer) -> None:
+        self._evaluated_step = trainer.step
         results = [trainer.evaluate(benchmark, self._run) for benchmark in self.benchmarks]
         if self.best and results:
             self._mark_best(trainer, results[0])

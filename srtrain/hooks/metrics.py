@@ -23,8 +23,8 @@ class MetricsHook(Hook):
         """Open the file."""
         self._file: Path | None = trainer.run_dir / "metrics.jsonl" if trainer.backend.rank == 0 else None
         if self._file is not None and self._file.exists():
-            lines = self._file.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if _step_of(line) <= trainer.step]
+            lines = self._file.read_text(encoding="utf-8").splitlines()
+            kept = [line + "\n" for line in lines if _step_of(line) <= trainer.step]
             part = self._file.with_suffix(".part")
             part.write_text("".join(kept), encoding="utf-8")
             part.replace(self._file)

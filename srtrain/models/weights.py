@@ -10,6 +10,7 @@ import mindspore as ms
 from mindspore import nn
 
 from srtrain.errors import CheckpointError
+from srtrain.models.parameters import put
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def load_weights(model: nn.Cell, file: Path, about: Mapping[str, object], scale:
     """
     weights = _read(file)
     prefixes: tuple[str, ...] = getattr(model, "scale_dependent", ())
-    other_scale = about.get("scale", scale) != scale or _differs(model, weights, prefixes)
+    other_scale = about["scale"] != scale if "scale" in about else _differs(model, weights, prefixes)
     left = prefixes if other_scale else ()
     loaded, problems = [], []
     for name, parameter in model.parameters_dict().items():
@@ -59,14 +60,15 @@ def load_weights(model: nn.Cell, file: Path, about: Mapping[str, object], scale:
             loaded.append(name)
     known = model.parameters_dict()
     skipped = [name for name in weights if name not in loaded]
-    problems += [f"{name} is unknown here" for name in skipped if not (left and name.startswith(left))]
+    unknown = [name for name in skipped if name not in known and not (left and name.startswith(left))]
+    problems += [f"{name} is unknown here" for name in unknown]
     if problems:
         more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise CheckpointError(
             f"the weights in {file} ({_describe(about)}) do not fit this network: {'; '.join(problems[:5])}{more}."
         )
     for name in loaded:
-        known[name].set_data(ms.Tensor(weights[name].asnumpy(), known[name].dtype))
+        put(known[name], weights[name].asnumpy())
     return LoadReport(file, tuple(loaded), tuple(skipped), tuple(n for n in known if n not in loaded))
 
 

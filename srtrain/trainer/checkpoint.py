@@ -23,6 +23,7 @@ from typing import Any
 import mindspore as ms
 
 from srtrain.errors import CheckpointError, SrtrainError
+from srtrain.models.parameters import put
 
 Tensors = Mapping[str, ms.Tensor]
 _NAME = re.compile(r"step_\d{8,}")
@@ -76,22 +77,30 @@ class CheckpointStore:
             self._check_space(tensors)
             part.mkdir()
             for group, items in tensors.items():
+                if not items:
+                    continue
                 file = part / f"{group}.ckpt"
-                ms.save_checkpoint([{"name": n, "data": t} for n, t in items.items()], str(file))
+                ms.save_checkpoint(
+                    [{"name": n, "data": t} for n, t in items.items()], str(file), crc_check=True
+                )
                 file.chmod(0o644)  # MindSpore leaves 0400, which makes folders hard to move and delete
-            text = json.dumps({**self.about, **state, "step": step, "groups": sorted(tensors)}, indent=2)
+            text = json.dumps(
+                {**self.about, **state, "step": step, "groups": {g: len(t) for g, t in tensors.items()}},
+                indent=2,
+            )
             (part / "state.json").write_text(text + "\n", encoding="utf-8")
             for file in part.iterdir():
                 _flush(file)
             _flush(part)
             _replace_folder(part, final)
             _write_pointer(self.folder / "latest", final.name)
-        except (OSError, RuntimeError, ValueError) as error:
-            shutil.rmtree(part, ignore_errors=True)
+        except (OSError, RuntimeError, ValueError, TypeError) as error:
             raise SrtrainError(
                 f"the checkpoint of step {step} could not be written to {self.folder}: {_first_line(error)}. "
                 f"Older checkpoints are untouched; make room or set run_dir= elsewhere, then --resume."
             ) from error
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
         return final
 
     def _check_space(self, tensors: Mapping[str, Tensors]) -> None:
@@ -110,13 +119,15 @@ class CheckpointStore:
         file = path / "state.json"
         if not file.is_file():
             raise CheckpointError(f"{str(path)!r} is no checkpoint: it has no state.json. {self._offer()}")
+        state = _read_json(file, self._offer())
         try:
-            state = json.loads(file.read_text(encoding="utf-8"))
             tensors = {}
-            for group in state["groups"]:
+            for group, n_tensors in state["groups"].items():
                 file = path / f"{group}.ckpt"
-                tensors[group] = ms.load_checkpoint(str(file)) if file.stat().st_size else {}
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+                if n_tensors:
+                    file.stat()  # MindSpore's word for a missing file is longer
+                tensors[group] = dict(ms.load_checkpoint(str(file), crc_check=True)) if n_tensors else {}
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
             raise CheckpointError(
                 f"the checkpoint file {str(file)!r} is broken: {_first_line(error)}. {self._offer()}"
             ) from error
@@ -141,7 +152,7 @@ class CheckpointStore:
         file = self.folder / "best.json"
         if self.best() is None or not file.is_file():
             return None
-        return dict(json.loads(file.read_text(encoding="utf-8")))
+        return _read_json(file)
 
     def mark_best(self, step: int, **score: Any) -> None:
         """Point ``best`` at the saved checkpoint of ``step`` and write ``best.json``."""
@@ -220,7 +231,7 @@ def find_weights(path: Path) -> tuple[Path, dict[str, Any]]:
             f"{str(path)!r} does not exist. Give a .ckpt file, a step_… folder, or a run folder."
         )
     about = folder / "state.json"
-    return file, json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
+    return file, _read_json(about) if about.is_file() else {}
 
 
 def assign(parameters: Mapping[str, ms.Parameter], values: Tensors, what: str) -> None:
@@ -245,7 +256,7 @@ def assign(parameters: Mapping[str, ms.Parameter], values: Tensors, what: str) -
     if complaints:
         raise CheckpointError(f"{what} of the checkpoint does not fit: {'; '.join(complaints)}.")
     for name, parameter in parameters.items():
-        parameter.set_data(ms.Tensor(values[name].asnumpy(), parameter.dtype))
+        put(parameter, values[name].asnumpy())
 
 
 def _replace_folder(source: Path, target: Path) -> None:
@@ -276,6 +287,19 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _read_json(file: Path, offer: str = "") -> dict[str, Any]:
+    """Return the object in a JSON file.
+
+    Raises:
+        CheckpointError: cut short, or not an object.
+    """
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")).items())
+    except (OSError, ValueError, AttributeError) as error:
+        says = f"the checkpoint file {str(file)!r} is broken: {_first_line(error)}. {offer}"
+        raise CheckpointError(says.rstrip()) from error
 
 
 def _first_line(error: BaseException) -> str:

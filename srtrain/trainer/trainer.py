@@ -14,6 +14,7 @@ from mindspore import nn
 from srtrain.data.loader import Loader
 from srtrain.errors import CheckpointError, TrainingDivergedError
 from srtrain.hooks.base import Hook, overrides, plan
+from srtrain.models.parameters import put
 from srtrain.optim import own_state
 from srtrain.trainer.backend import Backend
 from srtrain.trainer.checkpoint import CheckpointStore, assign
@@ -119,7 +120,7 @@ class Trainer:
 
     def set_lr(self, lr: float) -> None:
         """Set the learning rate of the next update."""
-        self.optimizer.learning_rate.set_data(ms.Tensor(lr, ms.float32))
+        put(self.optimizer.learning_rate, lr)
 
     def evaluate(self, benchmark: EvalSet, run: Callable[[EvalSet], EvalResult]) -> EvalResult:
         """Score one benchmark with ``run``, between the points that hooks may act at."""

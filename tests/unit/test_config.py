@@ -158,7 +158,7 @@ def test_an_underscore_means_shared(write):
             "def recipe(): return 3",
             r"^recipe\(\) in '.*mine\.py' returned int, not srtrain\.recipe\.Recipe\.$",
         ),
-        ("def recipe(:", r"mine\.py' cannot be read: SyntaxError: "),
+        ("def recipe(:", r"mine\.py', line 1, cannot be read: SyntaxError: "),
         (
             "import nothing_of_this_name",
             r"cannot be read: ModuleNotFoundError: No module named 'nothing_of_this_",
@@ -392,3 +392,43 @@ def test_differences_name_each_leaf_with_both_values():
         "model.depth": (None, 3),
         "data.batch_size": (16, 4),
     }
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (
+            'return Recipe(name="x", scal=2, model=Spec("edsr"))',
+            "TypeError: .*unexpected keyword argument 'scal'",
+        ),
+        ("return Recipee()", "NameError: name 'Recipee' is not defined"),
+        ("return 1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_a_mistake_inside_recipe_is_one_message(tmp_path, body, reason):
+    file = tmp_path / "mine.py"
+    file.write_text(f"from srtrain.recipe import *\ndef recipe():\n    {body}\n")
+    with pytest.raises(RecipeError, match=rf"mine\.py.*{reason}"):
+        config.load(file)
+
+
+def test_removing_a_hook_that_is_not_there_is_a_mistake():
+    with pytest.raises(RecipeError, match=r"hooks\.tensorbord: .*Did you mean 'tensorboard'\?"):
+        config.override(SMALL, ["hooks.tensorbord=None"])
+
+
+def test_a_text_key_takes_digits():
+    assert config.override(SMALL, ["name=42", "run_dir=2024"]).name == "42"
+
+
+def test_epochs_may_stand_in_a_tuple():
+    assert config.override(SMALL, ["optim.schedule.at=(20ep, 40ep)"]).optim.schedule.args["at"] == (
+        Epochs(20),
+        Epochs(40),
+    )
+
+
+@pytest.mark.parametrize("text", ["[]", '"x"', "3"])
+def test_json_that_is_no_object_is_no_recipe(text):
+    with pytest.raises(RecipeError, match="is not a recipe that this version can read"):
+        config.from_json(text)

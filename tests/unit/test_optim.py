@@ -154,3 +154,24 @@ def test_own_state_and_weights_are_all_that_an_exact_continuation_needs(name):
         optimizer((ms.Tensor(gradient),))
         twin((ms.Tensor(gradient),))
     np.testing.assert_array_equal(copy.asnumpy(), parameter.asnumpy())
+
+
+@pytest.mark.usefixtures("pynative")
+def test_nesterov_is_not_plain_momentum():
+    def after(name):
+        parameter = ms.Parameter(ms.Tensor(np.float32([1, 2, -3])), name="w")
+        optimizer = build_optimizer(name, [parameter], 0.1, momentum=0.9)
+        for gradient in ([1.0, -2, 30], [0.1, 0.2, -0.9]):
+            optimizer((ms.Tensor(np.float32(gradient)),))
+        return parameter.asnumpy().copy()
+
+    w, v = np.float32([1, 2, -3]), 0
+    for g in (np.float32([1, -2, 30]), np.float32([0.1, 0.2, -0.9])):
+        v = 0.9 * v + g
+        w = w - 0.1 * (g + 0.9 * v)
+    np.testing.assert_allclose(after("nesterov"), w, rtol=1e-5)
+    assert not np.array_equal(after("nesterov"), after("momentum"))
+
+
+def test_adan_takes_no_argument_that_it_ignores():
+    assert "weight_decay" not in ARGUMENTS["adan"]

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import subprocess
 import sys
 from pathlib import Path
 
@@ -122,3 +123,24 @@ def test_an_unknown_plugin_lists_and_suggests(package):
     )
     assert text.endswith(" A module on the Python path or a path that ends in .py works too.")
     assert "there is no plugin 'no.such.module'." in refusal("no.such.module")
+
+
+def test_a_plugin_may_replace_what_the_package_has(tmp_path, repo_root):
+    file = tmp_path / "replacing.py"
+    file.write_text(
+        "from mindspore import nn\nfrom srtrain.registry import LOSSES\n"
+        "@LOSSES.register('l1', replace=True)\nclass Mine(nn.Cell):\n"
+        "    def construct(self, sr, gt):\n        return sr\n"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "srtrain.cli",
+        "run",
+        str(repo_root / "recipes/quickstart.py"),
+        "--print-config",
+    ]
+    result = subprocess.run(
+        [*command, "--plugin", str(file)], capture_output=True, text=True, cwd=repo_root, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")

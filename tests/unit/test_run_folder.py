@@ -214,3 +214,23 @@ def test_a_name_that_only_begins_like_a_locked_one_is_free():
     assert changes_on_resume(old, Recipe(**{**vars(RECIPE), "optim": Optim(lr=2.0)})) == {
         "optim.lr": (1.0, 2.0)
     }
+
+
+def test_a_list_in_a_recipe_does_not_forbid_to_resume(tmp_path):
+    file = tmp_path / "lists.py"
+    file.write_text(
+        "from srtrain.recipe import Data, Recipe, Spec, Train\n\n\ndef recipe():\n"
+        "    data = Data(train=Spec('embedded', names=['chelsea']))\n"
+        "    return Recipe(name='lists', scale=2, model=Spec('edsr'), data=data, train=Train(steps=1))\n"
+    )
+    recipe = config.load(file)
+    assert changes_on_resume(config.from_json(config.to_json(recipe)), recipe) == {}
+
+
+def test_the_logs_of_other_ranks_are_a_runs_own(tmp_path):
+    folder = RunFolder(tmp_path / "x")
+    folder.open(resume=False, overwrite=False)
+    folder.close()
+    (folder.path / "run.rank1.log").write_text("")
+    folder.open(resume=False, overwrite=True)
+    folder.close()

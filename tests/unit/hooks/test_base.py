@@ -174,3 +174,38 @@ def test_the_plan_is_a_tree_of_points_with_hooks_in_order():
     assert [line.split()[2] for line in lines[lines.index("├── close(trainer)") + 1 :]] == ["Late", "Early"]
     points = [line.strip("│├─ ").split("(")[0] for line in lines if "├──" in line]
     assert points == list(POINTS)
+
+
+def test_a_class_that_is_no_hook_is_refused():
+    class NoHook:
+        def after_step(self, trainer, out):
+            """Never called."""
+
+    with pytest.raises(HookError, match="NoHook"):
+        plan([NoHook()])
+
+
+@pytest.mark.parametrize("key", ["model", "optimizer", "state", "a/b", "../x"])
+def test_a_state_key_that_would_overwrite_another_file_is_refused(key):
+    class Mine(Hook):
+        state_key = key
+
+        def state_dict(self):
+            return {}
+
+        def load_state_dict(self, state):
+            """Never called."""
+
+    with pytest.raises(HookError, match=r"state_key"):
+        plan([Mine()])
+
+
+def test_state_that_is_written_and_never_read_is_refused():
+    class Mine(Hook):
+        state_key = "mine"
+
+        def state_dict(self):
+            return {"n": 1}
+
+    with pytest.raises(HookError, match="load_state_dict"):
+        plan([Mine()])

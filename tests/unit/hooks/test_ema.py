@@ -105,3 +105,29 @@ def test_a_decay_outside_0_to_1_is_refused(decay):
     with pytest.raises(RecipeError) as caught:
         EmaHook(decay=decay)
     assert str(caught.value) == f"hooks.ema.decay = {decay!r} must be between 0 and 1."
+
+
+def test_training_goes_on_after_an_evaluation_of_averages_in_pynative(
+    make_trainer, benchmark_set, evaluator, weights_of
+):
+    trainer = make_trainer([EmaHook()], 4, lr=0.05)
+    seen = []
+
+    class Watch(Hook):
+        def after_step(self, trainer, out):
+            seen.append(weights_of(trainer.model)["tail.weight"])
+
+    trainer.hooks = plan(
+        [*trainer.hooks, EvaluateHook([benchmark_set], evaluator(trainer), 2, best=False), Watch()]
+    )
+    trainer.train()
+    assert not np.array_equal(seen[1], seen[2])
+
+
+def test_averages_added_to_a_resumed_run_start_from_its_weights(make_trainer):
+    make_trainer([CheckpointHook()], 3, lr=0.05).train()
+    hook = EmaHook()
+    trainer = make_trainer([hook], 3)
+    trainer.train(resume=trainer.store.latest())
+    for name, value in hook.state_dict().items():
+        assert np.array_equal(value.asnumpy(), trainer.model.parameters_dict()[name].asnumpy())

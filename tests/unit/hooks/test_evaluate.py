@@ -1,10 +1,15 @@
 """When benchmarks are scored, what best means, and the self-ensemble."""
 
+import json
+
 import pytest
 
 from srtrain.hooks import Hook
+from srtrain.hooks.base import plan
 from srtrain.hooks.checkpoint import CheckpointHook
+from srtrain.hooks.console import ConsoleHook
 from srtrain.hooks.evaluate import EvaluateHook
+from srtrain.hooks.metrics import MetricsHook
 from srtrain.models.ensemble import SelfEnsemble
 from srtrain.registry import HOOKS
 from srtrain.trainer.evaluator import EvalSet, Evaluator
@@ -110,3 +115,14 @@ def test_without_benchmarks_nothing_is_evaluated(make_trainer, evaluator):
     trainer.hooks.insert(0, EvaluateHook([], evaluator(trainer), 1))
     trainer.train()
     assert trainer.store.best() is None
+
+
+def test_a_run_resumed_at_its_end_is_evaluated_and_written_down(make_trainer, benchmark_set, evaluator):
+    make_trainer([CheckpointHook()], 2).train()
+    trainer = make_trainer([], 2)
+    evaluate = EvaluateHook([benchmark_set], evaluator(trainer), 1)
+    trainer.hooks = plan([evaluate, MetricsHook(), ConsoleHook()])
+    trainer.train(resume=trainer.store.latest())
+    (line,) = (trainer.run_dir / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(line)["step"] == 2
+    assert "PSNR on crops: ours" in (trainer.run_dir / "run.log").read_text()

@@ -69,3 +69,16 @@ def test_another_rank_writes_nothing(make_trainer):
     trainer.backend.rank = 1
     trainer.train()
     assert not (trainer.run_dir / "metrics.jsonl").exists()
+
+
+def test_a_last_line_without_its_end_is_not_glued_to_the_next(make_trainer):
+    trainer = make_trainer()
+    (trainer.run_dir / "metrics.jsonl").write_text('{"step": 1}')
+    trainer.step = 1
+    hook = MetricsHook()
+    hook.before_train(trainer)
+    hook._write({"step": 2})
+    assert [json.loads(x)["step"] for x in (trainer.run_dir / "metrics.jsonl").read_text().splitlines()] == [
+        1,
+        2,
+    ]

@@ -115,3 +115,23 @@ def test_weights_take_the_dtype_of_the_network(new_model, save, weights_of):
     model = new_model(seed=2)
     load_weights(model, file, EDSR_X2, 2)
     assert weights_of(model)["head.bias"].dtype == np.float32
+
+
+def test_at_the_same_scale_the_upsampler_must_fit_too(new_model, tmp_path):
+    source = new_model()
+    items = [
+        {"name": n, "data": p} for n, p in source.parameters_dict().items() if not n.startswith("upsampler.")
+    ]
+    ms.save_checkpoint(items, str(tmp_path / "x.ckpt"))
+    with pytest.raises(CheckpointError, match=r"upsampler\.0\.weight is missing"):
+        load_weights(new_model(), tmp_path / "x.ckpt", {"model": "edsr", "scale": 2}, 2)
+
+
+def test_a_misfit_is_named_once(new_model, tmp_path):
+    source = new_model(n_feats=8)
+    ms.save_checkpoint(
+        [{"name": n, "data": p} for n, p in source.parameters_dict().items()], str(tmp_path / "x.ckpt")
+    )
+    with pytest.raises(CheckpointError) as caught:
+        load_weights(new_model(), tmp_path / "x.ckpt", {"model": "edsr", "scale": 2}, 2)
+    assert str(caught.value).endswith(" and 6 more.")  # tail.bias alone has the same shape

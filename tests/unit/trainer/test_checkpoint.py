@@ -365,5 +365,39 @@ def test_the_state_is_plain_json(store):
         "scale": 2,
         "hooks": {"x": [1, 2.5, None]},
         "step": 5,
-        "groups": ["model", "optimizer"],
+        "groups": {"model": 2, "optimizer": 1},
     }
+
+
+def test_a_state_that_is_no_json_leaves_no_part_behind(tmp_path):
+    store = CheckpointStore(tmp_path / "checkpoints")
+    with pytest.raises(Exception, match="set"):
+        store.save(2, {"model": {}}, {"hooks": {"mine": {"x": {1, 2}}}})
+    assert list(store.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["", '{"a', "[]"])
+def test_a_state_cut_short_is_named_by_init_from_too(tmp_path, text):
+    store = CheckpointStore(tmp_path / "checkpoints")
+    path = store.save(2, {"model": {"w": ms.Tensor(1.0)}}, {})
+    (path / "state.json").write_text(text)
+    with pytest.raises(CheckpointError, match=r"state\.json"):
+        find_weights(tmp_path)
+
+
+def test_an_emptied_file_is_broken_and_not_an_empty_group(tmp_path):
+    store = CheckpointStore(tmp_path / "checkpoints")
+    path = store.save(2, {"model": {"w": ms.Tensor(1.0)}}, {})
+    (path / "model.ckpt").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"model\.ckpt' is broken"):
+        store.load(path)
+
+
+def test_a_flipped_byte_in_a_tensor_is_found(tmp_path):
+    store = CheckpointStore(tmp_path / "checkpoints")
+    path = store.save(2, {"model": {"w": ms.Tensor(np.ones(1000, np.float32))}}, {})
+    data = bytearray((path / "model.ckpt").read_bytes())
+    data[len(data) // 2] ^= 0x40
+    (path / "model.ckpt").write_bytes(bytes(data))
+    with pytest.raises(CheckpointError, match=r"model\.ckpt' is broken"):
+        store.load(path)

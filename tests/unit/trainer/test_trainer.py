@@ -434,3 +434,18 @@ def test_a_checkpoint_of_another_network_is_refused(make_trainer, new_model):
         match=r"^the optimizer in .*does not fit: missing in the checkpoint: momentum, moments",
     ):
         make_trainer([], 2, optimizer="momentum").train(resume=first.store.latest())
+
+
+def test_a_rate_that_is_set_is_used_in_pynative_too(make_trainer, weights_of):
+    seen = []
+
+    class Rates(Hook):
+        def before_step(self, trainer, batch):
+            trainer.set_lr(0.0 if trainer.step == 1 else 0.01)
+
+        def after_step(self, trainer, out):
+            seen.append(weights_of(trainer.model)["tail.weight"])
+
+    make_trainer([Rates()], 3).train()
+    assert np.array_equal(seen[0], seen[1])
+    assert not np.array_equal(seen[1], seen[2])

@@ -1,0 +1,285 @@
+"""One update: our whole loop against a bare compiled Cell, and against the same update in PyTorch.
+
+    pip install '.[cpu,bench]' && python benchmarks/train_step.py
+
+Four workers, each a process of its own: ``bare`` (a compiled Cell on constant tensors), ``loop`` (the trainer
+with data, hooks and logging), ``torch`` and ``torch_channels_last`` (the same network and update). They take
+turns, a few steps each, so that all see the same machine; ratios are of pictures a second, each from the best
+turn. Prints a table and, as its last line, JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+NETWORKS = {
+    "baseline": {"n_resblocks": 16, "n_feats": 64, "lq_px": 48, "batch": 8, "steps": 3},
+    "small": {"n_resblocks": 4, "n_feats": 32, "lq_px": 24, "batch": 8, "steps": 40},
+}
+WORKERS = ("bare", "loop", "torch", "torch_channels_last")
+
+
+def main() -> int:
+    """Run the benchmark, or one of its workers."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--rounds", type=int, default=6, help="turns of each worker")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--worker", choices=WORKERS, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.worker:
+        work(args.worker, NETWORKS[args.networks[0]])
+        return 0
+    results: dict[str, float] = {}
+    for name in args.networks:
+        results.update(compare(name, args.rounds))
+    print(json.dumps(results))
+    return 0
+
+
+def compare(name: str, rounds: int) -> dict[str, float]:
+    """Let the workers take turns on one network; print a table; return the ratios."""
+    network = NETWORKS[name]
+    processes = {worker: start(worker, name) for worker in WORKERS}
+    facts = {worker: json.loads(read_line(process)) for worker, process in processes.items()}
+    seconds: dict[str, list[float]] = {worker: [] for worker in WORKERS}
+    for _ in range(rounds):
+        for worker, process in processes.items():
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            seconds[worker].append(float(read_line(process)) / network["steps"])
+    for process in processes.values():
+        process.kill()
+        process.wait()
+
+    print(f"\n{name}: EDSR x2, {network}, {os.cpu_count()} cores, {cpu_name()}")
+    print(f"{'':<22}{'best ms':>9}{'median ms':>11}{'pictures/s':>12}")
+    best = {worker: min(times) for worker, times in seconds.items()}
+    for worker, times in seconds.items():
+        median = sorted(times)[len(times) // 2]
+        print(
+            f"{worker:<22}{1e3 * best[worker]:>9.1f}{1e3 * median:>11.1f}{network['batch'] / best[worker]:>12.2f}"
+        )
+    print(f"compile and first step of the bare Cell: {facts['bare']['first_step_seconds']:.1f} s")
+    print(f"start-up to first step of the loop: {facts['loop']['first_step_seconds']:.1f} s")
+    print(f"peak memory: loop {facts['loop']['peak_gb']:.2f} GB, torch {facts['torch']['peak_gb']:.2f} GB")
+    prefix = "" if name == "baseline" else f"{name}_"
+    return {
+        f"{prefix}loop_over_bare": round(best["bare"] / best["loop"], 3),
+        f"{prefix}loop_over_pytorch": round(best["torch"] / best["loop"], 3),
+        f"{prefix}loop_over_pytorch_channels_last": round(best["torch_channels_last"] / best["loop"], 3),
+        f"{prefix}loop_ms": round(1e3 * best["loop"], 1),
+        f"{prefix}pytorch_ms": round(1e3 * best["torch"], 1),
+    }
+
+
+def start(worker: str, network: str) -> subprocess.Popen[str]:
+    """Start a worker; PyTorch must not inherit what this package tells MindSpore's oneDNN."""
+    environment = {k: v for k, v in os.environ.items() if k != "ONEDNN_MAX_CPU_ISA"}
+    return subprocess.Popen(
+        [sys.executable, __file__, "--worker", worker, "--networks", network],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+    )
+
+
+def read_line(process: subprocess.Popen[str]) -> str:
+    """Return the next line of a worker that starts with ``>``."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(">"):
+            return line[1:]
+    sys.exit(f"a worker ended early: {process.args!r}. PyTorch is needed too: pip install '.[bench]'.")
+
+
+def say(text: str) -> None:
+    """Send a line to the benchmark."""
+    print(f">{text}", flush=True)
+
+
+def work(worker: str, network: dict[str, int]) -> None:
+    """Be one of the workers, for as long as the benchmark says ``go``."""
+    if worker == "loop":
+        work_loop(network)
+        return
+    started = time.perf_counter()
+    step = bare_step(network) if worker == "bare" else torch_step(network, worker == "torch_channels_last")
+    step()
+    first = time.perf_counter() - started
+    step()
+    say(json.dumps({"first_step_seconds": first, "peak_gb": peak_gb()}))
+    while sys.stdin.readline():
+        started = time.perf_counter()
+        for _ in range(network["steps"]):
+            step()
+        say(str(time.perf_counter() - started))
+
+
+def bare_step(network: dict[str, int]) -> Callable[[], float]:
+    """Return one update of the compiled Cell on constant tensors; it reads the loss, as the others do."""
+    import mindspore as ms
+
+    from srtrain.losses import L1
+    from srtrain.models.edsr import EDSR
+    from srtrain.models.initialise import initialise, kaiming_uniform
+    from srtrain.optim import build_optimizer
+    from srtrain.trainer.backend import Backend
+    from srtrain.trainer.step import TrainStep
+
+    Backend().start("graph", threads=0)
+    model = EDSR(2, network["n_resblocks"], network["n_feats"])
+    initialise(model, kaiming_uniform(), seed=1)
+    optimizer = build_optimizer("adam", list(model.trainable_params()), 1e-4)
+    update = TrainStep(model, L1(), optimizer)
+    lq, gt = (ms.Tensor(array) for array in constant_batch(network))
+    return lambda: float(update(lq, gt))
+
+
+def constant_batch(network: dict[str, int]) -> tuple[Any, Any]:
+    """Return float32 NCHW noise in [0, 255], the same in every worker."""
+    import numpy as np
+
+    generator = np.random.default_rng(0)
+    px, batch = network["lq_px"], network["batch"]
+    return (
+        generator.random((batch, 3, px, px), np.float32) * 255,
+        generator.random((batch, 3, 2 * px, 2 * px), np.float32) * 255,
+    )
+
+
+def work_loop(network: dict[str, int]) -> None:
+    """Train through the trainer; a hook stops at the end of each turn until the next ``go``."""
+    from srtrain import build
+    from srtrain.hooks import LAST, Hook
+    from srtrain.recipe import Benchmark, Data, Recipe, Spec, Train, standard_hooks
+    from srtrain.registry import HOOKS
+    from srtrain.run_folder import RunFolder
+    from srtrain.trainer.log import Log
+
+    class Turns(Hook):
+        """Reports how long a turn took, everything between two steps included."""
+
+        order = LAST
+        first = 0.0
+        started = 0.0
+
+        def after_step(self, trainer: Any, out: Any) -> None:
+            """Hold the loop between turns; the first two steps are not part of one."""
+            turn, rest = divmod(trainer.step - 2, network["steps"])
+            if turn < 0 or rest:
+                return
+            if turn == 0:
+                say(json.dumps({"first_step_seconds": self.first, "peak_gb": peak_gb()}))
+            else:
+                float(out.loss)
+                say(str(time.perf_counter() - self.started))
+            sys.stdin.readline()
+            self.started = time.perf_counter()
+
+        def before_step(self, trainer: Any, batch: Any) -> None:
+            """Note when the first step is done."""
+            if trainer.step == 1:
+                self.first = time.perf_counter() - process_started
+
+    process_started = time.perf_counter()
+    HOOKS.register("turns")(Turns)
+    recipe = Recipe(
+        name="benchmark",
+        scale=2,
+        model=Spec("edsr", n_resblocks=network["n_resblocks"], n_feats=network["n_feats"]),
+        data=Data(train=Spec("embedded"), gt_patch_px=2 * network["lq_px"], batch_size=network["batch"]),
+        train=Train(steps=100_000, log_every=10),
+        benchmarks={"chelsea": Benchmark(Spec("embedded", names=("chelsea",)))},
+        hooks=standard_hooks(
+            checkpoint=Spec("checkpoint", every=50_000),
+            evaluate=Spec("evaluate", every=50_000),
+            turns=Spec("turns"),
+        ),
+    )
+    with tempfile.TemporaryDirectory() as place:
+        build.check(recipe)
+        folder = RunFolder(Path(place) / "run")
+        folder.open(resume=False, overwrite=False)
+        backend = build.build_backend(recipe)
+        build.build_trainer(recipe, folder.path, backend, Log(folder.path / "run.log")).train()
+
+
+def torch_step(network: dict[str, int], channels_last: bool) -> Callable[[], float]:
+    """Return the same update in PyTorch: same network, loss and optimizer, eager, all cores."""
+    import torch
+    from torch import nn
+    from torch.nn import functional
+
+    def conv(n_in: int, n_out: int) -> nn.Conv2d:
+        return nn.Conv2d(n_in, n_out, 3, padding=1)
+
+    class Residual(nn.Module):
+        def __init__(self, n_feats: int) -> None:
+            super().__init__()
+            self.body = nn.Sequential(conv(n_feats, n_feats), nn.ReLU(inplace=True), conv(n_feats, n_feats))
+
+        def forward(self, x: Any) -> Any:
+            return x + self.body(x)
+
+    class Network(nn.Module):
+        def __init__(self, n_feats: int, n_resblocks: int) -> None:
+            super().__init__()
+            mean = torch.tensor([0.4488, 0.4371, 0.4040]).reshape(1, 3, 1, 1) * 255
+            self.register_buffer("mean", mean)
+            self.head = conv(3, n_feats)
+            self.body = nn.Sequential(
+                *(Residual(n_feats) for _ in range(n_resblocks)), conv(n_feats, n_feats)
+            )
+            self.tail = nn.Sequential(conv(n_feats, 4 * n_feats), nn.PixelShuffle(2), conv(n_feats, 3))
+
+        def forward(self, lq: Any) -> Any:
+            x = self.head(lq - self.mean)
+            return self.tail(x + self.body(x)) + self.mean
+
+    torch.set_num_threads(os.cpu_count() or 1)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    model = Network(network["n_feats"], network["n_resblocks"]).to(memory_format=layout)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+    lq, gt = (torch.from_numpy(array).to(memory_format=layout) for array in constant_batch(network))
+
+    def step() -> float:
+        optimizer.zero_grad()
+        loss = functional.l1_loss(model(lq), gt)
+        loss.backward()
+        optimizer.step()
+        return float(loss)
+
+    return step
+
+
+def peak_gb() -> float:
+    """Return the peak resident memory of this process."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def cpu_name() -> str:
+    """Return what the system calls its processor."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
