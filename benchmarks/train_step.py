@@ -4,8 +4,8 @@
 
 Four workers, each a process of its own: ``bare`` (a compiled Cell on constant tensors), ``loop`` (the trainer
 with data, hooks and logging), ``torch`` and ``torch_channels_last`` (the same network and update). They take
-turns, a few steps each, so that all see the same machine; ratios are of pictures a second, each from the best
-turn. Prints a table and, as its last line, JSON.
+turns, a few steps each, so that all see the same machine; a ratio of pictures a second is the median of the
+ratios turn by turn. Prints a table and, as its last line, JSON.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -74,19 +75,48 @@ def compare(name: str, rounds: int) -> dict[str, float]:
     print(f"compile and first step of the bare Cell: {facts['bare']['first_step_seconds']:.1f} s")
     print(f"start-up to first step of the loop: {facts['loop']['first_step_seconds']:.1f} s")
     print(f"peak memory: loop {facts['loop']['peak_gb']:.2f} GB, torch {facts['torch']['peak_gb']:.2f} GB")
+    convolutions, kernels = convolution_ms(name)
+    print(f"inside oneDNN's convolutions of the bare Cell: {convolutions:.1f} ms a step, kernels {kernels}")
     prefix = "" if name == "baseline" else f"{name}_"
     return {
-        f"{prefix}loop_over_bare": round(best["bare"] / best["loop"], 3),
-        f"{prefix}loop_over_pytorch": round(best["torch"] / best["loop"], 3),
-        f"{prefix}loop_over_pytorch_channels_last": round(best["torch_channels_last"] / best["loop"], 3),
+        f"{prefix}loop_over_bare": ratio(seconds["bare"], seconds["loop"]),
+        f"{prefix}loop_over_pytorch": ratio(seconds["torch"], seconds["loop"]),
+        f"{prefix}loop_over_pytorch_channels_last": ratio(seconds["torch_channels_last"], seconds["loop"]),
         f"{prefix}loop_ms": round(1e3 * best["loop"], 1),
+        f"{prefix}convolutions_ms": round(convolutions, 1),
         f"{prefix}pytorch_ms": round(1e3 * best["torch"], 1),
     }
 
 
-def start(worker: str, network: str) -> subprocess.Popen[str]:
+def ratio(a: list[float], b: list[float]) -> float:
+    """Return the median of a over b, turn by turn."""
+    return round(statistics.median(x / y for x, y in zip(a, b, strict=True)), 3)
+
+
+def convolution_ms(network: str) -> tuple[float, str]:
+    """Return the milliseconds a step spends in convolution kernels, as oneDNN itself reports, and their names."""
+    process = start("bare", network, ONEDNN_VERBOSE="1")
+    read_line(process)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    total, kernels = 0.0, set()
+    for line in process.stdout:
+        if line.startswith(">"):
+            break
+        words = line.strip().split(",")
+        if words[0] == "onednn_verbose" and "exec" in words and "convolution" in words:
+            total += float(words[-1])
+            kernels.add(words[words.index("convolution") + 1])
+    process.kill()
+    process.wait()
+    return total / NETWORKS[network]["steps"], ", ".join(sorted(kernels))
+
+
+def start(worker: str, network: str, **more: str) -> subprocess.Popen[str]:
     """Start a worker; PyTorch must not inherit what this package tells MindSpore's oneDNN."""
-    environment = {k: v for k, v in os.environ.items() if k != "ONEDNN_MAX_CPU_ISA"}
+    environment = {k: v for k, v in os.environ.items() if k != "ONEDNN_MAX_CPU_ISA"} | more
     return subprocess.Popen(
         [sys.executable, __file__, "--worker", worker, "--networks", network],
         stdin=subprocess.PIPE,
