@@ -3,7 +3,7 @@
     python benchmarks/data.py
 
 Pictures of 2040×1356 px are made from ../shared/data/photos_1024, or invented where that is missing. A patch
-is 96 px in and 192 px out, and every way ends in the same float32 NCHW batch. Times are CPU seconds of this
+is 96 px in and 192 px out, and every way ends in the same uint8 NCHW batch. Times are CPU seconds of this
 one process, so they are per core and hardly depend on what else the machine does. The last line is JSON.
 """
 
@@ -77,7 +77,7 @@ def _write(path: Path, rgb: UInt8) -> None:
 
 
 def decoding(pairs: list[tuple[Path, Path]], n_patches: int) -> Callable[[], object]:
-    """Decode a pair of PNGs for each patch, cut, turn, and stack as float32 NCHW."""
+    """Decode a pair of PNGs for each patch, cut, turn, and stack as uint8 NCHW."""
     rng = np.random.default_rng(0)
 
     def run() -> object:
@@ -88,7 +88,7 @@ def decoding(pairs: list[tuple[Path, Path]], n_patches: int) -> Callable[[], obj
             lq = lq[y : y + LQ_PX, x : x + LQ_PX]
             gt = gt[SCALE * y : SCALE * y + GT_PX, SCALE * x : SCALE * x + GT_PX]
             code = int(rng.integers(-1, 2))
-            planes = [cv2.flip(patch, code).transpose(2, 0, 1).astype(np.float32) for patch in (lq, gt)]
+            planes = [cv2.flip(patch, code).transpose(2, 0, 1) for patch in (lq, gt)]
             batches.append([np.ascontiguousarray(plane) for plane in planes])
         return [np.stack(arrays) for arrays in zip(*batches, strict=True)]
 

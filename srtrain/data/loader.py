@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from types import TracebackType
 
 import cv2
-import numpy as np
 
-from srtrain.arrays import Float32, UInt8
+from srtrain.arrays import UInt8
 from srtrain.data.buffers import Buffers
 from srtrain.data.degrade import Degrade
 from srtrain.data.sampler import Draw, Sampler
@@ -39,13 +38,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class Batch:
-    """One rank's share of a step: ``lq`` and ``gt`` float32 NCHW RGB in [0, 255], contiguous.
+    """One rank's share of a step: ``lq`` and ``gt`` uint8 NCHW RGB, contiguous.
+
+    They become float in the compiled update: a quarter of the bytes to write here and to bring to the device.
 
     The arrays belong to whoever took the batch; nothing writes to them again.
     """
 
-    lq: Float32
-    gt: Float32
+    lq: UInt8
+    gt: UInt8
     samples: tuple[Sample, ...]
 
     @property
@@ -173,10 +174,10 @@ class Loader:
         self._next_step += 1
 
 
-def _into_planes(patch: UInt8, planes: Float32) -> None:
-    """Copy an HWC patch into float CHW planes; by way of OpenCV's split, as a strided copy is far slower."""
-    for plane, target in zip(cv2.split(patch), planes, strict=True):
-        np.copyto(target, plane)
+def _into_planes(patch: UInt8, planes: UInt8) -> None:
+    """Copy an HWC patch into CHW planes; OpenCV does it many times faster than a strided copy."""
+    for channel in range(3):
+        cv2.extractChannel(patch, channel, planes[channel])
 
 
 def _refuse_lq_files(pictures: Pictures) -> None:

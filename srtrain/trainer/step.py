@@ -44,7 +44,8 @@ class TrainStep(nn.Cell):
         return loss
 
     def construct(self, lq: Tensor, gt: Tensor) -> Tensor:
-        """Update the weights once; return the loss of the batch before the update."""
+        """Update the weights once; return the loss of the batch, uint8 or float NCHW, before the update."""
+        lq, gt = ops.cast(lq, ms.float32), ops.cast(gt, ms.float32)
         loss, gradients = self.value_and_grad(lq, gt)
         if self.reducer is not None:
             gradients = self.reducer(gradients)
