@@ -33,7 +33,6 @@ LOCKED = (
     "data.augment",
     "data.degrade",
     "optim.optimizer",
-    "train.epochs",
 )
 _OWN = {"recipe.py", "recipe.json", "command.txt", "env.json", "metrics.jsonl", "run.log", ".lock"}
 _OWN_FOLDERS = {"checkpoints", "pictures"}
