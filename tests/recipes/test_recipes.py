@@ -28,7 +28,9 @@ class TestRecipe:
     def test_it_says_how_to_run_it_and_what_to_expect(self, file: Path) -> None:
         text = file.read_text(encoding="utf-8")
         docstring = text.split('"""')[1]
-        assert f"python tools/run.py recipes/{file.name}" in docstring
+        assert re.search(
+            rf"^Run: +python tools/run\.py recipes/{re.escape(file.name)}\b", docstring, re.MULTILINE
+        )
         expected = re.search(r"Expected:.*?(\d\d\.\d+ dB).*?(\w+_\w+)\)", docstring, re.DOTALL)
         assert expected, "no expected PSNR with its protocol"
         protocols = {b.protocol for b in config.load(file).benchmarks.values() if b is not None}
