@@ -22,18 +22,17 @@ examples:
 """
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add ``data`` and its four actions."""
-    plain = argparse.RawDescriptionHelpFormatter
-    parser = subparsers.add_parser(
-        "data", help="unpack, check and prepare pictures", epilog=EXAMPLES, formatter_class=plain
-    )
+HELP = "unpack, check and prepare pictures"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the four actions."""
     actions = parser.add_subparsers(required=True, metavar="ACTION")
 
     unpack = actions.add_parser("unpack", help="unpack the official zip files and count the pictures")
     unpack.add_argument("zips", metavar="ZIP", nargs="+", type=Path)
     unpack.add_argument("--to", metavar="FOLDER", type=Path, required=True, help="where to unpack")
-    unpack.set_defaults(run=run_unpack)
+    unpack.set_defaults(action=run_unpack)
 
     check = actions.add_parser("check", help="look at every file of a data set and say what is wrong")
     _add_set(check)
@@ -44,7 +43,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--no-psnr", action="store_true", help="leave out the bicubic PSNR, which takes longest"
     )
     check.add_argument("--json", action="store_true", help="print JSON instead of the table")
-    check.set_defaults(run=run_check)
+    check.set_defaults(action=run_check)
 
     bicubic = actions.add_parser(
         "bicubic", help="write folders of low resolution as MATLAB's imresize makes it"
@@ -55,14 +54,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--to", metavar="FOLDER", type=Path, help="instead of LR_bicubic beside the ground truth"
     )
     bicubic.add_argument("--overwrite", action="store_true", help="replace files that are there")
-    bicubic.set_defaults(run=run_bicubic)
+    bicubic.set_defaults(action=run_bicubic)
 
     cache = actions.add_parser("cache", help="decode a data set into the cache that data.cache=mmap reads")
     _add_set(cache)
     cache.add_argument(
         "--dir", metavar="FOLDER", type=Path, help="instead of $SRTRAIN_CACHE or ~/.cache/srtrain"
     )
-    cache.set_defaults(run=run_cache)
+    cache.set_defaults(action=run_cache)
 
 
 def _add_set(parser: argparse.ArgumentParser) -> None:
@@ -75,6 +74,11 @@ def _add_set(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plugin", action="append", default=[], metavar="NAME", help="plugin that supplies the set"
     )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the action that was named; return the exit code."""
+    return int(args.action(args))
 
 
 def run_unpack(args: argparse.Namespace) -> int:

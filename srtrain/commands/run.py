@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import signal
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,11 +28,11 @@ examples:
 """
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add ``run``."""
-    parser = subparsers.add_parser(
-        "run", help="train a recipe", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+HELP = "train a recipe"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the recipe, its overrides, and how to start."""
     parser.add_argument("recipe", metavar="RECIPE", help="a .py recipe, or a run folder to resume")
     parser.add_argument(
         "overrides", metavar="key=value", nargs="*", help="changes to the recipe, such as optim.lr=2e-4"
@@ -54,22 +53,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--plugin", action="append", default=[], metavar="NAME", help="plugin, module or .py file; repeatable"
     )
     parser.add_argument("--device", metavar="NAME", help="backend, such as cpu; the same as device=NAME")
-    parser.set_defaults(run=run)
-
-
-def resume_is_auto(argv: Sequence[str]) -> list[str]:
-    """Write ``--resume`` as ``--resume=auto`` where the next word cannot be a checkpoint.
-
-    Otherwise argparse would take a recipe or an override that follows for its value.
-    """
-    words = list(argv)
-    for i, word in enumerate(words):
-        after = words[i + 1] if i + 1 < len(words) else ""
-        if word == "--resume" and (
-            not after or after.startswith("-") or after.endswith(".py") or "=" in after
-        ):
-            words[i] = "--resume=auto"
-    return words
 
 
 def run(args: argparse.Namespace) -> int:

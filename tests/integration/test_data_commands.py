@@ -14,9 +14,8 @@ from srtrain.errors import DataError
 
 def srtrain(*words):
     parser = argparse.ArgumentParser()
-    data.add_parser(parser.add_subparsers())
-    args = parser.parse_args(["data", *map(str, words)])
-    return args.run(args)
+    data.add_arguments(parser)
+    return data.run(parser.parse_args(list(map(str, words))))
 
 
 @pytest.fixture
