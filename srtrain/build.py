@@ -53,11 +53,12 @@ from srtrain.registry import (
     parameters_of,
 )
 from srtrain.trainer.backend import Backend
-from srtrain.trainer.checkpoint import CheckpointStore, find_weights
+from srtrain.trainer.checkpoint import CheckpointStore
 from srtrain.trainer.evaluator import EvalSet, Evaluator
 from srtrain.trainer.log import Log
 from srtrain.trainer.step import TrainStep
 from srtrain.trainer.trainer import Trainer
+from srtrain.weights import read_weights
 
 # Arguments that build.py fills in where a class or function has a parameter of that name.
 FILLED_IN = {"scale", "root", "max_steps", "schedule", "base_lr", "benchmarks", "evaluator", "recipe_text"}
@@ -224,8 +225,8 @@ def build_trainer(recipe: Recipe, run_dir: Path, backend: Backend, log: Log) -> 
     model: nn.Cell = build_spec(MODELS, recipe.model, per_epoch, scale=recipe.scale)
     initialise(model, build_spec(INITIALISERS, recipe.init, per_epoch), recipe.seed)
     if recipe.init_from:
-        file, about = find_weights(Path(recipe.init_from).expanduser())
-        log.info(str(load_weights(model, file, about, recipe.scale)))
+        weights = read_weights(Path(recipe.init_from).expanduser())
+        log.info(str(load_weights(model, weights, about(recipe))))
 
     return Trainer(
         model=model,
@@ -234,7 +235,7 @@ def build_trainer(recipe: Recipe, run_dir: Path, backend: Backend, log: Log) -> 
         hooks=_build_hooks(recipe, model, backend, per_epoch, max_steps),
         max_steps=max_steps,
         backend=backend,
-        store=CheckpointStore(run_dir / "checkpoints", _about(recipe), writes=backend.rank == 0),
+        store=CheckpointStore(run_dir / "checkpoints", about(recipe), writes=backend.rank == 0),
         log=log,
     )
 
@@ -272,8 +273,8 @@ def _build_hooks(
     return [build_spec(HOOKS, spec, per_epoch, **filled_in) for spec in wanted]
 
 
-def _about(recipe: Recipe) -> dict[str, Any]:
-    """Return what every checkpoint of this run says about itself."""
+def about(recipe: Recipe) -> dict[str, Any]:
+    """Return what every checkpoint of a run says about itself."""
     return {
         "model": recipe.model.name,
         "model_args": recipe.model.args,

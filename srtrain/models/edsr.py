@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from mindspore import Tensor, nn
 
 from srtrain.models.blocks import DIV2K_MEAN, MeanShift, Upsampler, conv
@@ -25,8 +27,24 @@ class EDSR(nn.Cell):
         block: a name from ``BLOCKS``, built with ``n_feats``, ``kernel_px`` and ``res_scale``.
     """
 
+    variants: ClassVar[dict[str, dict[str, float]]] = {
+        "EDSR-baseline": {"n_resblocks": 16, "n_feats": 64, "res_scale": 1.0},
+        "EDSR (full)": {"n_resblocks": 32, "n_feats": 256, "res_scale": 0.1},
+    }
+    """What the paper calls a network with these arguments (table 1)."""
+
     scale_dependent = ("upsampler.",)
-    """Prefixes of Parameters that mean nothing at another scale."""
+    """Prefixes of Parameters that need a rule at another scale; what no rule names keeps its first values."""
+
+    scale_transfers: ClassVar[dict[tuple[int, int], dict[str, str]]] = {
+        (2, 3): {},
+        (2, 4): {"upsampler.0.": "upsampler.0."},
+        (3, 2): {},
+        (3, 4): {},
+        (4, 2): {"upsampler.0.": "upsampler.0."},
+        (4, 3): {},
+    }
+    """From the scale of a file to that of a network: which stage of the upsampler takes over which."""
 
     def __init__(
         self,

@@ -1,92 +1,157 @@
-"""Weights alone, from a checkpoint into a network: what ``init_from`` does. (Resume restores everything.)"""
+"""Weights alone, into a network of the same scale or another: what ``init_from`` does. (Resume restores everything.)"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import mindspore as ms
 from mindspore import nn
 
+from srtrain.arrays import Float32
 from srtrain.errors import CheckpointError
 from srtrain.models.parameters import put
+from srtrain.registry import MODELS
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The tensors of a network, and what their file says about itself.
+
+    Attributes:
+        source: the file, for messages.
+        tensors: by the names of our Parameters.
+        about: ``model``, ``model_args``, ``scale`` and more, as far as the file says so.
+    """
+
+    source: Path
+    tensors: dict[str, Float32] = field(repr=False)
+    about: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class LoadReport:
     """Which Parameters were loaded, which of the file were skipped, which kept their first values."""
 
-    file: Path
+    source: Path
     loaded: tuple[str, ...]
     skipped: tuple[str, ...]
     initialised: tuple[str, ...]
+    differences: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        lines = [f"weights from {self.file}: {len(self.loaded)} loaded"]
+        lines = [f"weights from {self.source}: {len(self.loaded)} loaded"]
         for label, names in (("skipped", self.skipped), ("left as initialised", self.initialised)):
             lines.append(f"  {label}: {', '.join(names) or '(none)'}")
+        lines += [f"  note: {difference}" for difference in self.differences]
         return "\n".join(lines)
 
 
-def load_weights(model: nn.Cell, file: Path, about: Mapping[str, object], scale: int) -> LoadReport:
+def load_weights(model: nn.Cell, weights: Weights, about: Mapping[str, Any]) -> LoadReport:
     """Copy weights into a network of the same kind, at the same scale or another.
 
-    At the same scale everything must fit. At another, the Parameters under the network's
-    ``scale_dependent`` prefixes keep their initialisation and everything else must fit.
+    At the same scale everything must fit. At another, the Parameters under the network's ``scale_dependent``
+    prefixes follow its ``scale_transfers``, and everything else must fit.
 
     Args:
         model: gets the weights.
-        file: a MindSpore ``.ckpt``.
-        about: what the checkpoint says of itself, as far as it does (``model``, ``scale``).
-        scale: that of ``model``.
+        weights: those of another network.
+        about: what ``model`` is: ``model``, ``model_args`` and ``scale``.
 
     Raises:
         CheckpointError: another architecture, or a body that does not fit.
     """
-    weights = _read(file)
-    prefixes: tuple[str, ...] = getattr(model, "scale_dependent", ())
-    other_scale = about["scale"] != scale if "scale" in about else _differs(model, weights, prefixes)
-    left = prefixes if other_scale else ()
-    loaded, problems = [], []
-    for name, parameter in model.parameters_dict().items():
-        if left and name.startswith(left):
-            continue
-        if name not in weights:
-            problems.append(f"{name} is missing")
-        elif tuple(weights[name].shape) != tuple(parameter.shape):
-            problems.append(f"{name} is {tuple(weights[name].shape)} instead of {tuple(parameter.shape)}")
-        else:
-            loaded.append(name)
-    known = model.parameters_dict()
-    skipped = [name for name in weights if name not in loaded]
-    unknown = [name for name in skipped if name not in known and not (left and name.startswith(left))]
-    problems += [f"{name} is unknown here" for name in unknown]
+    own = model.parameters_dict()
+    same_scale = _same_scale(model, weights, about["scale"])
+    wanted = {name: name for name in own} if same_scale else _transfer(model, weights, about["scale"])
+    problems = []
+    for name, source in wanted.items():
+        if source not in weights.tensors:
+            problems.append(f"{source} is missing")
+        elif weights.tensors[source].shape != tuple(own[name].shape):
+            problems.append(
+                f"{source} is {weights.tensors[source].shape} instead of {tuple(own[name].shape)}"
+            )
+    skipped = [name for name in weights.tensors if name not in wanted.values()]
+    forgiven = () if same_scale else model.scale_dependent
+    problems += [f"{name} is unknown here" for name in skipped if not name.startswith(forgiven)]
     if problems:
         more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise CheckpointError(
-            f"the weights in {file} ({_describe(about)}) do not fit this network: {'; '.join(problems[:5])}{more}."
+            f"the weights in {weights.source} are of {describe(weights.about)}, and this network is "
+            f"{describe(about)}: {'; '.join(problems[:5])}{more}."
         )
-    for name in loaded:
-        put(known[name], weights[name].asnumpy())
-    return LoadReport(file, tuple(loaded), tuple(skipped), tuple(n for n in known if n not in loaded))
+    for name, source in wanted.items():
+        put(own[name], weights.tensors[source])
+    return LoadReport(
+        weights.source,
+        loaded=tuple(wanted),
+        skipped=tuple(skipped),
+        initialised=tuple(name for name in own if name not in wanted),
+        differences=tuple(differences(weights.about, about)),
+    )
 
 
-def _differs(model: nn.Cell, weights: dict[str, ms.Parameter], prefixes: tuple[str, ...]) -> bool:
-    """Return whether the scale-dependent part of a file is another one, for files that do not name a scale."""
+def _same_scale(model: nn.Cell, weights: Weights, scale: int) -> bool:
+    """Return whether every Parameter means here what it means in the file; a file may not name its scale."""
+    prefixes: tuple[str, ...] = getattr(model, "scale_dependent", ())
+    if not prefixes or "scale" in weights.about:
+        return not prefixes or weights.about["scale"] == scale
     own = {n: tuple(p.shape) for n, p in model.parameters_dict().items() if n.startswith(prefixes)}
-    theirs = {n: tuple(p.shape) for n, p in weights.items() if n.startswith(prefixes)}
-    return bool(prefixes) and own != theirs
+    return own == {n: t.shape for n, t in weights.tensors.items() if n.startswith(prefixes)}
 
 
-def _read(file: Path) -> dict[str, ms.Parameter]:
-    try:
-        return dict(ms.load_checkpoint(str(file)))
-    except (ValueError, RuntimeError, OSError, TypeError) as error:
-        raise CheckpointError(f"{str(file)!r} is not a MindSpore checkpoint that can be read.") from error
+def _transfer(model: nn.Cell, weights: Weights, scale: int) -> dict[str, str]:
+    """Return, for each Parameter that another scale's file can give, the name of the tensor that it gets."""
+    names = list(model.parameters_dict())
+    wanted = {name: name for name in names if not name.startswith(model.scale_dependent)}
+    rules: Mapping[str, str] = getattr(model, "scale_transfers", {}).get(
+        (weights.about.get("scale"), scale), {}
+    )
+    for target, source in rules.items():
+        wanted |= {name: source + name[len(target) :] for name in names if name.startswith(target)}
+    return wanted
 
 
-def _describe(about: Mapping[str, object]) -> str:
+def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
+    """Return in words which arguments differ between two networks whose shapes may well agree."""
+    if theirs.get("model") != ours.get("model"):
+        return []
+    there, here = theirs.get("model_args", {}), ours.get("model_args", {})
+    return [
+        f"{name} was {_plain(there[name])!r} where these weights were trained and is {_plain(here[name])!r} here"
+        for name in sorted(set(there) & set(here))
+        if _plain(there[name]) != _plain(here[name])
+    ]
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON gives it back, which knows no tuples."""
+    return [_plain(item) for item in value] if isinstance(value, (tuple, list)) else value
+
+
+def describe(about: Mapping[str, Any]) -> str:
+    """Return a network in words: ``EDSR-baseline x2 (edsr, n_resblocks=16, n_feats=64)``."""
     if "model" not in about:
-        return "a file that does not say what it holds"
-    return f"{about['model']} x{about.get('scale')}"
+        return "a network that its file does not name"
+    name, scale = about["model"], about.get("scale", "?")
+    if "model_args" not in about:
+        return f"{name} x{scale}"
+    args: dict[str, Any] = dict(about["model_args"])
+    words = ", ".join([name, *(f"{key}={value!r}" for key, value in args.items())])
+    return f"{_variant(name, args) or name} x{scale} ({words})"
+
+
+def _variant(model: str, args: Mapping[str, Any]) -> str:
+    """Return what papers call a network with these arguments, or an empty string."""
+    if model not in MODELS.names():
+        return ""
+    target = MODELS.get(model)
+    defaults = {name: p.default for name, p in inspect.signature(target).parameters.items()}
+    variants: Mapping[str, Mapping[str, Any]] = getattr(target, "variants", {})
+    given = {**defaults, **args}
+    return next(
+        (name for name, own in variants.items() if all(given[key] == value for key, value in own.items())), ""
+    )

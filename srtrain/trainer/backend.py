@@ -25,6 +25,8 @@ class Backend:
     """
 
     target = "CPU"
+    started: ClassVar[bool] = False
+    """Whether any backend has been started in this process."""
     _threads: ClassVar[int | None] = None
 
     def __init__(self) -> None:
@@ -43,6 +45,7 @@ class Backend:
         """
         if reason := self.unavailable():
             raise DeviceError(f"device = {self.target.lower()!r} cannot be used here: {reason}")
+        Backend.started = True
         ms.set_device(self.target)
         ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
         self.set_threads(threads or usable_cores())

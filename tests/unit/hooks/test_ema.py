@@ -10,7 +10,7 @@ from srtrain.hooks.checkpoint import CheckpointHook
 from srtrain.hooks.ema import EmaHook
 from srtrain.hooks.evaluate import EvaluateHook
 from srtrain.models.weights import load_weights
-from srtrain.trainer.checkpoint import find_weights
+from srtrain.weights import read_weights
 
 
 class Weights(Hook):
@@ -85,8 +85,7 @@ def test_a_checkpoint_holds_both_and_init_from_takes_the_averages(train, new_mod
     assert_close({n: t.asnumpy() for n, t in saved.tensors["ema"].items()}, expected)
     np.testing.assert_array_equal(saved.tensors["model"]["tail.bias"].asnumpy(), watch.after[-1]["tail.bias"])
     model = new_model(seed=9)
-    file, about = find_weights(trainer.run_dir)
-    load_weights(model, file, about, 2)
+    load_weights(model, read_weights(trainer.run_dir), {"model": "edsr", "scale": 2})
     assert_close(weights_of(model), expected)
 
 

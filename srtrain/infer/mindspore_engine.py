@@ -1,0 +1,34 @@
+"""Checkpoints, and others' weights, through MindSpore itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import srtrain.models.edsr  # noqa: F401  registers the network that a checkpoint may name
+from srtrain.arrays import Float32
+from srtrain.infer.engines import Engine
+from srtrain.models.upscale import Upscaler
+from srtrain.registry import ENGINES
+from srtrain.trainer.backend import Backend
+from srtrain.weights import build_model, read_weights
+
+
+@ENGINES.register("mindspore")
+class MindSporeEngine(Engine):
+    """Runs a checkpoint as one graph, compiled once for all sizes, on the device that is set."""
+
+    name = "mindspore"
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        if not Backend.started:
+            Backend().start("graph", threads)
+        weights = read_weights(path)
+        self.path = path
+        self.about = weights.about
+        self.model = build_model(weights)
+        self.scale = int(weights.about["scale"])
+        self._upscale = Upscaler(self.model)
+
+    def __call__(self, lq: Float32) -> Float32:
+        """Upscale a batch of pictures of one size."""
+        return self._upscale(lq)

@@ -1,0 +1,64 @@
+"""Weights from wherever they are: a run, a checkpoint, a ``.ckpt``, or a file of another framework."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+from mindspore import nn
+
+from srtrain.errors import CheckpointError
+from srtrain.models.weights import Weights, load_weights
+from srtrain.registry import MODELS
+from srtrain.trainer.checkpoint import find_weights
+
+FOREIGN = (".pt", ".pth", ".npz", ".safetensors")
+"""Suffixes of files with the names of EDSR-PyTorch."""
+
+
+def read_weights(path: Path) -> Weights:
+    """Read the weights that ``path`` means.
+
+    Args:
+        path: a run folder (its best checkpoint), a ``step_…`` folder, a ``.ckpt`` file, or a file in one of the
+            ``FOREIGN`` formats.
+
+    Raises:
+        CheckpointError: nothing of the kind, or broken.
+    """
+    if path.suffix in FOREIGN and not path.is_dir():
+        from srtrain.models import edsr_pytorch
+
+        return Weights(path, *edsr_pytorch.read(path))
+    file, about = find_weights(path)
+    try:
+        loaded = ms.load_checkpoint(str(file))
+    except (ValueError, RuntimeError, OSError, TypeError) as error:
+        raise CheckpointError(f"{str(file)!r} is not a MindSpore checkpoint that can be read.") from error
+    return Weights(file, {name: np.asarray(value.asnumpy()) for name, value in loaded.items()}, about)
+
+
+def build_model(weights: Weights) -> nn.Cell:
+    """Return the network that the weights are of, with them in it.
+
+    Raises:
+        CheckpointError: the file does not say which network it holds, or holds another.
+    """
+    about = weights.about
+    if missing := [key for key in ("model", "scale") if key not in about]:
+        raise CheckpointError(
+            f"{str(weights.source)!r} does not say its {' and '.join(missing)}, so its network cannot be built. Give "
+            f"the step_… folder it is from, whose state.json knows."
+        )
+    model: nn.Cell = MODELS.build(
+        about["model"], scale=about["scale"], **_tuples(about.get("model_args", {}))
+    )
+    load_weights(model, weights, about)
+    return model
+
+
+def _tuples(args: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments as a recipe gives them: JSON turned their tuples into lists."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in args.items()}

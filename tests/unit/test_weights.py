@@ -1,0 +1,48 @@
+"""Weights are read from a run, a checkpoint or a bare file, and a network is built from what they say."""
+
+import mindspore as ms
+import numpy as np
+import pytest
+
+from srtrain.errors import CheckpointError
+from srtrain.trainer.checkpoint import CheckpointStore
+from srtrain.weights import build_model, read_weights
+
+ABOUT = {"model": "edsr", "model_args": {"n_resblocks": 1, "n_feats": 4, "rgb_mean": [0, 0, 0]}, "scale": 2}
+
+
+@pytest.fixture
+def source(new_model):
+    return new_model(seed=3)
+
+
+@pytest.fixture
+def checkpoint(source, tmp_path):
+    return CheckpointStore(tmp_path / "checkpoints", ABOUT).save(5, {"model": source.parameters_dict()}, {})
+
+
+@pytest.mark.parametrize("given", ["run", "checkpoint", "file"])
+def test_a_network_comes_back_as_it_was_saved(given, source, checkpoint, tmp_path, weights_of):
+    path = {"run": tmp_path, "checkpoint": checkpoint, "file": checkpoint / "model.ckpt"}[given]
+    weights = read_weights(path)
+    assert weights.about["step"] == 5
+    model = build_model(weights)
+    for name, value in weights_of(source).items():
+        np.testing.assert_array_equal(weights_of(model)[name], value)
+    np.testing.assert_array_equal(model.add_mean.shift.asnumpy(), np.zeros((1, 3, 1, 1)))  # args are used
+
+
+def test_a_file_without_its_state_cannot_be_built(source, tmp_path):
+    file = tmp_path / "bare.ckpt"
+    ms.save_checkpoint(source, str(file))
+    with pytest.raises(CheckpointError, match=r"bare\.ckpt' does not say its model and scale.*step_… folder"):
+        build_model(read_weights(file))
+
+
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path):
+    file = tmp_path / "picture.ckpt"
+    file.write_bytes(b"\x89PNG nothing of the kind")
+    with pytest.raises(
+        CheckpointError, match=r"picture\.ckpt' is not a MindSpore checkpoint that can be read"
+    ):
+        read_weights(file)
