@@ -81,6 +81,13 @@ class Backend:
         total = ops.AllReduce()(ms.Tensor(array.astype(np.float32))).asnumpy()
         return np.asarray(total, np.float64)
 
+    def gather(self, array: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the equally shaped arrays of all ranks, stacked along a new first axis, bit for bit."""
+        if self.world_size == 1:
+            return array[None]
+        bits = np.ascontiguousarray(array).reshape(-1).view(np.int32)  # devices have no float64
+        return ops.AllGather()(ms.Tensor(bits)).asnumpy().view(np.float64).reshape(-1, *array.shape)
+
     def barrier(self) -> None:
         """Wait until every rank is here."""
         self.all_reduce_sum(np.zeros(1))

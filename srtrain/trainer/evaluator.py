@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from srtrain.arrays import Float32, UInt8
@@ -29,14 +30,14 @@ class EvalSet:
     pictures: Pictures
     scale: int
     protocol: Protocol
-    bicubic_psnr: dict[int, float] = field(default_factory=dict)
+    bicubic_psnr: dict[tuple[Protocol, int], float] = field(default_factory=dict)
 
-    def score_bicubic(self, index: int, lq: UInt8, gt: UInt8) -> float:
-        """Return the PSNR of bicubic interpolation, which is computed once a picture."""
-        if index not in self.bicubic_psnr:
+    def score_bicubic(self, protocol: Protocol, index: int, lq: UInt8, gt: UInt8) -> float:
+        """Return the PSNR of bicubic interpolation, which is computed once a picture and protocol."""
+        if (protocol, index) not in self.bicubic_psnr:
             enlarged = imresize(lq, self.scale)
-            self.bicubic_psnr[index] = self.protocol.psnr(enlarged, gt, self.scale)
-        return self.bicubic_psnr[index]
+            self.bicubic_psnr[protocol, index] = protocol.psnr(enlarged, gt, self.scale)
+        return self.bicubic_psnr[protocol, index]
 
 
 class Evaluator:
@@ -44,7 +45,7 @@ class Evaluator:
 
     Args:
         upscale: the network.
-        backend: knows the ranks; the result is the same on each of them.
+        backend: knows the ranks; the result is the same on each of them, and on any number of them.
         n_examples: pictures an evaluation hands on to be looked at.
     """
 
@@ -54,51 +55,110 @@ class Evaluator:
         self.n_examples = n_examples
 
     def run(self, benchmark: EvalSet, method: str = "plain", upscale: Upscale | None = None) -> EvalResult:
-        """Evaluate one benchmark.
+        """Evaluate one benchmark under its own protocol.
 
         Args:
             benchmark: what to score.
             method: says in the result how ``upscale`` differs from the network alone.
             upscale: used instead of the network alone.
         """
+        return self.run_protocols(benchmark, (benchmark.protocol,), method, upscale)[0]
+
+    def run_protocols(
+        self,
+        benchmark: EvalSet,
+        protocols: Sequence[Protocol],
+        method: str = "plain",
+        upscale: Upscale | None = None,
+        look: Callable[[Example], None] | None = None,
+    ) -> list[EvalResult]:
+        """Upscale each picture once and score it under several protocols; a result a protocol.
+
+        Args:
+            benchmark: its pictures are scored; its own protocol plays no part.
+            protocols: what to score with.
+            method: as in ``run``, like ``upscale``.
+            look: shown each picture of this rank with its score under the first protocol.
+        """
         started = time.perf_counter()
-        scores: list[PictureScore] = []
-        examples: list[Example] = []
-        mine = shard(len(benchmark.pictures), self.backend.rank, self.backend.world_size)
+        n_pictures = len(benchmark.pictures)
+        mine = shard(n_pictures, self.backend.rank, self.backend.world_size)
+        rows: list[list[float]] = []
+        examples: list[list[Example]] = [[] for _ in protocols]
         for index in tqdm(
             mine, desc=f"evaluate {benchmark.name}", unit="picture", leave=False, delay=2, disable=None
         ):
-            example = self._picture(benchmark, index, upscale or self.upscale)
-            scores.append(example.score)
-            if len(examples) < self.n_examples:
-                examples.append(example)
-        sums = np.array([[s.psnr, s.ssim, s.bicubic_psnr] for s in scores]).reshape(-1, 3).sum(axis=0)
-        total = self.backend.all_reduce_sum(np.array([*sums, len(scores)]))
-        psnr, ssim, bicubic = (float(value) for value in total[:3] / total[3])
+            seen = self._picture(benchmark, index, protocols, upscale or self.upscale)
+            rows.append([v for e in seen for v in (e.score.psnr, e.score.ssim, e.score.bicubic_psnr)])
+            rows[-1].append(seen[0].score.seconds)
+            if look is not None:
+                look(seen[0])
+            if len(rows) <= self.n_examples:
+                for kept, example in zip(examples, seen, strict=True):
+                    kept.append(example)
+        scores = self._of_all_ranks(rows, n_pictures, n_columns=3 * len(protocols) + 1)
+        seconds = time.perf_counter() - started
+        return [
+            self._result(
+                benchmark,
+                protocol,
+                method,
+                scores[:, [3 * k, 3 * k + 1, 3 * k + 2, -1]],
+                seconds,
+                examples[k],
+            )
+            for k, protocol in enumerate(protocols)
+        ]
+
+    def _of_all_ranks(self, rows: list[list[float]], n_pictures: int, n_columns: int) -> NDArray[np.float64]:
+        """Return one row a picture, in the order of the benchmark, on every rank."""
+        world_size = self.backend.world_size
+        padded = np.full((-(-n_pictures // world_size), n_columns), np.nan)
+        padded[: len(rows)] = np.reshape(rows, (-1, n_columns))
+        gathered = self.backend.gather(padded)  # (ranks, rows, columns)
+        return gathered.transpose(1, 0, 2).reshape(-1, n_columns)[
+            :n_pictures
+        ]  # picture i is with rank i % ranks
+
+    def _result(
+        self,
+        benchmark: EvalSet,
+        protocol: Protocol,
+        method: str,
+        rows: NDArray[np.float64],
+        seconds: float,
+        examples: list[Example],
+    ) -> EvalResult:
+        psnr, ssim, bicubic = (float(value) for value in rows[:, :3].mean(axis=0))
         return EvalResult(
             benchmark=benchmark.name,
-            protocol=benchmark.protocol.describe(benchmark.scale),
+            protocol=protocol.describe(benchmark.scale),
             method=method,
-            n_pictures=int(total[3]),
+            n_pictures=len(rows),
             psnr=psnr,
             ssim=ssim,
             bicubic_psnr=bicubic,
-            seconds=time.perf_counter() - started,
-            scores=tuple(scores),
+            seconds=seconds,
+            scores=tuple(
+                PictureScore(benchmark.pictures.name(i), *row) for i, row in enumerate(rows.tolist())
+            ),
             examples=tuple(examples),
         )
 
-    def _picture(self, benchmark: EvalSet, index: int, upscale: Upscale) -> Example:
+    def _picture(
+        self, benchmark: EvalSet, index: int, protocols: Sequence[Protocol], upscale: Upscale
+    ) -> list[Example]:
+        """Upscale one picture; return it with its score under each protocol."""
         lq, gt = benchmark.pictures.lq(index), benchmark.pictures.gt(index)
+        name, scale = benchmark.pictures.name(index), benchmark.scale
         started = time.perf_counter()
         output = upscale(lq.transpose(2, 0, 1)[None].astype(np.float32))
         seconds = time.perf_counter() - started
         sr = quantise(output[0].transpose(1, 2, 0))
-        score = PictureScore(
-            name=benchmark.pictures.name(index),
-            psnr=benchmark.protocol.psnr(sr, gt, benchmark.scale),
-            ssim=benchmark.protocol.ssim(sr, gt, benchmark.scale),
-            bicubic_psnr=benchmark.score_bicubic(index, lq, gt),
-            seconds=seconds,
-        )
-        return Example(score.name, lq, sr, gt, score)
+        examples = []
+        for protocol in protocols:
+            found = protocol.score(sr, gt, scale)
+            bicubic = benchmark.score_bicubic(protocol, index, lq, gt)
+            score = PictureScore(name, found["psnr"], found["ssim"], bicubic, seconds)
+            examples.append(Example(name, lq, sr, gt, score))
+        return examples
