@@ -80,8 +80,3 @@ class Upsampler(nn.SequentialCell):
         for factor in stages[scale]:
             layers += [conv(n_feats, factor * factor * n_feats, kernel_px), PixelShuffle(factor)]
         super().__init__(layers)
-
-
-def n_parameters(model: nn.Cell) -> int:
-    """Return how many numbers training adjusts."""
-    return sum(int(np.prod(p.shape)) for p in model.trainable_params())

@@ -13,8 +13,8 @@ from srtrain.models.blocks import (
     ResidualBlock,
     Upsampler,
     conv,
-    n_parameters,
 )
+from srtrain.models.count import n_parameters
 
 pytestmark = pytest.mark.usefixtures("pynative")
 RNG = np.random.default_rng(3)

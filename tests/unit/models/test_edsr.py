@@ -6,7 +6,8 @@ import pytest
 from mindspore import nn
 
 from srtrain.errors import RecipeError, UnknownNameError
-from srtrain.models.blocks import DIV2K_MEAN, ResidualBlock, n_parameters
+from srtrain.models.blocks import DIV2K_MEAN, ResidualBlock
+from srtrain.models.count import n_parameters
 from srtrain.models.edsr import EDSR
 from srtrain.registry import BLOCKS, MODELS
 

@@ -1,0 +1,77 @@
+"""Parameters and multi-adds, counted on the built network and not from a formula."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn
+
+_PROBE_PX = (12, 16)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a network costs.
+
+    Attributes:
+        n_parameters: trainable numbers.
+        multi_adds: multiplications with an addition in its convolutions and dense layers, for an output of
+            ``output_px`` (width, height); biases and activations are not counted, as papers do.
+    """
+
+    n_parameters: int
+    multi_adds: int
+    output_px: tuple[int, int]
+
+    def __str__(self) -> str:
+        width, height = self.output_px
+        billions = self.multi_adds / 1e9
+        return f"{self.n_parameters:,} parameters, {billions:.1f} G multi-adds for {width} x {height} output"
+
+
+def count(model: nn.Cell, scale: int, output_px: tuple[int, int] = (1280, 720)) -> Cost:
+    """Count a network's parameters and its multi-adds for an output of this (width, height).
+
+    A forward pass of a small picture shows what every layer works on. The work of a convolutional network is
+    proportional to the number of pixels, which scales it to ``output_px``: an output of 1280 x 720, whatever
+    the scale, is what papers agree on (ESRN table 2, and others).
+    """
+    seen: dict[str, int] = {}
+
+    def watch(cell: nn.Cell, name: str) -> Any:
+        def after(_: nn.Cell, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            # A weight is (out, in / groups, h, w), (out, in) of a dense layer, (in, out, h, w) of a transposed one.
+            worked_on = inputs[0] if isinstance(cell, nn.Conv2dTranspose) else output
+            seen[name] = seen.get(name, 0) + worked_on.size * int(np.prod(cell.weight.shape[1:]))
+
+        return after
+
+    layers = (nn.Conv2d, nn.Conv2dTranspose, nn.Dense)
+    handles = [
+        cell.register_forward_hook(watch(cell, name))
+        for name, cell in model.cells_and_names()
+        if isinstance(cell, layers)
+    ]
+    mode = ms.get_context("mode")
+    ms.set_context(mode=ms.PYNATIVE_MODE)  # a graph runs no hooks
+    try:
+        height, width = _PROBE_PX
+        model(Tensor(np.zeros((1, 3, height, width), np.float32)))
+    finally:
+        ms.set_context(mode=mode)
+        for handle in handles:
+            handle.remove()
+    pixels = output_px[0] * output_px[1] / (height * width * scale**2)
+    return Cost(
+        n_parameters=n_parameters(model),
+        multi_adds=round(sum(seen.values()) * pixels),
+        output_px=output_px,
+    )
+
+
+def n_parameters(model: nn.Cell) -> int:
+    """Return how many numbers training adjusts."""
+    return sum(int(np.prod(p.shape)) for p in model.trainable_params())
