@@ -1,0 +1,148 @@
+"""Named tensors in files of other frameworks: .pt and .pth, .npz, .safetensors. The suffix says which."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from srtrain.errors import CheckpointError, SrtrainError, did_you_mean
+from srtrain.models import torch_file
+
+SUFFIXES = (".pt", ".pth", ".npz", ".safetensors")
+_NOTE = "srtrain"  # the name of what we say about the tensors, beside them
+
+
+@dataclass(frozen=True)
+class TensorFile:
+    """What such a file holds.
+
+    Attributes:
+        tensors: of the types they have in the file.
+        entry: what they were under in a PyTorch checkpoint, such as ``params_ema``, or ``""``.
+        about: what ``write`` put beside them; None in a file that others wrote.
+    """
+
+    tensors: dict[str, NDArray[Any]]
+    entry: str
+    about: dict[str, Any] | None
+
+
+def read(path: Path) -> TensorFile:
+    """Read a file; nothing in it is run.
+
+    Raises:
+        CheckpointError: missing, damaged, or not of the kind its suffix says.
+    """
+    check_suffix(path)
+    if not path.is_file():
+        raise CheckpointError(f"there is no file {str(path)!r}.")
+    entry = ""
+    if path.suffix == ".npz":
+        tensors, note = _read_npz(path)
+    elif path.suffix == ".safetensors":
+        tensors, note = _read_safetensors(path)
+    else:
+        found = torch_file.read(path)
+        tensors, entry, note = found.tensors, found.entry, found.note
+    return TensorFile(tensors, entry, None if note is None else _parse(note, path))
+
+
+def write(path: Path, tensors: Mapping[str, NDArray[np.float32]], about: Mapping[str, Any]) -> None:
+    """Write a file that is whole or not there.
+
+    Args:
+        path: its suffix says which kind.
+        tensors: float32.
+        about: JSON values, kept beside the tensors where other programs do not mind them.
+
+    Raises:
+        CheckpointError: an unknown suffix.
+        SrtrainError: the disk is full or not writable.
+    """
+    check_suffix(path)
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    note = json.dumps(about)
+    tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".npz":
+            np.savez(part, **{_NOTE: np.array(note)}, **tensors)
+        elif path.suffix == ".safetensors":
+            safetensors.numpy.save_file(tensors, part, metadata={_NOTE: note})
+        else:
+            torch_file.write(part, tensors, note)
+        part.replace(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise SrtrainError(f"{str(path)!r} cannot be written: {error}.") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a suffix that is none of ours.
+
+    Raises:
+        CheckpointError: names those that are known.
+    """
+    if path.suffix not in SUFFIXES:
+        raise CheckpointError(
+            f"{str(path)!r} ends in {path.suffix!r}.{did_you_mean(path.suffix, SUFFIXES)} Known: {', '.join(SUFFIXES)}."
+        )
+
+
+def _read_npz(path: Path) -> tuple[dict[str, NDArray[Any]], str | None]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("it is one array without names")
+            tensors = {name: archive[name] for name in archive.files}
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        KeyError,
+        MemoryError,
+        AttributeError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise _damaged(path, "an .npz file of plain numbers", error) from error
+    note = tensors.pop(_NOTE, None)
+    return tensors, None if note is None else str(note)
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], str | None]:
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not iterable
+            return tensors, (file.metadata() or {}).get(_NOTE)
+    except (safetensors.SafetensorError, OSError, TypeError, AttributeError, KeyError) as error:
+        raise _damaged(path, "a .safetensors file of types that NumPy knows", error) from error
+
+
+def _damaged(path: Path, wanted: str, error: BaseException) -> CheckpointError:
+    reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
+    return CheckpointError(f"{str(path)!r} is not {wanted}, or it is cut short: {reason}.")
+
+
+def _parse(note: str, path: Path) -> dict[str, Any]:
+    try:
+        about = json.loads(note)
+    except ValueError as error:
+        raise CheckpointError(
+            f"what srtrain wrote beside the tensors of {str(path)!r} is damaged: {error}."
+        ) from error
+    if not isinstance(about, dict) or not isinstance(about.get("model_args", {}), dict):
+        raise CheckpointError(
+            f"what is written under {_NOTE!r} beside the tensors of {str(path)!r} is not what srtrain writes: "
+            f"{note[:60]!r}."
+        )
+    return about
