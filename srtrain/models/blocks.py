@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from mindspore import Tensor, nn, ops
 
@@ -41,6 +43,11 @@ class ResidualBlock(nn.Cell):
         self.conv2 = conv(n_feats, n_feats, kernel_px)
         self.res_scale = res_scale
 
+    @staticmethod
+    def receptive_px(kernel_px: int) -> int:
+        """Return how far the block looks from a pixel."""
+        return 2 * (kernel_px // 2)
+
     def construct(self, x: Tensor) -> Tensor:
         """Map NCHW to the same shape."""
         y = self.conv2(ops.relu(self.conv1(x)))
@@ -72,11 +79,13 @@ class PixelShuffle(nn.Cell):
 class Upsampler(nn.SequentialCell):
     """conv F→r²F and shuffle by r: one stage for x2 and x3, two of x2 for x4 (EDSR figure 3)."""
 
+    stages: ClassVar[dict[int, tuple[int, ...]]] = {2: (2,), 3: (3,), 4: (2, 2)}
+    """The factors r of each scale."""
+
     def __init__(self, scale: int, n_feats: int, kernel_px: int = 3) -> None:
-        stages = {2: [2], 3: [3], 4: [2, 2]}
-        if scale not in stages:
-            raise RecipeError(f"scale = {scale!r} is not one of {', '.join(map(str, stages))}.")
+        if scale not in self.stages:
+            raise RecipeError(f"scale = {scale!r} is not one of {', '.join(map(str, self.stages))}.")
         layers: list[nn.Cell] = []
-        for factor in stages[scale]:
+        for factor in self.stages[scale]:
             layers += [conv(n_feats, factor * factor * n_feats, kernel_px), PixelShuffle(factor)]
         super().__init__(layers)

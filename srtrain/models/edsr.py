@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import math
+from typing import Any, ClassVar
 
 from mindspore import Tensor, nn
 
@@ -69,6 +70,18 @@ class EDSR(nn.Cell):
         self.upsampler = Upsampler(scale, n_feats, kernel_px)
         self.tail = conv(n_feats, 3, kernel_px)
         self.add_mean = MeanShift(rgb_mean, sign=1)
+
+    @staticmethod
+    def receptive_px(scale: int, n_resblocks: int, kernel_px: int, block: str, **_: Any) -> int | None:
+        """Return how far the network looks from a pixel of its input; ``None`` when its block does not say."""
+        of_block = getattr(BLOCKS.get(block), "receptive_px", None)
+        if of_block is None:
+            return None
+        of_conv = kernel_px // 2
+        radius = of_conv  # of the tail, at the output's size; from there back to the input
+        for factor in reversed(Upsampler.stages[scale]):
+            radius = math.ceil(radius / factor) + of_conv
+        return of_conv + n_resblocks * int(of_block(kernel_px=kernel_px)) + of_conv + radius
 
     def construct(self, lq: Tensor) -> Tensor:
         """Map RGB NCHW in [0, 255] to the same at ``scale`` times the size; the output is not clipped."""
