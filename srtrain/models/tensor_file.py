@@ -71,7 +71,7 @@ def write(path: Path, tensors: Mapping[str, NDArray[np.float32]], about: Mapping
     check_suffix(path)
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     note = json.dumps(about)
-    tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    tensors = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".npz":

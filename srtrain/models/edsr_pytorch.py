@@ -1,0 +1,292 @@
+"""EDSR as EDSR-PyTorch and BasicSR store it: other names, another order of channels, the mean as a layer.
+
+    ours                    EDSR-PyTorch         BasicSR
+    head                    head.0               conv_first
+    body.N.conv1, conv2     body.N.body.0, 2     body.N.conv1, conv2
+    body_end                body.<blocks>        conv_after_body
+    upsampler.0, 2          tail.0.0, 2          upsample.0, 2
+    tail                    tail.1               conv_last
+    rgb_mean (argument)     sub_mean, add_mean   (not in the file)
+
+PyTorch's pixel shuffle takes the r² channels of one output channel from next to each other, ours (the order DCR
+of ONNX's DepthToSpace) from F channels apart; so the channels of the convolutions before it change places.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from srtrain.errors import CheckpointError
+from srtrain.models import tensor_file
+
+Tensors = dict[str, NDArray[np.float32]]
+
+BASICSR_MEAN = (0.4488, 0.4371, 0.4040)
+"""What BasicSR's EDSR subtracts where its options do not say otherwise; it is not in its files."""
+
+_PREFIXES = ("module.", "model.")  # of DataParallel, and of a network inside another class
+_FACTORS = {2: [2], 3: [3], 4: [2, 2]}  # of the stages of an upsampler, by scale
+
+
+def read(path: Path, res_scale: float | None = None) -> tuple[Tensors, dict[str, Any]]:
+    """Read weights, and find out which network they are of.
+
+    Args:
+        path: ``.pt``, ``.pth``, ``.npz`` or ``.safetensors``.
+        res_scale: the factor of the residual branches. Only files that ``write`` wrote say it; for others
+            the default is 0.1 with 256 features or more and 1.0 below, as in the EDSR paper.
+
+    Returns:
+        The tensors under our names, and what a checkpoint says about itself: ``model``, ``model_args``,
+        ``scale``, and under ``origin`` where they are from and what was found out how.
+
+    Raises:
+        CheckpointError: not such a file, or another network than EDSR at x2, x3 or x4.
+    """
+    file = tensor_file.read(path)
+    theirs = _without_prefixes(file.tensors)
+    dialect = _dialect(theirs, path)
+    means = {name: theirs.pop(name) for name in list(theirs) if name.startswith(("sub_mean.", "add_mean."))}
+    n_blocks, scale = _count_blocks(theirs), _find_scale(theirs, dialect, path)
+    tensors = _rename(theirs, _names(dialect, n_blocks, scale), path)
+    n_feats, kernel_px = _check_shapes(tensors, n_blocks, scale, path)
+    for name in _before_shuffle(scale):
+        tensors[name] = _swap(tensors[name], n_feats, first=True)
+    mean, rgb_range, said_of_mean = _find_mean(means, dialect, path)
+    _to_range_255(tensors, rgb_range)
+    found: dict[str, Any] = {
+        "model": "edsr",
+        "model_args": {
+            "n_resblocks": n_blocks,
+            "n_feats": n_feats,
+            "kernel_px": kernel_px,
+            "res_scale": 0.1 if n_feats >= 256 else 1.0,
+            "rgb_mean": mean,
+        },
+        "scale": scale,
+        "origin": {
+            "file": path.name,
+            "names": f"{dialect}, under {file.entry!r}" if file.entry else dialect,
+            "mean": said_of_mean,
+            "res_scale": "assumed from the number of features",
+        },
+    }
+    if file.about is not None:
+        _check_agreement(found, file.about, path)
+        found = file.about
+    if res_scale is not None:
+        found["model_args"] = {**found.get("model_args", {}), "res_scale": res_scale}
+        found["origin"] = {**found.get("origin", {}), "res_scale": "given"}
+    return tensors, found
+
+
+def write(path: Path, tensors: Mapping[str, NDArray[np.float32]], about: Mapping[str, Any]) -> None:
+    """Write weights under EDSR-PyTorch's names, in its order of channels, with its two layers for the mean.
+
+    The layers are left out where the mean is zero. ``about`` goes into the file too, where PyTorch and
+    safetensors do not mind it, so that ``read`` returns exactly what was written.
+
+    Args:
+        path: ``.pt``, ``.pth``, ``.npz`` or ``.safetensors``.
+        tensors: under our names.
+        about: ``model``, ``scale``, and ``model_args`` with at least ``rgb_mean``.
+
+    Raises:
+        CheckpointError: another network than a plain EDSR, or an unknown suffix.
+        SrtrainError: the file cannot be written.
+    """
+    tensor_file.check_suffix(path)
+    args = about.get("model_args", {})
+    if about.get("model") != "edsr" or args.get("block", "residual") != "residual" or "rgb_mean" not in args:
+        raise CheckpointError(
+            f"{str(path)!r} cannot be written: EDSR-PyTorch's names are for the model 'edsr' with blocks "
+            f"'residual' and a known rgb_mean, and these weights are of {about.get('model')!r} with {args}."
+        )
+    n_blocks, scale = _count_blocks(tensors), int(about["scale"])
+    names = _names("EDSR-PyTorch", n_blocks, scale)
+    if set(names.values()) != set(tensors):
+        odd = sorted(set(names.values()) ^ set(tensors))
+        raise CheckpointError(
+            f"{str(path)!r} cannot be written: {_some(odd)} missing or unknown in an EDSR x{scale}."
+        )
+    n_feats = tensors["head.weight"].shape[0]
+    theirs = {
+        name: _swap(tensors[own], n_feats, first=False) if own in _before_shuffle(scale) else tensors[own]
+        for name, own in names.items()
+    }
+    mean = 255 * np.array(args["rgb_mean"], np.float32)
+    if mean.any():
+        eye = np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)
+        before, after = (
+            {"sub_mean.weight": eye, "sub_mean.bias": -mean},
+            {"add_mean.weight": eye, "add_mean.bias": mean},
+        )
+        theirs = {**before, **theirs, **after}
+    tensor_file.write(path, theirs, about)
+
+
+def _without_prefixes(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    found = dict(tensors)
+    while prefix := next((p for p in _PREFIXES if found and all(name.startswith(p) for name in found)), None):
+        found = {name.removeprefix(prefix): tensor for name, tensor in found.items()}
+    return found
+
+
+def _dialect(theirs: Mapping[str, NDArray[Any]], path: Path) -> str:
+    for dialect, first in (("EDSR-PyTorch", "head.0.weight"), ("BasicSR", "conv_first.weight")):
+        if first in theirs:
+            return dialect
+    raise CheckpointError(
+        f"{str(path)!r} holds no EDSR: it has neither 'head.0.weight' (EDSR-PyTorch) nor 'conv_first.weight' "
+        f"(BasicSR), but {_some(list(theirs))}."
+    )
+
+
+def _count_blocks(names: Mapping[str, Any]) -> int:
+    found = [re.fullmatch(r"body\.(\d{1,6})\.(body\.0|conv1)\.weight", name) for name in names]
+    return 1 + max((int(match[1]) for match in found if match), default=-1)
+
+
+def _find_scale(theirs: Mapping[str, NDArray[Any]], dialect: str, path: Path) -> int:
+    """Return the scale that the upsampler's convolutions make together."""
+    start = {"EDSR-PyTorch": "tail.0.", "BasicSR": "upsample."}[dialect]
+    stages = [t for name, t in theirs.items() if name.startswith(start) and name.endswith(".weight")]
+    growth = [t.shape[0] / t.shape[1] for t in stages if t.ndim == 4 and t.shape[1]]
+    for scale, factors in _FACTORS.items():
+        if growth == [factor * factor for factor in factors]:
+            return scale
+    raise CheckpointError(
+        f"{str(path)!r} is an EDSR of a scale that is unknown here: the convolutions below {start!r} multiply the "
+        f"channels by {growth}. Known: 4 (x2), 9 (x3), and 4 twice (x4)."
+    )
+
+
+def _names(dialect: str, n_blocks: int, scale: int) -> dict[str, str]:
+    """Return our name of every tensor, by theirs and in the order of theirs."""
+    if dialect == "BasicSR":
+        ends = ("conv_first", "conv_after_body", "upsample", "conv_last")
+        block = ("conv1", "conv2")
+    else:
+        ends = ("head.0", f"body.{n_blocks}", "tail.0", "tail.1")
+        block = ("body.0", "body.2")
+    head, body_end, upsampler, tail = ends
+    layers = {head: "head"}
+    for n in range(n_blocks):
+        layers |= {f"body.{n}.{block[0]}": f"body.{n}.conv1", f"body.{n}.{block[1]}": f"body.{n}.conv2"}
+    layers[body_end] = "body_end"
+    layers |= {f"{upsampler}.{2 * stage}": f"upsampler.{2 * stage}" for stage in range(len(_FACTORS[scale]))}
+    layers[tail] = "tail"
+    return {f"{name}.{part}": f"{own}.{part}" for name, own in layers.items() for part in ("weight", "bias")}
+
+
+def _before_shuffle(scale: int) -> list[str]:
+    """Return our names of what the upsampler's convolutions are made of."""
+    stages = range(len(_FACTORS[scale]))
+    return [f"upsampler.{2 * stage}.{part}" for stage in stages for part in ("weight", "bias")]
+
+
+def _rename(theirs: Mapping[str, NDArray[Any]], names: Mapping[str, str], path: Path) -> Tensors:
+    problems = []
+    if missing := [name for name in names if name not in theirs]:
+        problems.append(f"without {_some(missing)}")
+    if unknown := [name for name in theirs if name not in names]:
+        problems.append(f"with {_some(unknown)}, which EDSR has not")
+    if problems:
+        raise CheckpointError(f"{str(path)!r} is like an EDSR, but {' and '.join(problems)}.")
+    odd = [name for name in names if not np.issubdtype(theirs[name].dtype, np.floating)]
+    if odd:
+        raise CheckpointError(f"{str(path)!r} holds weights that are no fractions: {_some(odd)}.")
+    return {own: np.asarray(theirs[name], np.float32, order="C") for name, own in names.items()}
+
+
+def _check_shapes(tensors: Tensors, n_blocks: int, scale: int, path: Path) -> tuple[int, int]:
+    """Return the number of features and the side of the kernels, of which every shape follows."""
+    head = tensors["head.weight"].shape
+    if len(head) != 4:
+        raise CheckpointError(
+            f"{str(path)!r} is like an EDSR, but its first convolution has the shape {head}."
+        )
+    n_feats, _, k, _ = head
+    odd = []
+    for name in _names("EDSR-PyTorch", n_blocks, scale).values():
+        layer, part = name.rsplit(".", 1)
+        n_in = 3 if layer == "head" else n_feats
+        n_out = {"tail": 3, "upsampler": _FACTORS[scale][0] ** 2 * n_feats}.get(layer.split(".")[0], n_feats)
+        wanted = (n_out,) if part == "bias" else (n_out, n_in, k, k)
+        if tensors[name].shape != wanted:
+            odd.append(f"{name} is {tensors[name].shape} instead of {wanted}")
+    if odd:
+        raise CheckpointError(
+            f"{str(path)!r} is like an EDSR, but its tensors do not fit together (our names): {_some(odd)}."
+        )
+    return n_feats, k
+
+
+def _find_mean(means: Mapping[str, NDArray[Any]], dialect: str, path: Path) -> tuple[list[float], float, str]:
+    """Return the mean in [0, 1], the value of white, and how they were found out."""
+    if not means and dialect == "BasicSR":
+        return list(BASICSR_MEAN), 255, "BasicSR's, which is not in the file"
+    if not means:
+        return [0.0, 0.0, 0.0], 255, "none: the file has no sub_mean"
+    wanted = [f"{layer}.{part}" for layer in ("sub_mean", "add_mean") for part in ("weight", "bias")]
+    if sorted(means) != sorted(wanted) or any(means[name].size != (9, 3)["bias" in name] for name in means):
+        raise CheckpointError(f"{str(path)!r} has {_some(list(means))} instead of {_some(wanted)} for RGB.")
+    minus, plus = means["sub_mean.bias"].astype(np.float64), means["add_mean.bias"].astype(np.float64)
+    eyes = [means[f"{layer}.weight"].reshape(3, 3) for layer in ("sub_mean", "add_mean")]
+    if not np.allclose(minus, -plus) or not all(np.allclose(eye, np.eye(3)) for eye in eyes):
+        raise CheckpointError(
+            f"the mean of {str(path)!r} is not taken off and put back as in EDSR: sub_mean.bias {minus.tolist()}, "
+            f"add_mean.bias {plus.tolist()}, and weights that are not all the identity (rgb_std is not 1)."
+        )
+    rgb_range = (
+        1 if plus.max() <= 1 else 255
+    )  # --rgb_range of EDSR-PyTorch; no picture has a mean of 1 in 255
+    return (
+        [_plain(value / rgb_range) for value in plus],
+        rgb_range,
+        f"add_mean of the file, for white = {rgb_range}",
+    )
+
+
+def _plain(value: float) -> float:
+    """Return 0.4488 for the 0.44880000516 that float32 makes of it."""
+    return round(value, 6) if abs(round(value, 6) - value) < 1e-7 else float(value)
+
+
+def _to_range_255(tensors: Tensors, rgb_range: float) -> None:
+    """Let a network that was trained on pictures in [0, 1] take and give [0, 255]: the same function otherwise."""
+    if rgb_range != 255:
+        factor = np.float32(255 / rgb_range)
+        tensors["head.weight"] = tensors["head.weight"] / factor
+        for name in ("tail.weight", "tail.bias"):
+            tensors[name] = tensors[name] * factor
+
+
+def _swap(tensor: NDArray[np.float32], n_feats: int, *, first: bool) -> NDArray[np.float32]:
+    """Reorder the F·r² outputs before a pixel shuffle: from (F, r²) to (r², F) if ``first``, else back."""
+    shape = (n_feats, -1) if first else (-1, n_feats)
+    grouped = tensor.reshape(*shape, *tensor.shape[1:])
+    return np.ascontiguousarray(grouped.swapaxes(0, 1)).reshape(tensor.shape)
+
+
+def _check_agreement(found: Mapping[str, Any], about: Mapping[str, Any], path: Path) -> None:
+    """Refuse a file whose tensors are of another network than it says."""
+    said = {**about.get("model_args", {}), "model": about.get("model"), "scale": about.get("scale")}
+    seen = {**found["model_args"], "model": found["model"], "scale": found["scale"]}
+    for key in ("model", "scale", "n_resblocks", "n_feats", "kernel_px"):
+        if key in said and said[key] != seen[key]:
+            raise CheckpointError(
+                f"{str(path)!r} says of itself that its {key} is {said[key]!r}, and its tensors are of {seen[key]!r}."
+            )
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first five, in their order, and how many more there are."""
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more if names else "(none)"
