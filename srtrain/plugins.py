@@ -3,25 +3,63 @@
 A plugin is a module whose import registers things. It is looked up as an entry point of the group
 ``srtrain.plugins``, then as a module, then as a path to a ``.py`` file. Installed is not active: only a
 recipe (``plugins=(…,)``) or ``--plugin`` activates one.
+
+A plugin may also define ``around_run``, a context manager that has the recipe before a run is built and the
+last word after it has ended; see ``around_run`` below and docs/new_plugin.md.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+from srtrain import config
 from srtrain.errors import RecipeError, did_you_mean, listing
+from srtrain.recipe import Recipe
+from srtrain.registry import Registry
 
 GROUP = "srtrain.plugins"
 
 
-def installed() -> dict[str, EntryPoint]:
-    """Return the plugins that installed packages announce, by name."""
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin that is active in this process.
+
+    Attributes:
+        name: finds it again from anywhere.
+        registered: the names its import added or replaced, by kind of registry.
+    """
+
+    name: str
+    module: ModuleType
+    registered: dict[str, list[str]]
+
+
+_active: dict[str, Plugin] = {}
+
+
+def installed() -> dict[str, list[EntryPoint]]:
+    """Return what installed packages announce, by name; two under one name are a fault of these packages."""
+    found: dict[str, list[EntryPoint]] = {}
+    for entry in entry_points(group=GROUP):
+        others = found.setdefault(entry.name, [])
+        if entry.value not in [other.value for other in others]:  # an editable package may be found twice
+            others.append(entry)
+    return found
+
+
+def origin(entry: EntryPoint) -> str:
+    """Return which module an entry point names, and which package announces it."""
+    package = f" of {entry.dist.name} {entry.dist.version}" if entry.dist else ""
+    return f"{entry.value}{package}"
 
 
 def activate(name: str, beside: Path | None = None) -> str:
@@ -32,42 +70,79 @@ def activate(name: str, beside: Path | None = None) -> str:
     Raises:
         RecipeError: there is no such plugin, or its import fails; the message has the reason.
     """
-    try:
-        if name.endswith(".py"):
-            return str(_import_path(name, beside).__file__)
-        found = installed()
-        if name in found:
-            found[name].load()
-            return name
-        if _module_exists(name):
-            importlib.import_module(name)
-            return name
-    except RecipeError:
-        raise
-    except Exception as error:
-        raise RecipeError(
-            f"the plugin {name!r} fails when it is imported: {type(error).__name__}: {error}"
-        ) from error
+    return load(name, beside).name
+
+
+def load(name: str, beside: Path | None = None) -> Plugin:
+    """Import the plugin ``name``, unless that was done before; see ``activate``."""
+    lasting, module_of = _find(name, beside)
+    if lasting not in _active:
+        before = {registry: registry.entries() for registry in Registry.instances}
+        try:
+            module = module_of()
+        except (Exception, SystemExit) as error:
+            raise RecipeError(
+                f"the plugin {name!r} fails when it is imported: {type(error).__name__}: {error}"
+            ) from error
+        _active[lasting] = Plugin(lasting, module, _new_names(before))
+    return _active[lasting]
+
+
+def _find(name: str, beside: Path | None) -> tuple[str, Callable[[], ModuleType]]:
+    """Return the lasting name of a plugin, and what imports it."""
+    if name.endswith(".py"):
+        file = _existing_file(name, beside)
+        return str(file), lambda: _import_file(file)
+    found = installed()
+    if name in found:
+        entry, *others = found[name]
+        if others:
+            raise RecipeError(
+                f"two installed packages announce a plugin {name!r}: {origin(entry)} and {origin(others[0])}. "
+                f"Uninstall one, or name a module: {entry.module} or {others[0].module}."
+            )
+        return name, lambda: _load_entry(entry)
+    if _module_exists(name):
+        return name, lambda: importlib.import_module(name)
     raise RecipeError(
         f"there is no plugin {name!r}.{did_you_mean(name, found)} Installed plugins: {listing(found)}. "
         f"A module on the Python path or a path that ends in .py works too."
     )
 
 
-def _import_path(name: str, beside: Path | None) -> ModuleType:
+def _new_names(before: dict[Registry, dict[str, Callable[..., Any]]]) -> dict[str, list[str]]:
+    """Return what differs from the entries of ``before``, by kind of registry."""
+    new = {
+        registry.kind: sorted(
+            name
+            for name, made in registry.entries().items()
+            if before.get(registry, {}).get(name) is not made
+        )
+        for registry in Registry.instances
+    }
+    return {kind: names for kind, names in new.items() if names}
+
+
+def _load_entry(entry: EntryPoint) -> ModuleType:
+    entry.load()
+    return sys.modules[entry.module]
+
+
+def _existing_file(name: str, beside: Path | None) -> Path:
     places = [Path(name), *([beside / name] if beside else [])]
     file = next((p.resolve() for p in places if p.is_file()), None)
     if file is None:
         raise RecipeError(
             f"there is no plugin file {name!r}; looked at {listing(str(p.absolute()) for p in places)}."
         )
+    return file
+
+
+def _import_file(file: Path) -> ModuleType:
     module_name = f"srtrain_user_{file.stem}"
-    loaded = sys.modules.get(module_name)
-    if loaded is not None and loaded.__file__ == str(file):
-        return loaded
     spec = importlib.util.spec_from_file_location(module_name, file)
     if spec is None or spec.loader is None:
-        raise RecipeError(f"{str(file)!r} is no Python file.")
+        raise ImportError(f"{str(file)!r} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module  # MindSpore's graph parser finds the source of a user's Cell through it
     try:
@@ -83,3 +158,29 @@ def _module_exists(name: str) -> bool:
         return importlib.util.find_spec(name) is not None
     except (ImportError, ValueError):
         return False
+
+
+@contextlib.contextmanager
+def around_run(recipe: Recipe, *, resume: bool, overwrite: bool) -> Iterator[Recipe]:
+    """Enter ``around_run`` of each plugin of the recipe that defines one, and leave them in reverse order.
+
+    A plugin's ``around_run(recipe, *, resume, overwrite)`` is a context manager. Up to its ``yield`` nothing of
+    the run is open: no device, no data set, no run folder. What it yields is the recipe that is run. After the
+    ``yield`` everything is closed again; an exception of the run is raised there.
+
+    Raises:
+        RecipeError: a plugin yields something that is no recipe, or one that cannot be run.
+    """
+    with contextlib.ExitStack() as stack:
+        modules = {id(plugin.module): plugin for plugin in map(load, recipe.plugins)}
+        for plugin in modules.values():
+            enter = getattr(plugin.module, "around_run", None)
+            if enter is None:
+                continue
+            recipe = stack.enter_context(enter(recipe, resume=resume, overwrite=overwrite))
+            if not isinstance(recipe, Recipe):
+                raise RecipeError(
+                    f"around_run of the plugin {plugin.name!r} yields a {type(recipe).__name__}, not the recipe."
+                )
+            config.check(recipe)
+        yield recipe

@@ -18,7 +18,7 @@ import fnmatch
 import inspect
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from typing import Any, ClassVar, TypeVar, overload
 
 from srtrain.errors import RecipeError, UnknownNameError, did_you_mean, listing
 
@@ -28,9 +28,13 @@ T = TypeVar("T", bound=Callable[..., Any])
 class Registry:
     """A set of named classes or functions of one kind."""
 
+    instances: ClassVar[list[Registry]] = []
+    """Every registry there is, so that it can be said what a plugin has registered."""
+
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._entries: dict[str, Callable[..., Any]] = {}
+        Registry.instances.append(self)
 
     @overload
     def register(self, target: T) -> T: ...
@@ -87,6 +91,10 @@ class Registry:
         """Return the registered names that match a shell pattern, sorted."""
         return sorted(fnmatch.filter(self._entries, pattern))
 
+    def entries(self) -> dict[str, Callable[..., Any]]:
+        """Return a copy of what is registered, by name."""
+        return dict(self._entries)
+
     def __contains__(self, name: object) -> bool:
         return name in self._entries
 
@@ -141,3 +149,5 @@ HOOKS = Registry("hook")
 BACKENDS = Registry("backend")
 PRECISIONS = Registry("precision")
 ENGINES = Registry("engine")
+COMMANDS = Registry("command")
+"""Subcommands that plugins add: classes with what a module of ``srtrain.commands`` has; see ``cli.py``."""

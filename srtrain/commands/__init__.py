@@ -1,1 +1,1 @@
-"""The subcommands of ``srtrain``, one file each, with ``add_parser(subparsers)`` and ``run(args) -> int``."""
+"""The subcommands of ``srtrain``, one file each; ``cli.py`` says what such a file has."""

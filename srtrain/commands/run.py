@@ -72,16 +72,17 @@ def _run(args: argparse.Namespace) -> int:
     if args.print_hooks:
         return print_hooks(recipe)
 
-    backend = build.build_backend(recipe)
-    folder = RunFolder(Path(recipe.run_dir or Path("runs") / recipe.name))
-    try:
-        if backend.rank == 0:
-            folder.open(resume=args.resume is not None, overwrite=args.overwrite)
-        backend.barrier()
-        return _train(args, recipe, folder, backend)
-    finally:
-        folder.close()
-        backend.close()
+    with plugins.around_run(recipe, resume=args.resume is not None, overwrite=args.overwrite) as recipe:
+        backend = build.build_backend(recipe)
+        folder = RunFolder(Path(recipe.run_dir or Path("runs") / recipe.name))
+        try:
+            if backend.rank == 0:
+                folder.open(resume=args.resume is not None, overwrite=args.overwrite)
+            backend.barrier()
+            return _train(args, recipe, folder, backend)
+        finally:
+            folder.close()
+            backend.close()
 
 
 def read_recipe(args: argparse.Namespace) -> tuple[Recipe, Recipe]:

@@ -1,5 +1,6 @@
-"""A plugin is an entry point, a module, or a file; one that fails says why."""
+"""A plugin is an entry point, a module, or a file; one that fails says why; one that wants to acts around a run."""
 
+import dataclasses
 import importlib
 import inspect
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from srtrain import plugins
 from srtrain.errors import RecipeError
+from srtrain.recipe import Recipe, Spec, Train
 from srtrain.registry import BLOCKS
 
 
@@ -23,13 +25,13 @@ def refusal(name, **where):
 def package(tmp_path, monkeypatch):
     """Make an installed distribution, as pip would leave it, that announces plugins."""
 
-    def make(entries, modules):
-        for name, text in modules.items():
-            (tmp_path / f"{name}.py").write_text(text)
-        info = tmp_path / "thirdparty-1.0.dist-info"
+    def make(entries, modules, name="thirdparty"):
+        for module, text in modules.items():
+            (tmp_path / f"{module}.py").write_text(text)
+        info = tmp_path / f"{name}-1.0.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: thirdparty\nVersion: 1.0\n")
-        lines = "".join(f"{name} = {module}\n" for name, module in entries.items())
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        lines = "".join(f"{entry} = {module}\n" for entry, module in entries.items())
         (info / "entry_points.txt").write_text(f"[srtrain.plugins]\n{lines}")
         monkeypatch.syspath_prepend(str(tmp_path))
 
@@ -42,7 +44,8 @@ def registers(name):
 
 def test_an_entry_point_is_imported_only_when_it_is_named(package):
     package({"announced": "plugin_module_a"}, {"plugin_module_a": registers("from_entry_point")})
-    assert plugins.installed()["announced"].value == "plugin_module_a"
+    (entry,) = plugins.installed()["announced"]
+    assert plugins.origin(entry) == "plugin_module_a of thirdparty 1.0"
     assert "plugin_module_a" not in sys.modules
     assert plugins.activate("announced") == "announced"
     assert BLOCKS.build("from_entry_point") == "plugin_module_a"
@@ -113,6 +116,119 @@ def test_a_broken_entry_point_shows_its_reason(package):
         "the plugin 'half_installed' fails when it is imported: ModuleNotFoundError: No module named "
         "'missing_dependency'"
     )
+
+
+def test_a_plugin_that_ends_the_process_when_it_is_imported_is_broken_too(tmp_path):
+    file = tmp_path / "leaves.py"
+    file.write_text("raise SystemExit('no licence')")
+    assert refusal(str(file)) == f"the plugin {str(file)!r} fails when it is imported: SystemExit: no licence"
+
+
+def test_one_name_announced_by_two_packages_is_refused_for_that_name_alone(package):
+    package({"twice": "plugin_module_h", "once": "plugin_module_h"}, {"plugin_module_h": ""})
+    package({"twice": "plugin_module_i"}, {"plugin_module_i": ""}, name="other")
+    text = refusal("twice")
+    assert text.startswith("two installed packages announce a plugin 'twice': ")
+    assert "plugin_module_h of thirdparty 1.0" in text
+    assert "plugin_module_i of other 1.0" in text
+    assert plugins.activate("once") == "once"
+
+
+def test_one_package_that_is_found_twice_is_one(package, tmp_path, monkeypatch):
+    package({"editable": "plugin_module_j"}, {"plugin_module_j": ""})
+    package({"editable": "plugin_module_j"}, {}, name="thirdparty_again")
+    assert plugins.activate("editable") == "editable"
+
+
+def test_what_a_plugin_registered_is_known_also_when_it_replaced_something(package):
+    text = registers("from_k") + "@BLOCKS.register('from_module_l', replace=True)\ndef mine(): return 1\n"
+    BLOCKS.register("from_module_l")(lambda: 0)
+    package({}, {"plugin_module_k": text})
+    loaded = plugins.load("plugin_module_k")
+    assert loaded.registered == {"block": ["from_k", "from_module_l"]}
+    assert plugins.load("plugin_module_k") is loaded
+
+
+AROUND = """
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+@contextmanager
+def around_run(recipe, *, resume, overwrite):
+    diary = Path({diary!r})
+    diary.write_text(diary.read_text() + f"+{name} {{recipe.name}} {{resume}} {{overwrite}}\\n")
+    try:
+        yield {result}
+    except ZeroDivisionError:
+        diary.write_text(diary.read_text() + "!{name}\\n")
+        raise
+    diary.write_text(diary.read_text() + "-{name}\\n")
+"""
+
+
+@pytest.fixture
+def around(tmp_path, package):
+    """Make plugin modules whose around_run writes a diary; return the diary and a recipe that names them."""
+    diary = tmp_path / "diary"
+    diary.write_text("")
+
+    def make(**results):
+        texts = {
+            name: AROUND.format(diary=str(diary), name=name, result=result)
+            for name, result in results.items()
+        }
+        package({}, {**texts, "plugin_module_plain": ""})
+        train = Train(steps=1)
+        recipe = Recipe("night", 2, Spec("edsr"), train=train, plugins=("plugin_module_plain", *texts))
+        return diary, recipe
+
+    return make
+
+
+def test_around_run_changes_the_recipe_and_is_left_in_reverse_order(around):
+    diary, recipe = around(p_one="replace(recipe, name='day')", p_two="replace(recipe, run_dir='there')")
+    with plugins.around_run(recipe, resume=True, overwrite=False) as changed:
+        assert changed == dataclasses.replace(recipe, name="day", run_dir="there")
+        assert diary.read_text() == "+p_one night True False\n+p_two day True False\n"
+    assert diary.read_text().splitlines()[2:] == ["-p_two", "-p_one"]
+
+
+def test_around_run_sees_how_a_run_failed(around):
+    diary, recipe = around(p_three="recipe")
+    with (
+        pytest.raises(ZeroDivisionError),
+        plugins.around_run(recipe, resume=False, overwrite=True),
+    ):
+        raise ZeroDivisionError
+    assert diary.read_text() == "+p_three night False True\n!p_three\n"
+
+
+def test_a_plugin_named_in_two_ways_acts_once(around, package):
+    diary, recipe = around(p_four="recipe")
+    package({"entry_four": "p_four"}, {}, name="four")
+    both = dataclasses.replace(recipe, plugins=("p_four", "entry_four"))
+    with plugins.around_run(both, resume=False, overwrite=False):
+        pass
+    assert diary.read_text() == "+p_four night False False\n-p_four\n"
+
+
+@pytest.mark.parametrize(
+    ("result", "says"),
+    [
+        ("'the recipe'", "around_run of the plugin 'p_{}' yields a str, not the recipe."),
+        ("replace(recipe, scale=0)", "scale = 0 must be above 0."),
+    ],
+)
+def test_what_around_run_yields_is_checked(around, result, says):
+    name = "five" if "str" in says else "six"
+    _, recipe = around(**{f"p_{name}": result})
+    with (
+        pytest.raises(RecipeError) as caught,
+        plugins.around_run(recipe, resume=False, overwrite=False),
+    ):
+        pass
+    assert str(caught.value) == says.format(name)
 
 
 def test_an_unknown_plugin_lists_and_suggests(package):
