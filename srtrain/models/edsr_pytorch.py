@@ -244,14 +244,10 @@ def _find_mean(means: Mapping[str, NDArray[Any]], dialect: str, path: Path) -> t
             f"the mean of {str(path)!r} is not taken off and put back as in EDSR: sub_mean.bias {minus.tolist()}, "
             f"add_mean.bias {plus.tolist()}, and weights that are not all the identity (rgb_std is not 1)."
         )
-    rgb_range = (
-        1 if plus.max() <= 1 else 255
-    )  # --rgb_range of EDSR-PyTorch; no picture has a mean of 1 in 255
-    return (
-        [_plain(value / rgb_range) for value in plus],
-        rgb_range,
-        f"add_mean of the file, for white = {rgb_range}",
-    )
+    # EDSR-PyTorch has an option --rgb_range, which is 1 or 255: no pictures are as dark as 1 in 255.
+    rgb_range = 1 if 0 < plus.max() <= 1 else 255
+    mean = [_plain(value / rgb_range) for value in plus]
+    return mean, rgb_range, f"add_mean of the file, for white = {rgb_range}"
 
 
 def _plain(value: float) -> float:
