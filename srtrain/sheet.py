@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from srtrain.arrays import UInt8
+from srtrain.data.resize import imresize
 from srtrain.errors import DataError
+
+if TYPE_CHECKING:
+    from srtrain.trainer.types import Example
 
 Colour = tuple[int, int, int]
 
@@ -114,6 +119,39 @@ def comparison_sheet(panels: Sequence[Panel], *, crop: Crop | None = None, foote
     rows += [gap, _row_of_pictures(details, columns), gap[: len(gap) // 2]]
     rows += [_line(text, small_px, _GREY, columns) for text in (footer, explanation) if text]
     return np.vstack([*rows, gap])
+
+
+def example_sheet(example: Example, protocol: str, title: str = "ours") -> UInt8:
+    """Return the sheet of an evaluated picture: low-resolution, bicubic, ``title``, ground truth, with their PSNR."""
+    height, width = example.gt.shape[:2]
+    bicubic = imresize(example.lq, shape=(height, width))
+    panels = [
+        Panel("low-resolution", example.lq, f"{example.lq.shape[1]} x {example.lq.shape[0]}"),
+        Panel("bicubic", bicubic, f"PSNR {example.score.bicubic_psnr:.2f} dB"),
+        Panel(title, example.sr, f"PSNR {example.score.psnr:.2f} dB"),
+        Panel("ground truth", example.gt, f"{width} x {height}"),
+    ]
+    return comparison_sheet(panels, footer=f"{example.name}: PSNR as {protocol}.")
+
+
+def stacked(sheets: Sequence[UInt8]) -> UInt8:
+    """Return sheets one above the other on white."""
+    width = max(sheet.shape[1] for sheet in sheets)
+    padded = [
+        np.pad(sheet, ((0, 0), (0, width - sheet.shape[1]), (0, 0)), constant_values=255) for sheet in sheets
+    ]
+    return np.vstack(padded)
+
+
+def error_map(sr: UInt8, gt: UInt8, gain: int = 8) -> UInt8:
+    """Return where a picture is wrong: the mean absolute error of a pixel times ``gain``, from black over red to white.
+
+    Full brightness is an error of ``255 / gain`` grey levels or more.
+    """
+    error = np.abs(sr.astype(np.int16) - gt).mean(axis=2) * gain
+    coloured = cv2.applyColorMap(np.clip(error, 0, 255).astype(np.uint8), cv2.COLORMAP_HOT)
+    rgb: UInt8 = cv2.cvtColor(coloured, cv2.COLOR_BGR2RGB)
+    return rgb
 
 
 def worst_crop(sr: UInt8, gt: UInt8, height: int, width: int) -> Crop:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,12 @@ def build_model(weights: Weights) -> nn.Cell:
             f"{str(weights.source)!r} does not say its {' and '.join(missing)}, so its network cannot be built. Give "
             f"the step_… folder it is from, whose state.json knows."
         )
-    model: nn.Cell = MODELS.build(
-        about["model"], scale=about["scale"], **_tuples(about.get("model_args", {}))
-    )
+    model: nn.Cell = MODELS.build(about["model"], scale=about["scale"], **model_args(about))
     load_weights(model, weights, about)
     return model
 
 
-def _tuples(args: dict[str, Any]) -> dict[str, Any]:
-    """Return arguments as a recipe gives them: JSON turned their tuples into lists."""
+def model_args(about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a network as a recipe gives them: JSON turned their tuples into lists."""
+    args: dict[str, Any] = about.get("model_args", {})
     return {name: tuple(value) if isinstance(value, list) else value for name, value in args.items()}

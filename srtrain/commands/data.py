@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from srtrain.errors import DataError
+from srtrain.table import aligned
 
 EXAMPLES = """\
 examples:
@@ -187,11 +188,7 @@ def _table(reports: list[Any]) -> str:
         )
         for report in reports
     ]
-    widths = [max(len(row[k]) for row in (head, *rows)) for k in range(len(head))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (head, *rows)
-    ]
+    lines = [aligned(head, rows)]
     for report in reports:
         for finding in sorted(report.findings, key=lambda finding: not finding.fault):
             word = "FAULT" if finding.fault else "notice"

@@ -22,16 +22,9 @@ from srtrain.data.parallel import in_parallel
 from srtrain.data.picture import look, read_rgb
 from srtrain.data.resize import crop_to_multiple, imresize, make_lq
 from srtrain.errors import DataError
+from srtrain.metrics import published
 from srtrain.metrics.protocol import basicsr_rgb, paper_y
 from srtrain.registry import DATASETS, check_arguments
-
-PUBLISHED_BICUBIC = {
-    "set5": {2: 33.66, 3: 30.39, 4: 28.42},
-    "set14": {2: 30.24, 3: 27.55, 4: 26.00},
-    "b100": {2: 29.56, 3: 27.21, 4: 25.96},
-    "urban100": {2: 26.88, 3: 24.46, 4: 23.14},
-}
-"""PSNR on Y of MATLAB's bicubic, as printed in the papers; a grey picture counts as raw grey there."""
 
 TOLERANCE_DB = 0.05  # papers differ among each other by 0.01 to 0.02; another imresize costs more than 0.1
 ALIKE = 0.99  # correlation of two 16×16 thumbnails from which pictures are taken for copies of each other
@@ -219,7 +212,7 @@ def _bicubic(report: Report, pairs: Sequence[Pair], good: dict[Path, Seen], lr_t
         return float(protocol.psnr(imresize(lq, scale), crop_to_multiple(gt, scale), scale))
 
     report.psnr = float(np.mean(list(in_parallel(measure, pairs, f"bicubic x{scale} of {report.name}"))))
-    report.published = PUBLISHED_BICUBIC.get(report.name, {}).get(scale)
+    report.published = published.BICUBIC.get(report.name, {}).get(scale)
     if report.published is None or lr_type not in ("bicubic", ON_THE_FLY):
         report.verdict = "nothing published to compare with"
         return

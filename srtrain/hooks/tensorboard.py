@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from srtrain.hooks import base
 from srtrain.hooks.base import Hook
-from srtrain.hooks.pictures import sheet_of
+from srtrain.sheet import example_sheet
 from srtrain.registry import HOOKS
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import EvalResult, StepOutput
 
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter
+
+TRAINING = ("loss", "lr", "loss_scale", "skipped_steps", "rollbacks")
 
 
 @HOOKS.register("tensorboard")
@@ -46,7 +48,7 @@ class TensorBoardHook(Hook):
             return
         for name, value in trainer.log.scalars.items():
             # TensorBoard opens the first two groups of the alphabet: eval and train, and not the usage of time.
-            group = "train" if name in ("loss", "lr", "loss_scale", "skipped_steps") else "usage"
+            group = "train" if name in TRAINING else "usage"
             self._writer.add_scalar(f"{group}/{name}", value, trainer.step)
 
     def after_eval(self, trainer: Trainer, result: EvalResult) -> None:
@@ -56,7 +58,7 @@ class TensorBoardHook(Hook):
         for name in ("psnr", "ssim", "gain"):
             self._writer.add_scalar(f"eval/{name}_{result.tag}", getattr(result, name), trainer.step)
         for example in result.examples:
-            sheet = sheet_of(example, result.protocol)
+            sheet = example_sheet(example, result.protocol)
             self._writer.add_image(
                 f"eval/{result.tag}_{example.name}", sheet, trainer.step, dataformats="HWC"
             )

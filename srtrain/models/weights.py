@@ -139,19 +139,17 @@ def describe(about: Mapping[str, Any]) -> str:
     name, scale = about["model"], about.get("scale", "?")
     if "model_args" not in about:
         return f"{name} x{scale}"
-    args: dict[str, Any] = dict(about["model_args"])
+    args: dict[str, Any] = about["model_args"]
     words = ", ".join([name, *(f"{key}={value!r}" for key, value in args.items())])
-    return f"{_variant(name, args) or name} x{scale} ({words})"
+    return f"{variant(about) or name} x{scale} ({words})"
 
 
-def _variant(model: str, args: Mapping[str, Any]) -> str:
-    """Return what papers call a network with these arguments, or an empty string."""
-    if model not in MODELS.names():
+def variant(about: Mapping[str, Any]) -> str:
+    """Return what papers call a network, such as ``EDSR-baseline``, or an empty string."""
+    if about.get("model") not in MODELS.names() or "model_args" not in about:
         return ""
-    target = MODELS.get(model)
-    defaults = {name: p.default for name, p in inspect.signature(target).parameters.items()}
+    target = MODELS.get(about["model"])
     variants: Mapping[str, Mapping[str, Any]] = getattr(target, "variants", {})
-    given = {**defaults, **args}
-    return next(
-        (name for name, own in variants.items() if all(given[key] == value for key, value in own.items())), ""
-    )
+    defaults = {name: p.default for name, p in inspect.signature(target).parameters.items()}
+    given = {**defaults, **about["model_args"]}
+    return next((name for name, own in variants.items() if all(given[key] == own[key] for key in own)), "")

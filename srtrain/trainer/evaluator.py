@@ -88,7 +88,7 @@ class Evaluator:
         for index in tqdm(
             mine, desc=f"evaluate {benchmark.name}", unit="picture", leave=False, delay=2, disable=None
         ):
-            seen = self._picture(benchmark, index, protocols, upscale or self.upscale)
+            seen = self.examine(benchmark, index, protocols, upscale or self.upscale)
             rows.append([v for e in seen for v in (e.score.psnr, e.score.ssim, e.score.bicubic_psnr)])
             rows[-1].append(seen[0].score.seconds)
             if look is not None:
@@ -145,7 +145,7 @@ class Evaluator:
             examples=tuple(examples),
         )
 
-    def _picture(
+    def examine(
         self, benchmark: EvalSet, index: int, protocols: Sequence[Protocol], upscale: Upscale
     ) -> list[Example]:
         """Upscale one picture; return it with its score under each protocol."""

@@ -5,7 +5,8 @@ import numpy as np
 from srtrain.data.picture import read_rgb
 from srtrain.data.resize import imresize
 from srtrain.hooks.evaluate import EvaluateHook
-from srtrain.hooks.pictures import PicturesHook, sheet_of
+from srtrain.hooks.pictures import PicturesHook
+from srtrain.sheet import example_sheet
 from srtrain.trainer.evaluator import Evaluator
 
 
@@ -24,7 +25,7 @@ def test_a_sheet_is_written_with_the_pictures_in_it(make_trainer, benchmark_set,
     (file,) = (trainer.run_dir / "pictures").iterdir()
     assert file.name == "crops_eye.png"
     result = evaluating.run(benchmark_set)
-    expected = sheet_of(result.examples[0], result.protocol)
+    expected = example_sheet(result.examples[0], result.protocol)
     np.testing.assert_array_equal(read_rgb(file), expected)  # of the last evaluation
 
 
@@ -32,7 +33,7 @@ def test_the_sheet_shows_bicubic_ours_and_ground_truth_unchanged(benchmark_set, 
     backend = make_trainer().backend
     result = Evaluator(lambda lq: lq.repeat(2, axis=2).repeat(2, axis=3), backend).run(benchmark_set)
     example = result.examples[0]
-    sheet = sheet_of(example, result.protocol)
+    sheet = example_sheet(example, result.protocol)
     for picture in (example.gt, example.sr, imresize(example.lq, shape=example.gt.shape[:2])):
         assert share_of_colours(sheet, picture) > 0.8  # the rest is under a frame
     assert share_of_colours(sheet, example.gt[:, :, ::-1]) < 0.2

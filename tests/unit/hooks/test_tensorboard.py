@@ -8,7 +8,7 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 from srtrain.hooks.evaluate import EvaluateHook
-from srtrain.hooks.pictures import sheet_of
+from srtrain.sheet import example_sheet
 from srtrain.hooks.tensorboard import TensorBoardHook
 
 
@@ -42,7 +42,7 @@ def test_numbers_sheets_and_recipe_are_written(make_trainer, benchmark_set, eval
     assert scalars["eval/psnr_crops", 4] == pytest.approx(result.psnr, rel=1e-6)
     (image,) = [v.image for _, v in written if v.HasField("image")]
     sheet = cv2.imdecode(np.frombuffer(image.encoded_image_string, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]
-    np.testing.assert_array_equal(sheet, sheet_of(result.examples[0], result.protocol))
+    np.testing.assert_array_equal(sheet, example_sheet(result.examples[0], result.protocol))
     (text,) = [v for _, v in written if v.tag.startswith("recipe")]
     assert text.tensor.string_val[0].decode() == "    optim.lr = 0.1\n    seed = 3"
 

@@ -1,0 +1,94 @@
+"""Numbers that papers print, to stand beside ours: PSNR in dB and SSIM, each under its protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+BICUBIC = {
+    "set5": {2: 33.66, 3: 30.39, 4: 28.42},
+    "set14": {2: 30.24, 3: 27.55, 4: 26.00},
+    "b100": {2: 29.56, 3: 27.21, 4: 25.96},
+    "urban100": {2: 26.88, 3: 24.46, 4: 23.14},
+}
+"""PSNR on Y of MATLAB's bicubic, as printed in the papers; a grey picture counts as raw grey there."""
+
+SELF_ENSEMBLE = "self-ensemble x8"
+
+
+@dataclass(frozen=True)
+class Published:
+    """What is printed somewhere for one network on one set.
+
+    Attributes:
+        psnr: in dB.
+        ssim: ``None`` where it is not printed.
+        source: where it is printed.
+    """
+
+    psnr: float
+    ssim: float | None
+    source: str
+
+
+_SETS = ("set5", "set14", "b100", "urban100")
+
+# EDSR section 4.4 and table 3; the baseline's from the authors' repository. Set5, Set14, B100, Urban100; DIV2K.
+_EDSR = {
+    ("EDSR (full)", 2): ("38.11/0.9601 33.92/0.9195 32.32/0.9013 32.93/0.9351", 35.03),
+    ("EDSR (full)", 3): ("34.65/0.9282 30.52/0.8462 29.25/0.8093 28.80/0.8653", 31.26),
+    ("EDSR (full)", 4): ("32.46/0.8968 28.80/0.7876 27.71/0.7420 26.64/0.8033", 29.25),
+    ("EDSR-baseline", 2): ("37.99/0.9604 33.57/0.9175 32.16/0.8994 31.98/0.9272", 34.61),
+    ("EDSR-baseline", 3): ("34.37/0.9270 30.28/0.8414 29.08/0.8051 28.15/0.852", 30.92),
+    ("EDSR-baseline", 4): ("32.09/0.8936 28.58/0.7804 27.56/0.7354 26.03/0.7842", 28.95),
+}
+# The MindSpore model zoo's table (Ascend 910), with the self-ensemble: the four sets, then DIV2K.
+_MODEL_ZOO = {
+    2: (38.275, 34.059, 32.393, 32.970, 35.063),
+    3: (34.777, 30.684, 29.332, 29.019, 31.380),
+    4: (32.618, 28.928, 27.792, 26.849, 29.370),
+}
+# BasicSR's table of the official weights: Set5, Set14, DIV2K.
+_BASICSR = {
+    ("EDSR (full)", 2): (35.998, 31.858, 35.050),
+    ("EDSR (full)", 3): (32.643, 28.644, 31.280),
+    ("EDSR (full)", 4): (30.550, 27.001, 29.277),
+    ("EDSR-baseline", 2): (35.777, 31.497, 34.629),
+    ("EDSR-baseline", 3): (32.360, 28.393, 30.944),
+    ("EDSR-baseline", 4): (30.182, 26.753, 28.968),
+}
+
+
+def published(model: str, scale: int, benchmark: str, protocol: str, method: str) -> Published | None:
+    """Return what is printed for a network, or ``None``.
+
+    Args:
+        model: what papers call it: ``bicubic``, ``EDSR-baseline`` or ``EDSR (full)``.
+        scale: enlargement.
+        benchmark: the data set's registered name, such as ``set5`` or ``div2k_valid``.
+        protocol: the protocol's registered name; a number under another protocol is no answer.
+        method: ``plain`` or ``self-ensemble x8``.
+    """
+    return _all().get((model, scale, benchmark, protocol, method))
+
+
+@lru_cache(maxsize=1)
+def _all() -> dict[tuple[str, int, str, str, str], Published]:
+    rows: dict[tuple[str, int, str, str, str], Published] = {}
+    for benchmark, scales in BICUBIC.items():
+        for scale, psnr in scales.items():
+            rows["bicubic", scale, benchmark, "paper_y", "plain"] = Published(psnr, None, "EDSR, table 3")
+    for (model, scale), (on_y, div2k) in _EDSR.items():
+        for benchmark, pair in zip(_SETS, on_y.split(), strict=True):
+            psnr, ssim = map(float, pair.split("/"))
+            rows[model, scale, benchmark, "paper_y", "plain"] = Published(psnr, ssim, "EDSR")
+        rows[model, scale, "div2k_valid", "div2k_rgb", "plain"] = Published(div2k, None, "EDSR")
+    for scale, row in _MODEL_ZOO.items():
+        for benchmark, psnr in zip((*_SETS, "div2k_valid"), row, strict=True):
+            protocol = "div2k_rgb" if benchmark == "div2k_valid" else "paper_y"
+            key = ("EDSR (full)", scale, benchmark, protocol, SELF_ENSEMBLE)
+            rows[key] = Published(psnr, None, "MindSpore model zoo")
+    for (model, scale), on_rgb in _BASICSR.items():
+        for benchmark, psnr in zip(("set5", "set14", "div2k_valid"), on_rgb, strict=True):
+            rows[model, scale, benchmark, "basicsr_rgb", "plain"] = Published(psnr, None, "BasicSR")
+    return rows

@@ -1,0 +1,8 @@
+"""Score models on benchmarks: ``python tools/evaluate.py runs/edsr_x2 --sets set5 --root data`` (``srtrain evaluate``)."""
+
+import sys
+
+from srtrain.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["evaluate", *sys.argv[1:]]))
