@@ -249,7 +249,9 @@ def _build_update(recipe: Recipe, model: nn.Cell, backend: Backend, per_epoch: i
         build_optimizer(optim.optimizer.name, parameters, optim.lr, **optim.optimizer.args),
         precision=build_spec(PRECISIONS, recipe.precision, per_epoch),
         reducer=backend.gradient_reducer(parameters),
+        n_ranks=backend.world_size,
         clip_norm=optim.clip_norm,
+        skip_above=optim.skip_above,
     )
 
 

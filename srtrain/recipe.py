@@ -94,12 +94,15 @@ class Optim:
         lr: base learning rate, which the schedule multiplies.
         schedule: from ``SCHEDULES``.
         clip_norm: largest global norm of the gradient; ``None`` leaves gradients alone.
+        skip_above: skip an update whose loss is above this many times the running mean; ``None`` skips only
+            what is not finite.
     """
 
     optimizer: Spec = Spec("adam", beta1=0.9, beta2=0.999)
     lr: float = 1e-4
     schedule: Spec = Spec("constant")
     clip_norm: float | None = None
+    skip_above: float | None = None
 
 
 @dataclass(frozen=True)

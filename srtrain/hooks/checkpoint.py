@@ -14,7 +14,8 @@ from srtrain.trainer.types import StepOutput
 class CheckpointHook(Hook):
     """Writes a checkpoint every ``every`` steps and keeps the newest ``keep`` of them.
 
-    What ``latest`` or ``best`` names is never deleted.
+    What ``latest`` or ``best`` names is never deleted. Right after a bad update the weights are in doubt, and a
+    checkpoint that is due waits for the next good one; at the end of a run it is written all the same.
     """
 
     order = base.SAVE  # after everything that is state, before evaluation may fail
@@ -24,10 +25,12 @@ class CheckpointHook(Hook):
             raise RecipeError(f"hooks.checkpoint.keep = {keep!r} must be 1 or more.")
         self.every = every
         self.keep = keep
+        self._owed = False
 
     def after_step(self, trainer: Trainer, out: StepOutput) -> None:
         """Save when it is time, and with the last step."""
-        if trainer.due(self.every) or trainer.finished:
+        self._owed = self._owed or trainer.due(self.every)
+        if trainer.finished or (self._owed and not trainer.in_doubt):
             self._save(trainer)
 
     def after_train(self, trainer: Trainer) -> None:
@@ -35,5 +38,6 @@ class CheckpointHook(Hook):
         self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
+        self._owed = False
         trainer.save()
         trainer.store.prune(self.keep)

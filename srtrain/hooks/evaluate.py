@@ -55,7 +55,7 @@ class EvaluateHook(Hook):
     def _evaluate(self, trainer: Trainer) -> None:
         self._evaluated_step = trainer.step
         results = [trainer.evaluate(benchmark, self._run) for benchmark in self.benchmarks]
-        if self.best and results:
+        if self.best and results and not trainer.in_doubt:
             self._mark_best(trainer, results[0])
 
     def _run(self, benchmark: EvalSet) -> EvalResult:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from srtrain.errors import TrainingDivergedError
+from srtrain.errors import RecipeError, TrainingDivergedError
 from srtrain.hooks import base
 from srtrain.hooks.base import Hook
 from srtrain.registry import HOOKS
@@ -17,47 +15,30 @@ class LossScaleHook(Hook):
     """Puts the loss scale and the skipped updates among the numbers; idle where nothing is scaled.
 
     Args:
-        stop_after: logging periods in a row without one successful update that end the run.
+        stop_after: overflows in a row, seen at a logging step, that end the run. A dynamic scale that starts
+            at 2^16 needs at most 16 to come down to 1, after which no scale can help.
     """
 
     order = base.STATE
-    state_key = "loss_scale"
 
-    def __init__(self, stop_after: int = 3) -> None:
+    def __init__(self, stop_after: int = 30) -> None:
+        if stop_after < 1:
+            raise RecipeError(f"hooks.loss_scale.stop_after = {stop_after!r} must be 1 or more overflows.")
         self.stop_after = stop_after
-        self._skipped = 0
-        self._step = 0
-        self._fruitless = 0
-
-    def before_train(self, trainer: Trainer) -> None:
-        """Begin to count where a resumed run stands."""
-        self._step = trainer.step
-        self._skipped = int(trainer.update.skipped.asnumpy())
 
     def after_step(self, trainer: Trainer, out: StepOutput) -> None:
-        """Read scale and counter at each logging step.
+        """Read scale and counts at each logging step.
 
         Raises:
-            TrainingDivergedError: no update succeeded for ``stop_after`` periods.
+            TrainingDivergedError: ``stop_after`` updates in a row overflowed.
         """
-        if trainer.precision.scaler is None or not trainer.due(trainer.log.every):
+        if trainer.precision.scaler is None or not trainer.log_due:
             return
-        skipped, scale = int(trainer.update.skipped.asnumpy()), trainer.precision.loss_scale()
-        trainer.log.put(loss_scale=scale, skipped_steps=skipped)
-        n_steps = trainer.step - self._step
-        self._fruitless = self._fruitless + 1 if skipped - self._skipped >= n_steps > 0 else 0
-        self._skipped, self._step = skipped, trainer.step
-        if self._fruitless >= self.stop_after:
+        counts, scale = trainer.update.guard.read(), trainer.precision.loss_scale()
+        trainer.log.put(loss_scale=scale, skipped_steps=counts.n_skipped)
+        if counts.n_overflows_in_a_row >= self.stop_after:
             raise TrainingDivergedError(
-                f"every update since step {trainer.step - self._fruitless * n_steps} overflowed and was skipped; "
-                f"the loss scale is {scale:g}. Lower it (precision.loss_scale=), lower optim.lr, or train in "
-                f"float32 (precision=float32)."
+                f"step {trainer.step}: the last {counts.n_overflows_in_a_row} updates overflowed and were skipped; the "
+                f"loss scale is {scale:g}. Lower it (precision.loss_scale=128, or dynamic), lower optim.lr, or train "
+                f"in float32 (precision=float32)."
             )
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return how many fruitless periods there were in a row."""
-        return {"fruitless": self._fruitless}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on counting."""
-        self._fruitless = int(state["fruitless"])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import mindspore as ms
+import numpy as np
 from mindspore import nn
 
 from srtrain.data.loader import Loader
@@ -17,18 +17,20 @@ from srtrain.hooks.base import Hook, overrides, plan
 from srtrain.models.parameters import put
 from srtrain.optim import own_state
 from srtrain.trainer.backend import Backend
-from srtrain.trainer.checkpoint import CheckpointStore, assign
+from srtrain.trainer.checkpoint import Checkpoint, CheckpointStore, assign
 from srtrain.trainer.evaluator import EvalSet
 from srtrain.trainer.log import Log
 from srtrain.trainer.step import TrainStep
 from srtrain.trainer.types import EvalResult, StepOutput
 
+HOPELESS = 10  # bad updates in a row after which the weights themselves are under suspicion
+
 
 class Trainer:
     """Runs updates from ``step`` to ``max_steps`` and calls the hooks.
 
-    ``step`` is the number of finished updates and advances before ``after_step``; a checkpoint named
-    ``step_00010000`` holds exactly 10 000 updates, and resume continues at ``step``.
+    ``step`` is the number of finished updates, skipped ones included, and advances before ``after_step``; a
+    checkpoint named ``step_00010000`` was written after 10 000 of them, and resume continues at ``step``.
 
     Attributes:
         model: the network, without what the precision wraps around it.
@@ -67,7 +69,6 @@ class Trainer:
         self.stop_reason = ""
         self._step_before = 0
         self._saved_step = -1
-        self._loss: ms.Tensor | None = None
 
     def train(self, resume: Path | None = None) -> None:
         """Train to the end, or until a stop is requested; with ``resume``, from that checkpoint on."""
@@ -92,12 +93,12 @@ class Trainer:
         batch = self.loader.next()
         self.data_seconds += time.perf_counter() - asked
         self._call("before_step", batch)
-        self._loss = self.update(ms.Tensor.from_numpy(batch.lq), ms.Tensor.from_numpy(batch.gt))
+        loss = self.update(ms.Tensor.from_numpy(batch.lq), ms.Tensor.from_numpy(batch.gt))
         self._step_before, self.step = self.step, self.step + 1
-        self.log.keep_loss(self._loss)
+        self.log.keep_loss(loss)
         if self.log_due:
             self.log.scalars = {"loss": self.log.gather_loss()}
-        self._call("after_step", StepOutput(self._loss, self.loader.batch_size))
+        self._call("after_step", StepOutput(loss, self.loader.batch_size))
 
     @property
     def finished(self) -> bool:
@@ -135,22 +136,26 @@ class Trainer:
         """End after the present step; hooks still see ``after_train``, so the state is saved."""
         self.stop_reason = self.stop_reason or reason
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the last update was skipped as a bad one: the weights may be what made its loss bad.
+
+        Asking waits for the device.
+        """
+        return self.update.guard.read().n_bad_in_a_row > 0
+
     def save(self) -> Path:
         """Write a checkpoint of the present step, unless there is one already; return its folder.
 
         Raises:
-            TrainingDivergedError: the last loss was not finite, so the weights are not worth keeping.
+            TrainingDivergedError: a weight or a moment is not finite, or every update is skipped: this state
+                is not worth keeping.
             SrtrainError: the disk is full or not writable.
         """
         if self._saved_step == self.step:
             return self.store.path(self.step)
-        if self.precision.scaler is None and self._loss is not None and not math.isfinite(float(self._loss)):
-            raise TrainingDivergedError(
-                f"the loss is {float(self._loss)} at step {self.step}; this state is not saved. "
-                f"Resume from {self.store.latest() or 'the start'} with a lower optim.lr, optim.clip_norm, or "
-                f"a smaller res_scale."
-            )
         started = time.perf_counter()
+        self._refuse_bad_state()
         tensors, state = self._state()
         path = self.store.save(self.step, tensors, state)
         self.backend.barrier()
@@ -159,11 +164,48 @@ class Trainer:
         self.paused_seconds += time.perf_counter() - started
         return path
 
+    def _refuse_bad_state(self) -> None:
+        counts = self.update.guard.read()
+        held = {**self.model.parameters_dict(), **own_state(self.optimizer)}
+        broken = [name for name, value in held.items() if not np.isfinite(value.asnumpy()).all()]
+        if broken:
+            why = f"{len(broken)} of {len(held)} weights and moments are not finite, {broken[0]!r} for one"
+        elif counts.n_bad_in_a_row >= HOPELESS:
+            why = f"the last {counts.n_bad_in_a_row} updates were skipped, with a loss of {counts.last_bad_loss:g}"
+        else:
+            return
+        raise TrainingDivergedError(
+            f"{why}: the state of step {self.step} is not saved. {self.diverged_advice()}"
+        )
+
+    def diverged_advice(self) -> str:
+        """Return where the last good checkpoint is and what to try."""
+        return (
+            f"The last good checkpoint is {self.store.latest() or 'not there yet'}; try a lower optim.lr, "
+            f"optim.clip_norm=0.5, or a smaller model.res_scale."
+        )
+
+    def roll_back(self, path: Path) -> None:
+        """Take weights, optimizer and the hooks' state from a checkpoint of this run, and go on at ``step``.
+
+        The clock and the learning rate stay where they are, and with the clock the pictures that come next.
+
+        Raises:
+            CheckpointError: the checkpoint is missing, broken or does not fit.
+        """
+        started = time.perf_counter()
+        self.backend.barrier()
+        lr, counts = self.lr, self.update.guard.read()
+        self._take_state(self.store.load(path))
+        self.set_lr(lr)
+        self.update.guard.start_anew(counts)
+        self.paused_seconds += time.perf_counter() - started
+
     def _state(self) -> tuple[dict[str, dict[str, ms.Tensor]], dict[str, Any]]:
         """Return everything an exact resume needs: tensors by group, and JSON values."""
         tensors: dict[str, dict[str, ms.Tensor]] = {
             "model": dict(self.model.parameters_dict()),
-            "optimizer": {**own_state(self.optimizer), **self._precision_state()},
+            "optimizer": dict(self._update_state()),
         }
         hooks: dict[str, Any] = {}
         for hook in self.hooks:
@@ -175,15 +217,21 @@ class Trainer:
                 hooks[hook.state_key] = {name: value for name, value in state.items() if name not in held}
         return tensors, {"hooks": hooks}
 
-    def _restore(self, path: Path) -> None:
-        checkpoint = self.store.load(path)
-        assign(self.model.parameters_dict(), checkpoint.tensors["model"], f"the model in {path}")
-        optimizer = {**own_state(self.optimizer), **self._precision_state()}
-        assign(optimizer, checkpoint.tensors["optimizer"], f"the optimizer in {path}")
+    def _update_state(self) -> dict[str, ms.Parameter]:
+        return {**own_state(self.optimizer), **self.precision.state(), **self.update.guard.state()}
+
+    def _take_state(self, checkpoint: Checkpoint) -> None:
+        path, tensors = checkpoint.path, checkpoint.tensors
+        assign(self.model.parameters_dict(), tensors["model"], f"the model in {path}")
+        assign(self._update_state(), tensors["optimizer"], f"the optimizer in {path}")
         for hook in self.hooks:
             state = checkpoint.state["hooks"].get(hook.state_key)
             if state is not None:
-                hook.load_state_dict({**state, **checkpoint.tensors.get(hook.state_key, {})})
+                hook.load_state_dict({**state, **tensors.get(hook.state_key, {})})
+
+    def _restore(self, path: Path) -> None:
+        checkpoint = self.store.load(path)
+        self._take_state(checkpoint)
         self.step = self._step_before = checkpoint.step
         if self.step > self.max_steps:
             raise CheckpointError(
@@ -193,9 +241,6 @@ class Trainer:
             self._saved_step = self.step
             self.store.forget_after(self.step)
         self.log.info(f"resumed from {path}: {self.step} of {self.max_steps} updates are done")
-
-    def _precision_state(self) -> dict[str, ms.Parameter]:
-        return {**self.precision.state(), self.update.skipped.name: self.update.skipped}
 
     def _call(self, point: str, *args: Any) -> None:
         for hook in self.hooks:

@@ -23,6 +23,32 @@ class StepOutput:
 
 
 @dataclass(frozen=True)
+class GuardCounts:
+    """What became of the updates so far.
+
+    Attributes:
+        n_accepted: updates that were made.
+        mean_loss: running mean of their losses.
+        n_bad: updates skipped for a loss that was not finite or too high, or for a gradient in float32.
+        last_bad_loss: the loss of the last of them.
+        n_overflows: updates skipped because gradients overflowed under loss scaling.
+    """
+
+    n_accepted: int
+    mean_loss: float
+    n_bad: int
+    n_bad_in_a_row: int
+    last_bad_loss: float
+    n_overflows: int
+    n_overflows_in_a_row: int
+
+    @property
+    def n_skipped(self) -> int:
+        """Updates skipped for any reason."""
+        return self.n_bad + self.n_overflows
+
+
+@dataclass(frozen=True)
 class PictureScore:
     """One picture of a benchmark: PSNR in dB and SSIM under its protocol."""
 
@@ -53,8 +79,8 @@ class EvalResult:
         protocol: the protocol in words, to be printed wherever the number is.
         method: ``plain`` or ``self-ensemble x8``.
         psnr: mean over the pictures in dB, as are ``ssim`` and ``bicubic_psnr``.
-        scores: one an evaluated picture; those of this rank only.
-        examples: the first few pictures.
+        scores: one a picture, over all ranks, in the order of the benchmark.
+        examples: the first few pictures of this rank.
     """
 
     benchmark: str

@@ -8,7 +8,7 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import nn
+from mindspore import nn, ops
 
 from srtrain.data.embedded import embedded
 from srtrain.data.folders import Pair
@@ -93,6 +93,39 @@ def benchmark_set(pictures: Pictures) -> EvalSet:
     return EvalSet("crops", pictures, 2, protocol)
 
 
+class Delicate(L1):
+    """L1 that cannot bear a batch whose targets are all black, and shouts at one that is all white."""
+
+    def construct(self, sr, gt):
+        shade = ops.mean(gt)
+        bearable = ops.cast(shade > 0, ms.float32)
+        return super().construct(sr, gt) * (1 + 1000 * ops.cast(shade == 255, ms.float32)) / bearable
+
+
+class Paint(Hook):
+    """Paints the targets of some steps black or white; for ``Delicate`` that is a NaN or a spike."""
+
+    def __init__(self, colour: int, *steps: int) -> None:
+        self.colour = colour
+        self.steps = steps
+
+    def before_step(self, trainer, batch):
+        if trainer.step in self.steps:
+            batch.gt[:] = self.colour
+
+
+@pytest.fixture
+def delicate() -> nn.Cell:
+    """A loss that black targets turn into infinity."""
+    return Delicate()
+
+
+@pytest.fixture
+def paint() -> type[Paint]:
+    """The hook that spoils batches for the delicate loss."""
+    return Paint
+
+
 @pytest.fixture
 def make_trainer(
     pynative: None, tmp_path: Path, pictures: Pictures, new_model: Callable[..., EDSR]
@@ -108,6 +141,8 @@ def make_trainer(
         optimizer: str = "adam",
         precision: Precision | None = None,
         clip_norm: float | None = None,
+        skip_above: float | None = None,
+        loss: nn.Cell | None = None,
         log_every: int = 1,
         run_dir: Path = tmp_path / "run",
     ) -> Trainer:
@@ -118,10 +153,11 @@ def make_trainer(
             model=model,
             update=TrainStep(
                 model,
-                L1(),
+                loss or L1(),
                 build_optimizer(optimizer, parameters, lr),
                 precision=precision,
                 clip_norm=clip_norm,
+                skip_above=skip_above,
             ),
             loader=Loader(pictures, Sampler(len(pictures), 2, seed=3), gt_patch_px=16, workers=0),
             hooks=list(hooks),

@@ -61,6 +61,20 @@ def test_the_newest_are_kept_and_the_best_stays(make_trainer):
     assert trainer.store.steps() == [2, 5, 6]
 
 
+def test_what_is_due_in_doubt_is_written_after_the_next_good_update(make_trainer, paint, delicate):
+    saves = Saves()
+    hooks = [CheckpointHook(every=2), saves, paint(0, 1, 2)]  # the updates that end at 2 and 3
+    make_trainer(hooks, 5, loss=delicate).train()
+    assert saves.at == [4, 5]
+
+
+def test_the_last_step_is_saved_even_in_doubt(make_trainer, paint, delicate):
+    trainer = make_trainer([CheckpointHook(every=2), paint(0, 4)], 5, loss=delicate)
+    trainer.train()
+    assert trainer.store.steps() == [2, 4, 5]
+    assert trainer.in_doubt
+
+
 def test_an_error_saves_nothing(make_trainer):
     class Fails(Hook):
         def after_step(self, trainer, out):

@@ -3,7 +3,8 @@
 import pytest
 from mindspore import amp
 
-from srtrain.errors import TrainingDivergedError
+from srtrain.errors import RecipeError, TrainingDivergedError
+from srtrain.hooks.checkpoint import CheckpointHook
 from srtrain.hooks.loss_scale import LossScaleHook
 from srtrain.trainer.precision import Precision
 
@@ -30,15 +31,15 @@ def test_scale_and_skipped_updates_are_among_the_numbers(make_trainer):
     assert trainer.log.scalars["skipped_steps"] == 0
 
 
-def test_a_run_that_only_overflows_ends_after_some_logging_periods(make_trainer):
+def test_a_run_that_only_overflows_ends_at_the_next_look(make_trainer):
     precision = Scaled(amp.StaticLossScaler(3e38))
-    trainer = make_trainer([LossScaleHook(stop_after=3)], 50, precision=precision, log_every=2)
+    trainer = make_trainer([LossScaleHook(stop_after=5)], 50, precision=precision, log_every=2)
     with pytest.raises(TrainingDivergedError) as caught:
         trainer.train()
     assert trainer.step == 6
-    assert str(caught.value).startswith(
-        "every update since step 0 overflowed and was skipped; the loss scale is 3e+38. Lower it "
-        "(precision.loss_scale=), lower optim.lr, or train in float32 (precision=float32)."
+    assert str(caught.value) == (
+        "step 6: the last 6 updates overflowed and were skipped; the loss scale is 3e+38. Lower it "
+        "(precision.loss_scale=128, or dynamic), lower optim.lr, or train in float32 (precision=float32)."
     )
 
 
@@ -49,10 +50,22 @@ def test_one_good_update_starts_the_count_anew(make_trainer):
     skipped = trainer.log.scalars["skipped_steps"]
     assert 0 < skipped < 14
     assert trainer.log.scalars["loss_scale"] == 2.0**127 / 2**skipped
-    assert trainer.hooks[0].state_dict() == {"fruitless": 0}
+    assert trainer.update.guard.read().n_overflows_in_a_row == 0
 
 
-def test_the_count_goes_on_after_a_resume():
-    hook = LossScaleHook()
-    hook.load_state_dict({"fruitless": 2})
-    assert hook.state_dict() == {"fruitless": 2}
+def test_the_count_goes_on_after_a_resume(make_trainer):
+    def scaled():
+        return Scaled(amp.StaticLossScaler(3e38))
+
+    first = make_trainer([LossScaleHook(stop_after=5), CheckpointHook()], 3, precision=scaled())
+    first.train()
+    second = make_trainer([LossScaleHook(stop_after=5)], 50, precision=scaled())
+    with pytest.raises(TrainingDivergedError, match=r"^step 5: the last 5 updates overflowed"):
+        second.train(resume=first.store.latest())
+
+
+def test_never_is_not_a_number_of_overflows():
+    with pytest.raises(
+        RecipeError, match=r"^hooks\.loss_scale\.stop_after = 0 must be 1 or more overflows\.$"
+    ):
+        LossScaleHook(stop_after=0)

@@ -3,10 +3,11 @@
 import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import amp, nn
+from mindspore import amp, nn, ops
 
 from srtrain.losses import L1, MSE
 from srtrain.optim import build_optimizer
+from srtrain.trainer.guard import WARM_UP, WINDOW
 from srtrain.trainer.precision import Precision
 from srtrain.trainer.step import TrainStep
 
@@ -55,7 +56,7 @@ def test_adam_updates_are_those_of_numpy(mode, request):
         w = w - 0.1 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
         assert float(step(*batch())) == pytest.approx(value, rel=1e-5)  # the loss before the update
         np.testing.assert_allclose(gain(), w, rtol=1e-4)
-    assert int(step.skipped) == 0
+    assert int(step.guard.read().n_skipped) == 0
 
 
 @pytest.mark.usefixtures("graph")
@@ -129,7 +130,7 @@ def test_a_power_of_two_as_loss_scale_changes_no_bit(make, clip_norm):
     step, scaled_losses, gains = scaled_steps(make(), [batch()] * 3, clip_norm=clip_norm)
     assert scaled_losses == losses
     np.testing.assert_array_equal(gains[-1], gain())
-    assert int(step.skipped) == 0
+    assert int(step.guard.read().n_skipped) == 0
 
 
 OVERFLOW = batch(np.full_like(X, 3e38))
@@ -139,7 +140,7 @@ OVERFLOW = batch(np.full_like(X, 3e38))
 def test_an_overflow_skips_the_update_counts_it_and_halves_a_dynamic_scale():
     scaler = amp.DynamicLossScaler(1024, 2, 2)
     step, _, gains = scaled_steps(scaler, [batch(), OVERFLOW, OVERFLOW, batch(), batch()])
-    assert int(step.skipped) == 2
+    assert int(step.guard.read().n_skipped) == 2
     np.testing.assert_array_equal(gains[0], gains[1])
     np.testing.assert_array_equal(gains[0], gains[2])
     assert (gains[3] != gains[2]).all()
@@ -155,7 +156,7 @@ def test_an_overflow_skips_the_update_counts_it_and_halves_a_dynamic_scale():
 def test_a_static_scale_stays():
     scaler = amp.StaticLossScaler(1024)
     step, _, gains = scaled_steps(scaler, [OVERFLOW, batch()])
-    assert int(step.skipped) == 1
+    assert int(step.guard.read().n_skipped) == 1
     np.testing.assert_array_equal(gains[0], START)
     assert (gains[1] != START).all()
     assert float(scaler.scale_value) == 1024
@@ -163,5 +164,90 @@ def test_a_static_scale_stays():
 
 def test_the_update_owns_no_name_that_weights_could_have():
     step, _ = step_of()
-    assert step.skipped.name == "skipped_steps"
+    assert all(name.startswith("guard.") for name in step.guard.state())
     assert [p.name for p in step.network.trainable_params()] == ["gain"]
+
+
+# What is skipped
+
+NAN = batch(np.where(np.arange(X.size).reshape(X.shape) == 5, np.nan, X).astype(np.float32))
+
+
+class RootOfGain(nn.Cell):
+    """A finite loss whose gradient is not: the root's slope at 0."""
+
+    def construct(self, sr, gt):
+        return ops.mean(ops.abs(gt)) + ops.sum(ops.sqrt(ops.abs(sr))) * 0.0
+
+
+@pytest.mark.parametrize("mode", ["pynative", "graph"])
+def test_a_loss_that_is_no_number_is_skipped_with_its_moments_and_counted(mode, request):
+    request.getfixturevalue(mode)
+    step, gain = step_of()
+    plain, plain_gain = step_of()
+    gains, losses = [], []
+    for one in (batch(), NAN, NAN, batch()):
+        losses.append(float(step(*one)))
+        gains.append(gain())
+    for _ in range(2):
+        plain(*batch())
+    np.testing.assert_array_equal(gains[0], gains[2])
+    np.testing.assert_array_equal(gains[3], plain_gain())  # as if the bad batches had never been
+    assert np.isnan(losses[1:3]).all()
+    counts = step.guard.read()
+    assert (counts.n_accepted, counts.n_bad, counts.n_bad_in_a_row, counts.n_overflows) == (2, 2, 0, 0)
+    assert np.isnan(counts.last_bad_loss)
+    assert counts.mean_loss == pytest.approx((losses[0] + losses[3]) / 2)
+
+
+@pytest.mark.usefixtures("graph")
+def test_a_gradient_that_is_no_number_is_skipped_though_the_loss_is_one():
+    step, gain = step_of(loss=RootOfGain())
+    loss = float(step(*batch(x=np.zeros_like(X))))
+    assert np.isfinite(loss)
+    np.testing.assert_array_equal(gain(), START)
+    counts = step.guard.read()
+    assert (counts.n_accepted, counts.n_bad, counts.n_bad_in_a_row) == (0, 1, 1)
+    assert counts.last_bad_loss == loss
+
+
+@pytest.mark.usefixtures("graph")
+def test_under_loss_scaling_gradients_that_overflow_are_not_called_bad():
+    high = amp.DynamicLossScaler(2.0**127, 2, 100)
+    step, losses, gains = scaled_steps(high, [batch(x=X * 100)] * 3, lr=1e-3)
+    counts = step.guard.read()
+    assert counts.n_bad == 0
+    assert counts.n_overflows == counts.n_overflows_in_a_row == 3
+    np.testing.assert_array_equal(gains[-1], START)
+    assert np.isfinite(losses).all()  # the loss as it is, though scaled it overflowed
+
+
+def spike(factor):
+    return batch(y=Y * factor)
+
+
+@pytest.mark.usefixtures("graph")
+def test_a_spike_is_skipped_once_the_running_mean_is_known():
+    step, gain = step_of(skip_above=5.0, lr=1e-3)
+    step(*spike(100))  # too early to call anything a spike
+    for _ in range(WARM_UP + WINDOW):
+        step(*batch())
+    counts, before = step.guard.read(), gain()
+    loss = float(step(*spike(30)))
+    assert loss > 5 * counts.mean_loss
+    np.testing.assert_array_equal(gain(), before)
+    after = step.guard.read()
+    assert (after.n_bad, after.n_bad_in_a_row) == (1, 1)
+    assert after.last_bad_loss == pytest.approx(loss)
+    assert after.mean_loss == counts.mean_loss
+    assert 1.5 * counts.mean_loss < float(step(*spike(4))) < 5 * counts.mean_loss
+    assert step.guard.read().n_bad_in_a_row == 0
+    assert (gain() != before).all()
+
+
+@pytest.mark.usefixtures("pynative")
+def test_without_a_limit_a_spike_is_accepted():
+    step, _ = step_of(lr=1e-3)
+    for one in [batch()] * WARM_UP + [spike(1000)]:
+        step(*one)
+    assert step.guard.read().n_accepted == WARM_UP + 1

@@ -7,9 +7,10 @@ from srtrain.errors import CheckpointError, HookError, SrtrainError, TrainingDiv
 from srtrain.hooks import LAST, STATE, Hook
 from srtrain.hooks.checkpoint import CheckpointHook
 from srtrain.hooks.lr import LrHook
+from srtrain.models import parameters
 from srtrain.optim import own_state
 from srtrain.schedule import cosine
-from srtrain.trainer.trainer import add_note
+from srtrain.trainer.trainer import HOPELESS, add_note
 
 
 class Recorder(Hook):
@@ -322,18 +323,69 @@ def test_a_rate_of_zero_stops_learning_at_once(make_trainer, graph, weights_of):
 # Saving
 
 
-def test_a_loss_that_is_not_finite_is_not_saved(make_trainer):
-    trainer = make_trainer([CheckpointHook(every=1)], lr=1e30)
+@pytest.mark.parametrize("spoilt", ["a weight", "a moment"])
+def test_a_state_that_is_not_finite_is_not_saved(make_trainer, spoilt):
+    trainer = make_trainer([CheckpointHook(every=1), At(2, lambda t: put(held(t), np.inf), STATE)], 9)
+
+    def held(trainer):
+        moment = own_state(trainer.optimizer)["moment1.tail.weight"]
+        return trainer.model.tail.weight if spoilt == "a weight" else moment
+
+    def put(parameter, value):
+        parameters.put(parameter, np.full(parameter.shape, value, np.float32))
+
     with pytest.raises(TrainingDivergedError) as caught:
         trainer.train()
-    saved = trainer.store.steps()
-    assert saved == list(range(1, trainer.step))
-    assert trainer.step >= 2
-    assert str(caught.value) in {
-        f"the loss is {loss} at step {trainer.step}; this state is not saved. Resume from "
-        f"{trainer.store.path(saved[-1])} with a lower optim.lr, optim.clip_norm, or a smaller res_scale."
-        for loss in ("nan", "inf")
-    }
+    name = "tail.weight" if spoilt == "a weight" else "moment1.tail.weight"
+    n_held = len(trainer.model.parameters_dict()) + len(own_state(trainer.optimizer))
+    assert str(caught.value) == (
+        f"1 of {n_held} weights and moments are not finite, {name!r} for one: the state of step 2 is not saved. The "
+        f"last good checkpoint is {trainer.store.path(1)}; try a lower optim.lr, optim.clip_norm=0.5, or a smaller "
+        "model.res_scale."
+    )
+    assert trainer.store.steps() == [1]
+
+
+def test_a_state_whose_updates_are_all_skipped_is_not_saved(make_trainer):
+    trainer = make_trainer([], HOPELESS + 1, lr=1e30)
+    trainer.train()
+    row = trainer.update.guard.read().n_bad_in_a_row
+    assert row >= HOPELESS
+    with pytest.raises(
+        TrainingDivergedError, match=f"^the last {row} updates were skipped, with a loss of (nan|inf)"
+    ):
+        trainer.save()
+    assert trainer.store.steps() == []
+
+
+def test_a_state_is_in_doubt_while_the_last_update_was_skipped(make_trainer, paint, delicate):
+    seen = []
+    hooks = [At(step, lambda t: seen.append(t.in_doubt)) for step in (1, 2, 3)]
+    trainer = make_trainer([*hooks, paint(0, 1)], 3, loss=delicate)
+    trainer.train()
+    assert seen == [False, True, False]
+
+
+def test_rolling_back_keeps_the_clock_and_the_rate_and_counts_what_was_skipped(
+    make_trainer, weights_of, paint, delicate
+):
+    trainer = make_trainer([paint(0, 3), At(2, lambda t: t.save())], 4, loss=delicate)
+    trainer.train()
+    saved = trainer.store.load(trainer.store.path(2)).tensors
+    trainer.set_lr(0.125)
+    before = trainer.update.guard.read()
+    trainer.roll_back(trainer.store.path(2))
+    assert (trainer.step, trainer.lr) == (4, 0.125)
+    for name, value in weights_of(trainer.model).items():
+        assert np.array_equal(value, saved["model"][name].asnumpy())
+    moments = own_state(trainer.optimizer)
+    for name in ("moment1.tail.weight", "moment2.tail.weight", "beta1_power"):
+        assert np.array_equal(moments[name].asnumpy(), saved["optimizer"][name].asnumpy())
+    counts = trainer.update.guard.read()
+    assert (before.n_bad, before.n_accepted) == (1, 3)
+    assert (counts.n_bad, counts.n_accepted, counts.n_bad_in_a_row) == (1, 2, 0)
+    assert counts.last_bad_loss == np.inf
+    assert trainer.paused_seconds > 0
 
 
 def full_state(trainer):
