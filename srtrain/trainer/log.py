@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from pathlib import Path
 
@@ -56,8 +57,11 @@ class Log:
         self._losses.append(loss)
 
     def gather_loss(self) -> float:
-        """Return the mean of the losses since the last call; this waits for the device."""
-        values = [float(loss) for loss in self._losses]
+        """Return the mean of the finite losses since the last call; this waits for the device.
+
+        A loss that is not finite was skipped, which is said elsewhere, and would hide the others here.
+        """
+        values = [value for loss in self._losses if math.isfinite(value := float(loss))]
         self._losses.clear()
         return sum(values) / len(values) if values else float("nan")
 

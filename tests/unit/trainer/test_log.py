@@ -48,6 +48,13 @@ def test_the_loss_is_the_mean_since_it_was_last_asked_for():
     assert log.gather_loss() == 5
 
 
+def test_a_loss_that_is_no_number_hides_no_other():
+    log = Log(to_console=False)
+    for value in (1.0, math.nan, math.inf, 3.0):
+        log.keep_loss(ms.Tensor(value))
+    assert log.gather_loss() == 2
+
+
 def test_numbers_gather_by_name():
     log = Log(to_console=False)
     log.put(lr=1.0, loss=2.0)
