@@ -25,6 +25,7 @@ import srtrain.hooks.require_gain
 import srtrain.hooks.signals
 import srtrain.hooks.tensorboard
 import srtrain.hooks.timing
+import srtrain.hooks.watchdog
 import srtrain.losses
 import srtrain.models.edsr
 from srtrain import config

@@ -140,6 +140,7 @@ def standard_hooks(**changes: Spec | None) -> dict[str, Spec | None]:
         "pictures": Spec("pictures"),
         "tensorboard": Spec("tensorboard"),
         "console": Spec("console"),
+        "watchdog": Spec("watchdog"),
         **changes,
     }
 

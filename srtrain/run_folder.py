@@ -36,6 +36,7 @@ LOCKED = (
 )
 _OWN = {"recipe.py", "recipe.json", "command.txt", "env.json", "metrics.jsonl", "run.log", ".lock"}
 _OWN_FOLDERS = {"checkpoints", "pictures"}
+_LAUNCHER = "launch"  # what processes print, made before they start: neither counts nor is deleted
 _OWN_PREFIXES = (".", "events.out.tfevents.", "run.rank", "metrics.")
 
 
@@ -60,7 +61,7 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._take_lock()
-            found = sorted(p.name for p in self.path.iterdir() if p.name != ".lock")
+            found = sorted(p.name for p in self.path.iterdir() if p.name not in (".lock", _LAUNCHER))
         except OSError as error:
             raise RunFolderError(
                 f"the run folder {str(self.path)!r} cannot be used: {error.strerror or error}. Set run_dir= elsewhere."

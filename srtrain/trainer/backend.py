@@ -13,6 +13,7 @@ from mindspore import communication, nn, ops
 from numpy.typing import NDArray
 
 from srtrain.errors import DeviceError
+from srtrain.launch.progress import LOCAL_VARIABLE, Progress
 from srtrain.registry import BACKENDS
 
 
@@ -22,6 +23,10 @@ class Backend:
 
     A plugin derives from this class and overrides what differs. A process that ``msrun`` started belongs
     to a group; alone it is rank 0 of 1.
+
+    Attributes:
+        progress: what this process has passed, for whoever watches that it goes on; long pieces of work
+            call ``progress.beat()``.
     """
 
     target = "CPU"
@@ -32,6 +37,7 @@ class Backend:
     def __init__(self) -> None:
         self.rank = 0
         self.world_size = 1
+        self.progress = Progress()
 
     def unavailable(self) -> str:
         """Return why this machine cannot run the backend, or an empty string."""
@@ -41,17 +47,32 @@ class Backend:
         """Claim the device, choose graph or PyNative mode, and join the other processes.
 
         Raises:
-            DeviceError: the machine does not have the device.
+            DeviceError: the machine does not have the device, or the others cannot be reached.
         """
         if reason := self.unavailable():
             raise DeviceError(f"device = {self.target.lower()!r} cannot be used here: {reason}")
         Backend.started = True
         ms.set_device(self.target)
         ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
-        self.set_threads(threads or usable_cores())
-        if int(os.environ.get("MS_WORKER_NUM", "1")) > 1:
+        self.set_threads(threads or max(1, usable_cores() // int(os.environ.get(LOCAL_VARIABLE, "1"))))
+        self.progress = Progress.of_this_process()
+        if group_size() > 1:
+            self.join()
+
+    def join(self) -> None:
+        """Join the other processes of the run.
+
+        Raises:
+            DeviceError: they cannot be reached.
+        """
+        try:
             communication.init()
-            self.rank, self.world_size = communication.get_rank(), communication.get_group_size()
+        except (RuntimeError, ValueError) as error:
+            raise DeviceError(
+                f"this process could not join the other {group_size() - 1} of the run: {first_line(error)} "
+                f"Start them with 'srtrain launch'; 'srtrain doctor' looks for what is in the way."
+            ) from error
+        self.rank, self.world_size = communication.get_rank(), communication.get_group_size()
 
     def set_threads(self, threads: int) -> None:
         """Bound the threads that kernels run on; MindSpore lets a process decide this once.
@@ -101,6 +122,18 @@ class Backend:
         """Leave the group of processes."""
         if self.world_size > 1:
             communication.release()
+
+
+def group_size() -> int:
+    """Return how many processes the run has, by the environment of msrun or of a rank table."""
+    by_table = os.environ.get("RANK_SIZE", "1") if os.environ.get("RANK_TABLE_FILE") else "1"
+    return int(os.environ.get("MS_WORKER_NUM", by_table))
+
+
+def first_line(error: BaseException) -> str:
+    """Return what MindSpore says before its call stacks."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
 
 
 def usable_cores() -> int:

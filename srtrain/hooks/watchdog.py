@@ -1,0 +1,140 @@
+"""Ends a run that makes no progress, with the stacks of all its threads."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from srtrain.data.loader import Batch
+from srtrain.errors import RecipeError
+from srtrain.hooks import base
+from srtrain.hooks.base import Hook
+from srtrain.launch.progress import EXIT_STUCK, Progress
+from srtrain.registry import HOOKS
+from srtrain.trainer.evaluator import EvalSet
+from srtrain.trainer.trainer import Trainer
+from srtrain.trainer.types import EvalResult, StepOutput
+
+
+@HOOKS.register("watchdog")
+class WatchdogHook(Hook):
+    """Counts each point of the loop, each evaluated picture and each saved checkpoint as progress.
+
+    After ``seconds`` without any, the stacks go to the log and the process ends with exit code 75. Started
+    by ``srtrain launch``, the launcher does that for all ranks and names the one that the others wait for;
+    alone, a thread does.
+
+    Args:
+        seconds: longer than the longest single thing: compiling, one evaluated picture, one checkpoint.
+    """
+
+    order = base.LAST  # a point counts as passed when all other hooks are done with it
+
+    def __init__(self, seconds: float = 1800.0) -> None:
+        if seconds <= 0:
+            raise RecipeError(
+                f"hooks.watchdog.seconds = {seconds!r} must be above 0; hooks.watchdog=None takes it away."
+            )
+        self.seconds = seconds
+        self._alone: Watch | None = None
+
+    def setup(self, trainer: Trainer) -> None:
+        """Begin to watch."""
+        progress = trainer.backend.progress
+        progress.watch(self.seconds)
+        progress.passed("setup", trainer.step)
+        if not progress.watched_from_outside:
+            file = trainer.run_dir / f"run.rank{trainer.backend.rank}.stacks.log"
+            self._alone = Watch(progress, self.seconds, file, trainer.log.warning)
+
+    def before_train(self, trainer: Trainer) -> None:
+        """Count as progress, as all that follow."""
+        trainer.backend.progress.passed("before_train", trainer.step)
+
+    def before_step(self, trainer: Trainer, batch: Batch) -> None:
+        """The batch is there."""
+        trainer.backend.progress.passed("before_step", trainer.step)
+
+    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+        """The update is done, and what the hooks make of it."""
+        trainer.backend.progress.passed("after_step", trainer.step)
+
+    def before_eval(self, trainer: Trainer, benchmark: EvalSet) -> None:
+        """An evaluation begins; the evaluator gives a sign of life with each picture."""
+        trainer.backend.progress.passed("before_eval", trainer.step)
+
+    def after_eval(self, trainer: Trainer, result: EvalResult) -> None:
+        """It has ended."""
+        trainer.backend.progress.passed("after_eval", trainer.step)
+
+    def after_save(self, trainer: Trainer, path: Path) -> None:
+        """A checkpoint is complete."""
+        trainer.backend.progress.passed("after_save", trainer.step)
+
+    def after_train(self, trainer: Trainer) -> None:
+        """The end is near."""
+        trainer.backend.progress.passed("after_train", trainer.step)
+
+    def close(self, trainer: Trainer) -> None:
+        """Stop watching."""
+        trainer.backend.progress.watch(0)
+        if self._alone is not None:
+            self._alone.close()
+
+
+class Watch:
+    """A thread that ends this process when there was no sign of life for too long.
+
+    Native code that holds the interpreter's lock stops that thread too. For that case a timer of
+    ``faulthandler``, which needs no lock, is wound up again and again: it runs out a little later, writes
+    the stacks and ends the process with exit code 1, the only one it can.
+    """
+
+    def __init__(self, progress: Progress, seconds: float, file: Path, say: Callable[[str], None]) -> None:
+        self._progress = progress
+        self._seconds = seconds
+        self._path = file
+        self._file: IO[str] = file.open("a", encoding="utf-8")
+        self._say = say
+        self._over = threading.Event()
+        self._wind_up()
+        self._thread = threading.Thread(target=self._watch, name="srtrain-watchdog", daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        beat = 0.0
+        while not self._over.wait(min(self._seconds / 4, 10.0)):
+            position = self._progress.position()
+            if position.stuck(time.monotonic()):
+                self._end()
+            if position.beat != beat:
+                beat = position.beat
+                self._wind_up()
+
+    def _wind_up(self) -> None:
+        faulthandler.dump_traceback_later(1.5 * self._seconds, file=self._file, exit=True)
+
+    def _end(self) -> None:
+        faulthandler.dump_traceback(self._file, all_threads=True)
+        doing = self._progress.position().doing
+        self._say(
+            f"no progress for {self._seconds:g} s (hooks.watchdog.seconds), {doing}; the stacks of all threads are in "
+            f"{self._path}. Go on from the last checkpoint with --resume."
+        )
+        sys.stderr.flush()
+        os._exit(EXIT_STUCK)
+
+    def close(self) -> None:
+        """Stop watching; an empty file of stacks is removed."""
+        self._over.set()
+        self._thread.join()
+        faulthandler.cancel_dump_traceback_later()
+        self._file.close()
+        if self._path.stat().st_size == 0:
+            self._path.unlink()

@@ -1,0 +1,233 @@
+"""Watches the processes of a run: shows rank 0, ends all when one fails or hangs, and says which and why."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, TextIO
+
+import psutil
+
+from srtrain.launch.cluster import Job
+from srtrain.launch.progress import EXIT_STUCK, Position, behind
+from srtrain.launch.worker import DUMP_SIGNAL
+
+POLL_SECONDS = 0.2
+GRACE_SECONDS = 5.0  # for the other ranks, after one failed: they may be failing of the same cause
+STOP_SECONDS = 120.0  # for the other ranks, after one stopped as it was asked to: they are saving
+DUMP_SECONDS = 2.0  # for stuck ranks to write their stacks
+TAIL_LINES = 15
+
+STOP_CODES = {128 + signal.SIGINT, 128 + signal.SIGTERM}
+_NOISE = re.compile(r"^\[(INFO|WARNING)\] [A-Z_]+\(\d+,")
+_TIMED_OUT = re.compile(r"Timed out node list is: \[const vector\]\{([\d, ]+)\}")
+
+
+class Supervisor:
+    """Waits for the end of a job; a context, because it takes over Ctrl-C and SIGTERM meanwhile.
+
+    The first of these is handed to every rank, which then agree on the step to stop after; the second ends
+    them at once.
+    """
+
+    def __init__(
+        self, job: Job, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.job = job
+        self.say = say
+        self._clock = clock
+        self._asked: list[int] = []
+        self._forwarded = 0
+        self._codes: dict[int, int] = {}
+        self._console = LogTail(job.log(0), sys.stdout) if 0 in job.workers else None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Supervisor:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self._asked.append(number)
+
+    def wait(self) -> int:
+        """Return the exit code of the job: 0, or that of the rank that failed first."""
+        ended_at: float | None = None
+        while len(self._codes) < len(self.job.workers):
+            time.sleep(POLL_SECONDS)
+            self._show()
+            if (code := self._forward_signals()) is not None:
+                return code
+            self._collect()
+            if self._stuck():
+                return self._end_stuck()
+            if self._codes and any(self._codes.values()):
+                ended_at = ended_at or self._clock()
+                first = next(code for code in self._codes.values() if code)
+                grace = STOP_SECONDS if first in STOP_CODES else GRACE_SECONDS
+                if self._clock() - ended_at > grace:
+                    break
+            elif (scheduler := self.job.scheduler) is not None and scheduler.poll():
+                return self._end_without_scheduler()
+        return self._end()
+
+    def _show(self, to_the_end: bool = False) -> None:
+        if self._console is not None:
+            self._console.copy(to_the_end)
+
+    def _forward_signals(self) -> int | None:
+        """Hand a first signal on; return an exit code after a second."""
+        if len(self._asked) > 1:
+            self.say("asked a second time: ending every rank at once")
+            self._kill()
+            return 128 + self._asked[0]
+        if len(self._asked) > self._forwarded:
+            self._forwarded = len(self._asked)
+            name = signal.Signals(self._asked[0]).name
+            self.say(
+                f"{name}: handed to every rank, which stop after one step together; once more ends them at once"
+            )
+            for process in self._alive().values():
+                process.send_signal(self._asked[0])
+        return None
+
+    def _alive(self) -> dict[int, Any]:
+        return {rank: process for rank, process in self.job.workers.items() if process.poll() is None}
+
+    def _collect(self) -> None:
+        for rank, process in self.job.workers.items():
+            if rank not in self._codes and process.poll() is not None:
+                self._codes[rank] = process.returncode
+
+    def _positions(self) -> dict[int, Position]:
+        """Return where every rank is that has not ended."""
+        rows = enumerate(self.job.plan.ranks)
+        return {rank: self.job.progress.position(row) for row, rank in rows if rank not in self._codes}
+
+    def _stuck(self) -> bool:
+        if any(self._codes.values()):
+            return False  # one has failed: the rest have their grace
+        return any(position.stuck(self._clock()) for position in self._positions().values())
+
+    def _end_stuck(self) -> int:
+        """Dump the stacks of every rank, end all, and name the one that the others wait for."""
+        positions = self._positions()
+        late = behind(positions)
+        paused = [
+            r for r, p in self._alive().items() if psutil.Process(p.pid).status() == psutil.STATUS_STOPPED
+        ]
+        self._show(to_the_end=True)  # and not the stacks that follow
+        for process in self._alive().values():
+            process.send_signal(DUMP_SIGNAL)
+        time.sleep(DUMP_SECONDS)
+        self._kill()
+        limit = max(position.limit_seconds for position in positions.values())
+        lines = [f"error: no progress for {limit:g} s (hooks.watchdog.seconds)."]
+        if paused:
+            lines.append(f"  {_ranks(paused)} paused by a SIGSTOP, so it left no stack.")
+        elif len(late) == 1:
+            lines.append(f"  rank {late[0]} did not arrive; the others waited for it.")
+        elif late:
+            lines.append(f"  {_ranks(late)} behind.")
+        elif len(positions) > 1:
+            lines.append("  no rank is behind another on this machine.")
+        lines += [f"  rank {rank}: {position.doing}" for rank, position in positions.items()]
+        lines.append(
+            f"  Every rank's stacks are in {self.job.plan.log_dir}. Go on from the last checkpoint with --resume."
+        )
+        self.say("\n".join(lines))
+        return EXIT_STUCK
+
+    def _end_without_scheduler(self) -> int:
+        """End a job of several machines that lost a rank on another one, as only the scheduler sees."""
+        log = self.job.plan.log_dir / "scheduler.log"
+        found = _TIMED_OUT.search(log.read_text(errors="replace"))
+        self._kill()
+        who = f"rank(s) {found[1]} no longer answer" if found else f"the scheduler failed: {last_lines(log)}"
+        self.say(f"error: {who}. See the output on that machine, and {log}. Go on with --resume.")
+        return 1
+
+    def _end(self) -> int:
+        """Report on the ranks that have ended, and end the rest."""
+        left = sorted(self._alive())
+        self._kill()
+        self._show(to_the_end=True)
+        failed = {rank: code for rank, code in self._codes.items() if code}
+        if not failed:
+            self._release_scheduler()
+            return 0
+        rank, code = next(iter(failed.items()))
+        if code in STOP_CODES and not left:
+            return code
+        lines = [f"error: {_how(list(failed) if _same(failed) else [rank], code)}."]
+        if rank or self._console is None:
+            lines += [f"  Its last lines, of {self.job.log(rank)}:", last_lines(self.job.log(rank))]
+        if left:
+            lines.append(f"  {_ranks(left)} ended by this launcher, because no run goes on without all.")
+        self.say("\n".join(lines))
+        return code if code > 0 else 128 - code
+
+    def _release_scheduler(self) -> None:
+        """Let a scheduler that other machines may need end by itself."""
+        if self.job.scheduler is not None and self.job.plan.n_nodes > 1:
+            self.job.scheduler.wait()
+
+    def _kill(self) -> None:
+        for process in self._alive().values():
+            process.kill()
+            process.wait()
+
+
+class LogTail:
+    """Copies what is appended to a file, without what MindSpore says about its own insides."""
+
+    def __init__(self, file: Path, to: TextIO) -> None:
+        self._file = file.open("rb")
+        self._to = to
+
+    def copy(self, to_the_end: bool = False) -> None:
+        """Copy the lines that are new and whole; ``to_the_end`` also what stands after the last of them."""
+        while line := self._file.readline():
+            if not (line.endswith(b"\n") or to_the_end):
+                self._file.seek(-len(line), os.SEEK_CUR)
+                break
+            text = line.decode(errors="replace")
+            if not _NOISE.match(text):
+                self._to.write(text)
+        self._to.flush()
+
+
+def last_lines(file: Path) -> str:
+    """Return the end of a log, indented, without what MindSpore says about its own insides."""
+    lines = [
+        line for line in file.read_text(errors="replace").splitlines() if line and not _NOISE.match(line)
+    ]
+    return "\n".join(f"    {line}" for line in lines[-TAIL_LINES:]) or "    (nothing)"
+
+
+def _same(codes: dict[int, int]) -> bool:
+    return len(set(codes.values())) == 1
+
+
+def _how(ranks: list[int], code: int) -> str:
+    who = f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {', '.join(map(str, sorted(ranks)))}"
+    if code >= 0:
+        return f"{who} ended with exit code {code}"
+    cause = " (the system does that when memory runs out)" if code == -signal.SIGKILL else ""
+    return f"{who} {'was' if len(ranks) == 1 else 'were'} killed by {signal.Signals(-code).name}{cause}"
+
+
+def _ranks(ranks: list[int]) -> str:
+    return f"rank {ranks[0]} was" if len(ranks) == 1 else f"ranks {', '.join(map(str, ranks))} were"

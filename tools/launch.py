@@ -1,0 +1,8 @@
+"""Run a recipe as many processes: ``python tools/launch.py -n 8 recipes/edsr_x2.py`` (``srtrain launch``)."""
+
+import sys
+
+from srtrain.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["launch", *sys.argv[1:]]))
