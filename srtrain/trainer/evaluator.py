@@ -89,6 +89,7 @@ class Evaluator:
             mine, desc=f"evaluate {benchmark.name}", unit="picture", leave=False, delay=2, disable=None
         ):
             seen = self.examine(benchmark, index, protocols, upscale or self.upscale)
+            self.backend.progress.beat()
             rows.append([v for e in seen for v in (e.score.psnr, e.score.ssim, e.score.bicubic_psnr)])
             rows[-1].append(seen[0].score.seconds)
             if look is not None:
