@@ -1,15 +1,26 @@
-"""What the EDSR recipes share: the two networks and the training row of the paper (section 4.2, table 1)."""
+"""What the EDSR recipes share: the networks, the paper's training row and the model zoo's."""
 
 from __future__ import annotations
 
 from srtrain.recipe import Benchmark, Data, Epochs, Optim, Recipe, Spec, Train, standard_hooks
+from srtrain.smoke import twin
 
 BASELINE = Spec("edsr", n_resblocks=16, n_feats=64)
 FULL = Spec("edsr", n_resblocks=32, n_feats=256, res_scale=0.1)
 
+ADAM = Spec("adam", beta1=0.9, beta2=0.999)
 
-def paper(name: str, scale: int, model: Spec) -> Recipe:
-    """Return the paper's row: 300 000 updates on DIV2K 1-800, L1, Adam 1e-4 halved every 200 000."""
+
+def paper(name: str, scale: int, model: Spec, psnr: float | None = None, init_from: str = "") -> Recipe:
+    """Return the paper's row: 300 000 updates on DIV2K 1-800, L1, Adam 1e-4 halved every 200 000 (section 4.2).
+
+    Args:
+        name: of the recipe.
+        scale: 2, 3 or 4.
+        model: ``BASELINE`` or ``FULL``.
+        psnr: that of table 1 on DIV2K 801-900, in dB under ``div2k_rgb``.
+        init_from: the run whose weights it starts from.
+    """
     return Recipe(
         name=name,
         scale=scale,
@@ -17,13 +28,51 @@ def paper(name: str, scale: int, model: Spec) -> Recipe:
         # 48 px of input at every scale.
         data=Data(train=Spec("div2k_train"), gt_patch_px=48 * scale, batch_size=16, cache="mmap", workers=2),
         train=Train(steps=300_000, log_every=100),
-        optim=Optim(
-            Spec("adam", beta1=0.9, beta2=0.999), lr=1e-4, schedule=Spec("halve_every", period=200_000)
-        ),
-        benchmarks={"div2k_valid": Benchmark(Spec("div2k_valid"), protocol="div2k_rgb")},
+        optim=Optim(ADAM, lr=1e-4, schedule=Spec("halve_every", period=200_000)),
+        init_from=init_from,
+        benchmarks={"div2k_valid": Benchmark(Spec("div2k_valid"), protocol="div2k_rgb", psnr=psnr)},
         hooks=standard_hooks(
             checkpoint=Spec("checkpoint", every=1000, keep=5),
             evaluate=Spec("evaluate", every=Epochs(200)),
             self_ensemble=Spec("self_ensemble_evaluate", every=100_000),
         ),
     )
+
+
+def model_zoo(name: str, scale: int, psnr: float, init_from: str = "") -> Recipe:
+    """Return the row of MindSpore's model zoo: 6000 epochs of 50 updates, patch 192 at every scale, O3, scale 1000.
+
+    Its learning rate is halved at epoch 4000, which the zoo's own script never did; its pictures are shuffled and
+    its output is rounded, likewise. See docs/from_model_zoo.md.
+
+    Args:
+        name: of the recipe.
+        scale: 2, 3 or 4.
+        psnr: that of the paper on DIV2K 801-900, in dB under ``div2k_rgb``; the zoo prints only the self-ensemble's.
+        init_from: the run whose weights it starts from.
+    """
+    return Recipe(
+        name=name,
+        scale=scale,
+        model=FULL,
+        data=Data(train=Spec("div2k_train"), gt_patch_px=192, batch_size=16, cache="mmap", workers=2),
+        train=Train(epochs=6000, steps_per_epoch=50, log_every=Epochs(1)),
+        optim=Optim(ADAM, lr=1e-4, schedule=Spec("milestones", at=(Epochs(4000),), gamma=0.5)),
+        init=Spec("truncated_normal"),
+        init_from=init_from,
+        precision=Spec("O3", loss_scale=1000.0),
+        device=Spec("ascend"),
+        benchmarks={"div2k_valid": Benchmark(Spec("div2k_valid"), protocol="div2k_rgb", psnr=psnr)},
+        hooks=standard_hooks(
+            checkpoint=Spec("checkpoint", every=Epochs(100), keep=60),
+            evaluate=Spec("evaluate", every=Epochs(20)),
+            self_ensemble=Spec("self_ensemble_evaluate", every=Epochs(1000)),
+        ),
+        plugins=("ascend",),
+        seed=2021,
+    )
+
+
+def small(recipe: Recipe) -> Recipe:
+    """Return the one-minute twin: 2 blocks of 16 features."""
+    return twin(recipe, n_resblocks=2, n_feats=16)

@@ -5,10 +5,14 @@ Expected:  35.03 dB on DIV2K 801-900 (div2k_rgb); with the ×8 self-ensemble 35.
 Time:      about 29 hours on one Ascend 910 (the model zoo's row, batch 16 and patch 192)
 """
 
-from _edsr import FULL, paper
+from _edsr import FULL, paper, small
 
 from srtrain.recipe import Recipe
 
 
 def recipe() -> Recipe:
-    return paper("edsr_x2", scale=2, model=FULL)
+    return paper("edsr_x2", scale=2, model=FULL, psnr=35.03)
+
+
+def smoke() -> Recipe:
+    return small(recipe())

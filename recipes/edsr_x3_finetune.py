@@ -1,16 +1,20 @@
 """EDSR x3, the full network, started from the trained x2: the row "EDSR x3" of the paper.
 
-Run:       python tools/run.py recipes/edsr_x3_finetune.py data.root=FOLDER_OF_DIV2K init_from=runs/edsr_x2
-           init_from= takes a run folder (its best checkpoint), a step_… folder or a .ckpt file; head, body
-           and tail are loaded, the upsampler of x3 starts afresh, and the log lists which is which.
+Run:       python tools/run.py recipes/edsr_x3_finetune.py data.root=FOLDER_OF_DIV2K
+Start:     it starts from runs/edsr_x2, which recipes/edsr_x2.py makes; init_from= names another
+           run folder or file of weights. The log lists what was loaded, skipped and left as initialised.
 Expected:  31.26 dB on DIV2K 801-900 (div2k_rgb); with the ×8 self-ensemble 31.38 dB
 Time:      about 37 hours on one Ascend 910 (the model zoo's row, batch 16 and patch 192)
 """
 
-from _edsr import FULL, paper
+from _edsr import FULL, paper, small
 
 from srtrain.recipe import Recipe
 
 
 def recipe() -> Recipe:
-    return paper("edsr_x3_finetune", scale=3, model=FULL)
+    return paper("edsr_x3_finetune", scale=3, model=FULL, psnr=31.26, init_from="runs/edsr_x2")
+
+
+def smoke() -> Recipe:
+    return small(recipe())

@@ -5,6 +5,7 @@ Expected:  at least +0.8 dB over bicubic's 35.25 dB on chelsea, which it never s
 """
 
 from srtrain.recipe import Benchmark, Data, Optim, Recipe, Spec, Train, standard_hooks
+from srtrain.smoke import twin
 
 
 def recipe() -> Recipe:
@@ -23,3 +24,7 @@ def recipe() -> Recipe:
             require_gain=Spec("require_gain", db=0.5),
         ),
     )
+
+
+def smoke() -> Recipe:
+    return twin(recipe(), n_resblocks=2, n_feats=16)

@@ -22,6 +22,7 @@ import srtrain.hooks.metrics
 import srtrain.hooks.nan_guard
 import srtrain.hooks.pictures
 import srtrain.hooks.require_gain
+import srtrain.hooks.require_learning
 import srtrain.hooks.signals
 import srtrain.hooks.tensorboard
 import srtrain.hooks.timing
@@ -202,6 +203,25 @@ def build_pictures(recipe: Recipe, key: str, spec: Spec, cache: str) -> Pictures
     return Pictures(pairs, recipe.scale, cache, cache_dir)
 
 
+def build_benchmarks(recipe: Recipe) -> list[EvalSet]:
+    """Return the benchmarks of a recipe.
+
+    Raises:
+        DataError: as ``build_pictures``, like RecipeError.
+    """
+    benchmarks = []
+    for name, benchmark in _benchmarks(recipe):
+        pictures = build_pictures(recipe, f"benchmarks.{name}.data", benchmark.data, cache="none")
+        benchmarks.append(EvalSet(name, pictures, recipe.scale, PROTOCOLS.build(benchmark.protocol)))
+    return benchmarks
+
+
+def build_model(recipe: Recipe) -> nn.Cell:
+    """Return the network of a recipe, as its layers initialise themselves."""
+    model: nn.Cell = build_spec(MODELS, recipe.model, 1, scale=recipe.scale)
+    return model
+
+
 def build_trainer(recipe: Recipe, run_dir: Path, backend: Backend, log: Log) -> Trainer:
     """Wire a whole run.
 
@@ -223,7 +243,7 @@ def build_trainer(recipe: Recipe, run_dir: Path, backend: Backend, log: Log) -> 
     loader = Loader(pictures, sampler, data.gt_patch_px, data.augment, data.workers, degrade)
 
     ms.set_seed(recipe.seed)  # for layers that initialise() leaves alone
-    model: nn.Cell = build_spec(MODELS, recipe.model, per_epoch, scale=recipe.scale)
+    model = build_model(recipe)
     initialise(model, build_spec(INITIALISERS, recipe.init, per_epoch), recipe.seed)
     if recipe.init_from:
         weights = read_weights(Path(recipe.init_from).expanduser())
@@ -259,14 +279,10 @@ def _build_update(recipe: Recipe, model: nn.Cell, backend: Backend, per_epoch: i
 def _build_hooks(
     recipe: Recipe, model: nn.Cell, backend: Backend, per_epoch: int, max_steps: int
 ) -> list[Hook]:
-    benchmarks = []
-    for name, benchmark in _benchmarks(recipe):
-        pictures = build_pictures(recipe, f"benchmarks.{name}.data", benchmark.data, cache="none")
-        benchmarks.append(EvalSet(name, pictures, recipe.scale, PROTOCOLS.build(benchmark.protocol)))
     filled_in = {
         "schedule": build_spec(SCHEDULES, recipe.optim.schedule, per_epoch, max_steps=max_steps),
         "base_lr": recipe.optim.lr,
-        "benchmarks": benchmarks,
+        "benchmarks": build_benchmarks(recipe),
         "evaluator": Evaluator(Upscaler(model), backend),
         "recipe_text": config.to_text(recipe),
         "max_steps": max_steps,

@@ -31,8 +31,12 @@ from srtrain.recipe import Benchmark, Epochs, Recipe, Spec
 _EPOCHS = re.compile(r"(?<![\w.'\"])(\d+(?:\.\d*)?)ep(?![\w'\"])")
 
 
-def load(path: str | Path) -> Recipe:
+def load(path: str | Path, function: str = "recipe") -> Recipe:
     """Read a recipe: a ``.py`` file, a ``recipe.json``, or a run folder that holds one.
+
+    Args:
+        path: the file or folder.
+        function: which function of a ``.py`` file makes the recipe; ``smoke`` makes its one-minute twin.
 
     Raises:
         RecipeError: no such file, not a recipe, or a recipe that cannot be run.
@@ -47,20 +51,24 @@ def load(path: str | Path) -> Recipe:
             f"Give a .py recipe file, or a run folder to resume."
         )
     if file.suffix == ".json":
+        if function != "recipe":
+            raise RecipeError(
+                f"{str(path)!r} is a run's record, which has no {function}(). Give the .py recipe."
+            )
         return from_json(file.read_text(encoding="utf-8"), str(file))
     if file.name.startswith("_"):
         raise RecipeError(
             f"{str(path)!r} starts with an underscore: it is shared by recipes and not one itself."
         )
-    function = getattr(_called(file, _import_file, file), "recipe", None)
-    if function is None:
+    make = getattr(_called(file, _import_file, file), function, None)
+    if make is None:
         raise RecipeError(
-            f"{str(path)!r} has no function recipe(). A recipe file defines: def recipe() -> Recipe:"
+            f"{str(path)!r} has no function {function}(). A recipe file defines: def {function}() -> Recipe:"
         )
-    made = _called(file, function)
+    made = _called(file, make)
     if not isinstance(made, Recipe):
         raise RecipeError(
-            f"recipe() in {str(path)!r} returned {type(made).__name__}, not srtrain.recipe.Recipe."
+            f"{function}() in {str(path)!r} returned {type(made).__name__}, not srtrain.recipe.Recipe."
         )
     return from_json(to_json(made), str(file))  # lists become tuples, as they will when it is resumed
 

@@ -79,10 +79,14 @@ class Benchmark:
     Attributes:
         data: the set, from ``DATASETS``.
         protocol: from ``PROTOCOLS``: which colour, border and rounding the PSNR is taken with.
+        psnr: what the finished network is expected to reach, in dB; ``srtrain verify`` compares with it.
+        ssim: the same for SSIM.
     """
 
     data: Spec
     protocol: str = "paper_y"
+    psnr: float | None = None
+    ssim: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Score models on benchmarks: ``python tools/evaluate.py runs/edsr_x2 --sets set5 --root data`` (``srtrain evaluate``)."""
+"""Score models on benchmarks: ``python tools/evaluate.py runs/a --sets set5 --root data`` (``srtrain evaluate``)."""
 
 import sys
 

@@ -24,6 +24,7 @@ examples:
   srtrain run recipes/edsr_x3_finetune.py data.root=DIV2K init_from=runs/edsr_x2
   srtrain run recipes/quickstart.py optim.lr=1e-3 hooks.evaluate.every=200 hooks.ema=ema
   srtrain run recipes/quickstart.py --resume
+  srtrain run recipes/edsr_zoo_x2.py --smoke
   srtrain run recipes/quickstart.py --plugin my_hook.py hooks.mine=my_hook
 """
 
@@ -46,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="delete what an earlier run left in the run folder"
+    )
+    parser.add_argument(
+        "--smoke", action="store_true", help="run the recipe's one-minute twin on a CPU: small, but all of it"
     )
     parser.add_argument("--print-config", action="store_true", help="print the resolved recipe and stop")
     parser.add_argument("--print-hooks", action="store_true", help="print which hook runs when and stop")
@@ -91,7 +95,7 @@ def read_recipe(args: argparse.Namespace) -> tuple[Recipe, Recipe]:
     Raises:
         RecipeError: all mistakes in the overrides together.
     """
-    original = config.load(args.recipe)
+    original = config.load(args.recipe, "smoke" if getattr(args, "smoke", False) else "recipe")
     overrides = [*args.overrides, *([f"device={args.device}"] if args.device else [])]
     recipe = config.override(original, overrides)
     names = dict.fromkeys([*recipe.plugins, *args.plugin])

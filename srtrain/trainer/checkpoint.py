@@ -228,7 +228,8 @@ def find_weights(path: Path) -> tuple[Path, dict[str, Any]]:
         file = averaged if averaged.is_file() else folder / "model.ckpt"
     else:
         raise CheckpointError(
-            f"{str(path)!r} does not exist. Give a .ckpt file, a step_… folder, or a run folder."
+            f"{str(path)!r} does not exist. Give a .ckpt file, a step_… folder, or a run folder; runs/NAME is what "
+            f"running recipes/NAME.py makes, and runs/NAME_smoke what it makes with --smoke."
         )
     about = folder / "state.json"
     return file, _read_json(about) if about.is_file() else {}

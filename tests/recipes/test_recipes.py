@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from srtrain import build, config
+from srtrain import build, config, plugins
+from srtrain.recipe import Recipe
 
 FOLDER = Path(__file__).resolve().parents[2] / "recipes"
 RECIPES = sorted(FOLDER.glob("[!_]*.py"))
@@ -16,7 +17,10 @@ RECIPES = sorted(FOLDER.glob("[!_]*.py"))
 @pytest.mark.parametrize("file", RECIPES, ids=lambda file: file.stem)
 class TestRecipe:
     def test_it_can_be_started(self, file: Path) -> None:
-        build.check(config.load(file))
+        recipe = config.load(file)
+        for name in recipe.plugins:
+            plugins.activate(name)
+        build.check(recipe)
 
     def test_its_run_folder_has_its_name(self, file: Path) -> None:
         assert config.load(file).name == file.stem
@@ -37,12 +41,58 @@ class TestRecipe:
         assert expected[2] in protocols
 
 
-def test_the_papers_rows_are_the_papers_numbers() -> None:
+def edsr(name: str) -> Recipe:
+    return config.load(FOLDER / f"{name}.py")
+
+
+BASELINE = {"n_resblocks": 16, "n_feats": 64}
+FULL = {"n_resblocks": 32, "n_feats": 256, "res_scale": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "model", "start", "psnr"),
+    [
+        ("edsr_baseline_x2", 2, BASELINE, "", 34.61),
+        ("edsr_baseline_x3", 3, BASELINE, "runs/edsr_baseline_x2", 30.92),
+        ("edsr_baseline_x4", 4, BASELINE, "runs/edsr_baseline_x2", 28.95),
+        ("edsr_x2", 2, FULL, "", 35.03),
+        ("edsr_x3_finetune", 3, FULL, "runs/edsr_x2", 31.26),
+        ("edsr_x4_finetune", 4, FULL, "runs/edsr_x2", 29.25),
+        ("edsr_x4_scratch", 4, FULL, "", 29.25),
+    ],
+)
+def test_the_papers_rows_are_the_papers_numbers(
+    name: str, scale: int, model: dict[str, float], start: str, psnr: float
+) -> None:
     """Table 1 and section 4.2: both networks, 48 px of input at every scale, 1e-4 halved every 2e5."""
-    x2, x3 = (config.load(FOLDER / f"{name}.py") for name in ("edsr_x2", "edsr_x3_finetune"))
-    for recipe in (x2, x3):
-        assert recipe.model.args == {"n_resblocks": 32, "n_feats": 256, "res_scale": 0.1}
-        assert recipe.data.gt_patch_px == 48 * recipe.scale
-        assert (recipe.data.batch_size, recipe.loss.name, recipe.optim.lr) == (16, "l1", 1e-4)
-        assert recipe.optim.schedule == config.parse_value("Spec('halve_every', period=200_000)")
-    assert (x2.scale, x3.scale) == (2, 3)
+    recipe = edsr(name)
+    assert (recipe.scale, recipe.model.args, recipe.init_from) == (scale, model, start)
+    assert recipe.data.gt_patch_px == 48 * scale
+    assert (recipe.data.batch_size, recipe.loss.name, recipe.optim.lr) == (16, "l1", 1e-4)
+    assert recipe.optim.schedule == config.parse_value("Spec('halve_every', period=200_000)")
+    benchmark = recipe.benchmarks["div2k_valid"]
+    assert benchmark is not None
+    assert (benchmark.protocol, benchmark.psnr) == ("div2k_rgb", psnr)
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "start"),
+    [
+        ("edsr_zoo_x2", 2, ""),
+        ("edsr_zoo_x3", 3, "runs/edsr_zoo_x2"),
+        ("edsr_zoo_x4", 4, "runs/edsr_zoo_x2"),
+        ("edsr_x2_ascend8", 2, ""),
+    ],
+)
+def test_the_model_zoos_rows_are_its_configuration(name: str, scale: int, start: str) -> None:
+    """The table of parameters in the model zoo's README, except for what it got wrong."""
+    recipe = edsr(name)
+    assert (recipe.scale, recipe.model.args, recipe.init_from) == (scale, FULL, start)
+    assert (recipe.data.gt_patch_px, recipe.data.batch_size, recipe.optim.lr) == (192, 16, 1e-4)
+    assert (recipe.train.epochs, recipe.train.steps_per_epoch) == (6000, 50)
+    assert recipe.optim.schedule == config.parse_value("Spec('milestones', at=(4000ep,), gamma=0.5)")
+    assert recipe.precision == config.parse_value("Spec('O3', loss_scale=1000.0)")
+    assert (recipe.device.name, recipe.plugins, recipe.seed) == ("ascend", ("ascend",), 2021)
+    hooks = recipe.hooks
+    assert hooks["checkpoint"] == config.parse_value("Spec('checkpoint', every=100ep, keep=60)")
+    assert hooks["evaluate"] == config.parse_value("Spec('evaluate', every=20ep)")

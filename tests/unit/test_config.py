@@ -28,12 +28,13 @@ FULL = Recipe(
         lr=3e-4,
         schedule=Spec("milestones", at=(10, 20), gamma=0.1, warmup=Epochs(1)),
         clip_norm=0.5,
+        skip_above=5.0,
     ),
     loss=Spec("charbonnier", epsilon=0.1),
     init=Spec("truncated_normal", sigma=0.01),
     init_from="runs/other",
     benchmarks={
-        "a": Benchmark(Spec("embedded", names=("chelsea",)), protocol="div2k_rgb"),
+        "a": Benchmark(Spec("embedded", names=("chelsea",)), protocol="div2k_rgb", psnr=30.5, ssim=0.9),
         "b": Benchmark(Spec("embedded")),
     },
     hooks=standard_hooks(
@@ -254,7 +255,7 @@ def test_values_are_literals_or_epochs_or_strings(text, value):
     [
         (
             "optim.lrr=1",
-            "unknown key 'optim.lrr'. Did you mean 'lr'? Known here: clip_norm, lr, optimizer, schedule.",
+            "unknown key 'optim.lrr'. Did you mean 'lr'? Known here: clip_norm, lr, optimizer, schedule, skip_above.",
         ),
         (
             "optimm.lr=1",

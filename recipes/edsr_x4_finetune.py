@@ -1,0 +1,20 @@
+"""EDSR x4, the full network, started from the trained x2: the row "EDSR x4" of the paper.
+
+Run:       python tools/run.py recipes/edsr_x4_finetune.py data.root=FOLDER_OF_DIV2K
+Start:     it starts from runs/edsr_x2, which recipes/edsr_x2.py makes; init_from= names another
+           run folder or file of weights. The log lists what was loaded, skipped and left as initialised.
+Expected:  29.25 dB on DIV2K 801-900 (div2k_rgb); with the ×8 self-ensemble 29.37 dB
+Time:      about 36 hours on one Ascend 910 (the model zoo's row, batch 16 and patch 192)
+"""
+
+from _edsr import FULL, paper, small
+
+from srtrain.recipe import Recipe
+
+
+def recipe() -> Recipe:
+    return paper("edsr_x4_finetune", scale=4, model=FULL, psnr=29.25, init_from="runs/edsr_x2")
+
+
+def smoke() -> Recipe:
+    return small(recipe())

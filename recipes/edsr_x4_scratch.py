@@ -1,0 +1,18 @@
+"""EDSR x4, the full network, from random weights: the ablation beside the fine-tuned row (figure 4).
+
+Run:       python tools/run.py recipes/edsr_x4_scratch.py data.root=FOLDER_OF_DIV2K
+Expected:  29.25 dB on DIV2K 801-900 (div2k_rgb), reached more slowly than from x2
+Time:      about 36 hours on one Ascend 910 (the model zoo's row, batch 16 and patch 192)
+"""
+
+from _edsr import FULL, paper, small
+
+from srtrain.recipe import Recipe
+
+
+def recipe() -> Recipe:
+    return paper("edsr_x4_scratch", scale=4, model=FULL, psnr=29.25)
+
+
+def smoke() -> Recipe:
+    return small(recipe())

@@ -1,0 +1,62 @@
+"""Fails a run that did not get better."""
+
+from __future__ import annotations
+
+from srtrain.errors import SrtrainError
+from srtrain.hooks import base
+from srtrain.hooks.base import Hook
+from srtrain.registry import HOOKS
+from srtrain.trainer.trainer import Trainer
+from srtrain.trainer.types import EvalResult, StepOutput
+
+
+@HOOKS.register("require_learning")
+class RequireLearningHook(Hook):
+    """Ends a finished run with an error unless its loss fell and the PSNR of every benchmark rose.
+
+    The first logged loss and the first evaluation are compared with the last ones.
+    """
+
+    order = base.LAST  # after everything about the run is written
+
+    def __init__(self) -> None:
+        self._losses: list[float] = []
+        self._results: dict[str, list[EvalResult]] = {}
+
+    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+        """Remember the loss that was logged."""
+        if trainer.log_due:
+            self._losses.append(trainer.log.scalars["loss"])
+
+    def after_eval(self, trainer: Trainer, result: EvalResult) -> None:
+        """Remember the result."""
+        self._results.setdefault(result.tag, []).append(result)
+
+    def after_train(self, trainer: Trainer) -> None:
+        """Compare.
+
+        Raises:
+            SrtrainError: no progress, or too little was logged or evaluated to tell.
+        """
+        if trainer.stop_reason:
+            return
+        evaluated = [results for results in self._results.values() if len(results) > 1]
+        if len(self._losses) < 2 or not evaluated:
+            raise SrtrainError(
+                "require_learning needs two logged losses and two evaluations of a benchmark to compare; lower "
+                "train.log_every and hooks.evaluate.every."
+            )
+        if not self._losses[-1] < self._losses[0]:
+            raise SrtrainError(
+                f"the loss did not fall: {self._losses[0]:.4f} at first, {self._losses[-1]:.4f} at last."
+            )
+        for first, *_, last in evaluated:
+            if not last.psnr > first.psnr:
+                raise SrtrainError(
+                    f"PSNR on {last.benchmark} did not rise: {first.psnr:.2f} dB at first, {last.psnr:.2f} dB at last "
+                    f"({last.protocol})."
+                )
+        trainer.log.info(
+            f"it learns: loss {self._losses[0]:.3f} to {self._losses[-1]:.3f}, "
+            + ", ".join(f"{r[-1].benchmark} {r[0].psnr:.2f} to {r[-1].psnr:.2f} dB" for r in evaluated)
+        )

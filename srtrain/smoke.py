@@ -1,0 +1,77 @@
+"""The twin of a recipe: the same in kind, small enough for a minute on a CPU, and required to learn."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from srtrain.recipe import Benchmark, Data, Epochs, Recipe, Spec, Train
+
+N_STEPS = 160
+
+
+def twin(recipe: Recipe, **model_args: Any) -> Recipe:
+    """Return a recipe's twin, which a file offers as ``smoke()``.
+
+    Model, loss, optimizer, kind of schedule, precision, degradation and the starting point are those of the
+    recipe. The network is as small as ``model_args`` say, the pictures are the package's, periods shrink with
+    the length of the run, and the run fails when its loss does not fall or its PSNR does not rise.
+
+    Args:
+        recipe: the real one.
+        model_args: replace those of the recipe's model.
+    """
+    shrink = N_STEPS / _length(recipe)
+    optim = recipe.optim
+    protocol = next((b.protocol for b in recipe.benchmarks.values() if b is not None), "paper_y")
+    return dataclasses.replace(
+        recipe,
+        name=f"{recipe.name}_smoke",
+        model=Spec(recipe.model.name, **{**recipe.model.args, **model_args}),
+        data=Data(
+            train=Spec("embedded"),
+            gt_patch_px=24 * recipe.scale,
+            batch_size=8,
+            augment=recipe.data.augment,
+            degrade=recipe.data.degrade,
+        ),
+        train=Train(
+            steps=N_STEPS, log_every=N_STEPS // 4, mode=recipe.train.mode, threads=recipe.train.threads
+        ),
+        # A small network bears, and for so few steps needs, a higher learning rate.
+        optim=dataclasses.replace(
+            optim, lr=max(optim.lr, 2e-3), schedule=_shrunk(optim.schedule, recipe, shrink)
+        ),
+        init_from=f"{recipe.init_from}_smoke" if recipe.init_from else "",
+        device=Spec("cpu"),
+        benchmarks={"chelsea": Benchmark(Spec("embedded", names=("chelsea",)), protocol=protocol)},
+        hooks={name: _hook(spec) for name, spec in recipe.hooks.items()}
+        | {"require_learning": Spec("require_learning")},
+    )
+
+
+def _length(recipe: Recipe) -> float:
+    """Return the number of updates, as far as the recipe alone says it."""
+    train = recipe.train
+    return train.steps or (train.epochs or 0) * (train.steps_per_epoch or 1)
+
+
+def _shrunk(schedule: Spec, recipe: Recipe, shrink: float) -> Spec:
+    """Return a schedule whose steps and epochs come as early as the shorter run asks for."""
+
+    def shrunk(value: Any) -> Any:
+        if isinstance(value, Epochs):
+            return max(1, round(value.n * (recipe.train.steps_per_epoch or 1) * shrink))
+        if isinstance(value, tuple):
+            return tuple(shrunk(item) for item in value)
+        return max(1, round(value * shrink)) if isinstance(value, int) and value > 0 else value
+
+    return Spec(schedule.name, **{name: shrunk(value) for name, value in schedule.args.items()})
+
+
+def _hook(spec: Spec | None) -> Spec | None:
+    """Return a hook that acts four times in the twin, the costly self-ensemble once."""
+    if spec is None or "every" not in spec.args:
+        return spec
+    every = N_STEPS if spec.name == "self_ensemble_evaluate" else N_STEPS // 4
+    return Spec(spec.name, **{**spec.args, "every": every})

@@ -1,0 +1,8 @@
+"""Compare weights with what a recipe expects: ``python tools/verify.py RECIPE --weights FILE`` (``srtrain verify``)."""
+
+import sys
+
+from srtrain.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["verify", *sys.argv[1:]]))
