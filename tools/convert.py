@@ -1,0 +1,8 @@
+"""Others' weights into a checkpoint, and back: ``python tools/convert.py edsr-pytorch EDSR_x2.pt --to weights/x2``."""
+
+import sys
+
+from srtrain.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["convert", *sys.argv[1:]]))
