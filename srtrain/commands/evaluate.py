@@ -191,10 +191,9 @@ def _engines(args: argparse.Namespace) -> dict[str, Engine]:
 
 def _engine_name(given: str, args: argparse.Namespace) -> str:
     """Return what runs a model: checkpoints are scored by what trained them unless another engine is named."""
-    from srtrain.infer.engines import SUFFIXES
+    from srtrain.infer.engines import is_checkpoint
 
-    is_checkpoint = SUFFIXES.get(Path(given).suffix, "mindspore") == "mindspore"
-    return "mindspore" if args.engine == "auto" and is_checkpoint else args.engine
+    return "mindspore" if args.engine == "auto" and is_checkpoint(Path(given)) else args.engine
 
 
 def _label(given: str) -> str:
