@@ -155,8 +155,10 @@ class CheckpointStore:
         return _read_json(file)
 
     def mark_best(self, step: int, **score: Any) -> None:
-        """Point ``best`` at the saved checkpoint of ``step`` and write ``best.json``."""
+        """Point ``best`` at the saved checkpoint of ``step``, write ``best.json``, and tell the checkpoint its score."""
         if self.writes:
+            file = self.path(step) / "state.json"  # it keeps its score wherever it is copied to
+            _write_pointer(file, json.dumps({**_read_json(file), "score": score}, indent=2))
             _write_pointer(self.folder / "best.json", json.dumps({**score, "step": step}, indent=2))
             _write_pointer(self.folder / "best", self.path(step).name)
 

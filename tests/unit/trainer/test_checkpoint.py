@@ -252,6 +252,8 @@ def test_best_is_a_pointer_with_its_reason(store):
     assert store.best() == store.path(5)
     assert (store.folder / "best").read_text() == "step_00000005\n"
     assert store.best_score() == {"metric": "psnr/set5", "value": 30.5, "protocol": "paper_y", "step": 5}
+    scores = [store.load(store.path(step)).state.get("score") for step in (5, 10)]
+    assert scores == [{"metric": "psnr/set5", "value": 30.5, "protocol": "paper_y"}, None]
 
 
 @pytest.mark.parametrize("best", range(1, 7))
