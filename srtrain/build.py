@@ -237,6 +237,7 @@ def build_trainer(recipe: Recipe, run_dir: Path, backend: Backend, log: Log) -> 
     )
 
     data = recipe.data
+    _check_parts(recipe, backend.world_size)
     sampler = Sampler(len(pictures), data.batch_size, recipe.seed, backend.rank, backend.world_size)
     steps = tuple(build_spec(DEGRADATIONS, spec, per_epoch) for spec in data.degrade)
     degrade = Degrade(steps) if steps else None
@@ -261,6 +262,15 @@ def build_trainer(recipe: Recipe, run_dir: Path, backend: Backend, log: Log) -> 
     )
 
 
+def _check_parts(recipe: Recipe, world_size: int) -> None:
+    size, parts = recipe.data.batch_size, recipe.train.accumulate
+    if size % (parts * world_size):
+        raise RecipeError(
+            f"data.batch_size = {size} cannot be worked through in train.accumulate = {parts} equal parts on "
+            f"{world_size} rank(s). Use a multiple of {parts * world_size}."
+        )
+
+
 def _build_update(recipe: Recipe, model: nn.Cell, backend: Backend, per_epoch: int) -> TrainStep:
     optim = recipe.optim
     parameters = list(model.trainable_params())
@@ -270,7 +280,7 @@ def _build_update(recipe: Recipe, model: nn.Cell, backend: Backend, per_epoch: i
         build_optimizer(optim.optimizer.name, parameters, optim.lr, **optim.optimizer.args),
         precision=build_spec(PRECISIONS, recipe.precision, per_epoch),
         reducer=backend.gradient_reducer(parameters),
-        n_ranks=backend.world_size,
+        accumulate=recipe.train.accumulate,
         clip_norm=optim.clip_norm,
         skip_above=optim.skip_above,
     )

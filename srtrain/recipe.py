@@ -120,6 +120,8 @@ class Train:
         log_every: period of the console, TensorBoard and ``metrics.jsonl``.
         mode: ``graph`` compiles the update, ``pynative`` runs it line by line for debugging.
         threads: threads for the CPU kernels; 0 takes all cores this process may use.
+        accumulate: parts that each rank works through its share of a batch in, one after the other, to need
+            less memory; the update is the same.
     """
 
     steps: int | None = None
@@ -128,6 +130,7 @@ class Train:
     log_every: Period = 50
     mode: str = "graph"
     threads: int = 0
+    accumulate: int = 1
 
 
 def standard_hooks(**changes: Spec | None) -> dict[str, Spec | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import mindspore as ms
 import numpy as np
@@ -90,10 +90,8 @@ class Backend:
             )
 
     def gradient_reducer(self, parameters: list[ms.Parameter]) -> nn.Cell | None:
-        """Return a Cell that averages gradients over the ranks, or ``None`` for a single process."""
-        if self.world_size == 1:
-            return None
-        return nn.DistributedGradReducer(parameters, mean=True, degree=self.world_size)
+        """Return a Cell that averages a loss and gradients over the ranks, or ``None`` for a single process."""
+        return Reducer(parameters, self.world_size) if self.world_size > 1 else None
 
     def all_reduce_sum(self, array: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sum of equally shaped float arrays over all ranks."""
@@ -122,6 +120,20 @@ class Backend:
         """Leave the group of processes."""
         if self.world_size > 1:
             communication.release()
+
+
+class Reducer(nn.Cell):
+    """The mean over the ranks of a loss and of gradients, inside a compiled update."""
+
+    def __init__(self, parameters: list[ms.Parameter], n_ranks: int) -> None:
+        super().__init__(auto_prefix=False)
+        self.n_ranks = n_ranks
+        self.all_reduce = ops.AllReduce()
+        self.reduce = nn.DistributedGradReducer(parameters, mean=True, degree=n_ranks)
+
+    def construct(self, loss: ms.Tensor, gradients: tuple[ms.Tensor, ...]) -> tuple[Any, Any]:
+        """Return both means."""
+        return self.all_reduce(loss) / self.n_ranks, self.reduce(gradients)
 
 
 def group_size() -> int:

@@ -18,7 +18,9 @@ class TrainStep(nn.Cell):
     are. The decision is part of the graph and the same on every rank, for it looks at means over the ranks.
 
     Args:
-        reducer: averages the gradients of ``n_ranks`` processes.
+        reducer: averages loss and gradients over the ranks.
+        accumulate: parts that the batch is worked through in; their mean is the update's gradient, so that
+            memory holds the activations of one part. The loss must be a mean over the batch.
         clip_norm: largest global norm of the gradient.
         skip_above: skip losses above this many times their running mean.
     """
@@ -31,7 +33,7 @@ class TrainStep(nn.Cell):
         *,
         precision: Precision | None = None,
         reducer: nn.Cell | None = None,
-        n_ranks: int = 1,
+        accumulate: int = 1,
         clip_norm: float | None = None,
         skip_above: float | None = None,
     ) -> None:
@@ -41,8 +43,11 @@ class TrainStep(nn.Cell):
         self.loss = loss
         self.optimizer = optimizer
         self.reducer = reducer
-        self.n_ranks = n_ranks
-        self.all_reduce = ops.AllReduce() if n_ranks > 1 else None
+        self.accumulate = accumulate
+        if accumulate > 1:
+            self.sums = optimizer.parameters.clone(prefix="sum", init="zeros")
+            self.loss_sum = ms.Parameter(Tensor(0.0), name="loss_sum", requires_grad=False)
+        self.each = ops.HyperMap()
         self.clip_norm = clip_norm
         self.scaler = self.precision.scaler
         self.guard = Guard(skip_above)
@@ -53,11 +58,12 @@ class TrainStep(nn.Cell):
 
         ``lq`` and ``gt`` are uint8 or float NCHW RGB in [0, 255].
         """
-        lq, gt = ops.cast(lq, ms.float32), ops.cast(gt, ms.float32)
-        (_, loss), gradients = self.value_and_grad(lq, gt)
+        if self.accumulate == 1:
+            loss, gradients = self.loss_and_gradients(lq, gt)
+        else:
+            loss, gradients = self.mean_over_parts(lq, gt)
         if self.reducer is not None:
-            gradients = self.reducer(gradients)
-        loss = self.mean_over_ranks(loss)
+            loss, gradients = self.reducer(loss, gradients)
 
         usual, finite = self.guard.usual(loss), amp.all_finite(gradients)
         if ops.logical_and(usual, finite):
@@ -78,9 +84,31 @@ class TrainStep(nn.Cell):
             return loss, loss
         return self.scaler.scale(loss), loss
 
-    def mean_over_ranks(self, loss: Tensor) -> Tensor:
-        """Return the loss of the global batch."""
-        return loss if self.all_reduce is None else self.all_reduce(loss) / self.n_ranks
+    def loss_and_gradients(self, lq: Tensor, gt: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return the loss as it is, and the gradients of the scaled one."""
+        lq, gt = ops.cast(lq, ms.float32), ops.cast(gt, ms.float32)
+        (_, loss), gradients = self.value_and_grad(lq, gt)
+        return loss, gradients
+
+    def mean_over_parts(self, lq: Tensor, gt: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Do the same part by part.
+
+        A loop in the graph: written out as one line a part, the memory of all parts is held at once.
+        """
+        share = lq.shape[0] // self.accumulate
+        lq = lq.reshape(self.accumulate, share, *lq.shape[1:])
+        gt = gt.reshape(self.accumulate, share, *gt.shape[1:])
+        i = ops.depend(
+            Tensor(0, ms.int32), self.each(ops.assign, self.sums, self.each(ops.zeros_like, self.sums))
+        )
+        i = ops.depend(i, ops.assign(self.loss_sum, Tensor(0.0)))
+        while i < self.accumulate:
+            loss, gradients = self.loss_and_gradients(lq[i], gt[i])
+            i = ops.depend(i + 1, self.each(ops.assign_add, self.sums, gradients))
+            i = ops.depend(i, ops.assign_add(self.loss_sum, loss))
+        return self.loss_sum / self.accumulate, self.each(
+            ops.Partial()(ops.mul, 1 / self.accumulate), self.sums
+        )
 
     def update(self, gradients: tuple[Tensor, ...]) -> Tensor:
         """Divide by the loss scale, clip if asked to, and apply the gradients."""

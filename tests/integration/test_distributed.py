@@ -182,10 +182,21 @@ def test_a_run_goes_on_with_another_number_of_ranks(
     if number == 2:
         result = launch(*words)
         assert result.returncode == 0, result.stdout
-    else:
-        assert main(["run", *words]) == 0
+    else:  # in parts as large as the ranks' were
+        assert main(["run", *words, "train.accumulate=2"]) == 0
     assert "resumed from" in (run_dir / "run.log").read_text()
     assert_same_weights(alone, run_dir)
+
+
+def test_a_batch_that_parts_cannot_share_is_refused(
+    recipe: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", *recipe, f"run_dir={tmp_path / 'run'}", "train.accumulate=3"]) == 2
+    message = capsys.readouterr().err
+    assert (
+        "data.batch_size = 4 cannot be worked through in train.accumulate = 3 equal parts on 1 rank(s)"
+        in message
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,9 @@ FULL = Recipe(
         degrade=(Spec("blur", sigma_px=(0.5, 2.0)), Spec("jpeg", quality=(40, 90))),
         cache_dir="fast/disk",
     ),
-    train=Train(epochs=2.5, steps_per_epoch=7, log_every=Epochs(0.5), mode="pynative", threads=2),
+    train=Train(
+        epochs=2.5, steps_per_epoch=7, log_every=Epochs(0.5), mode="pynative", threads=2, accumulate=4
+    ),
     optim=Optim(
         optimizer=Spec("sgd", momentum=0.9, nesterov=True),
         lr=3e-4,

@@ -90,8 +90,8 @@ def test_the_global_norm_is_clipped_and_a_smaller_one_left_alone():
 @pytest.mark.usefixtures("pynative")
 def test_a_reducer_sees_the_gradients_before_they_are_clipped():
     class Tenfold(nn.Cell):
-        def construct(self, gradients):
-            return tuple(g * 10 for g in gradients)
+        def construct(self, loss, gradients):
+            return loss, tuple(g * 10 for g in gradients)
 
     _, g = l1_and_gradient(START)
     step, gain = step_of("sgd", lr=1.0, reducer=Tenfold())
@@ -251,3 +251,43 @@ def test_without_a_limit_a_spike_is_accepted():
     for one in [batch()] * WARM_UP + [spike(1000)]:
         step(*one)
     assert step.guard.read().n_accepted == WARM_UP + 1
+
+
+FOUR = np.random.default_rng(5).integers(0, 256, (2, 4, 3, 8, 8), np.uint8)
+
+
+def run_in_parts(new_model, parts, batches, **options):
+    model = new_model()
+    optimizer = build_optimizer("adam", list(model.trainable_params()), 1e-3)
+    step = TrainStep(model, L1(), optimizer, accumulate=parts, **options)
+    losses = [float(step(ms.Tensor(lq), ms.Tensor(gt))) for lq, gt in batches]
+    return losses, {p.name: p.asnumpy().copy() for p in model.trainable_params()}, step
+
+
+@pytest.mark.parametrize(("mode", "scale"), [("pynative", 1.0), ("graph", 2.0**10)])
+def test_parts_of_a_batch_add_up_to_the_whole(mode, scale, request, new_model):
+    request.getfixturevalue(mode)
+    lq, (gt, _) = FOUR[0], FOUR.repeat(2, axis=3).repeat(2, axis=4)
+    batches = [(lq, gt), (lq[::-1].copy(), gt), (lq, gt[::-1].copy())]
+    whole, parts = (
+        run_in_parts(
+            new_model, n, batches, precision=Scaled(amp.DynamicLossScaler(scale, 2, 2)), clip_norm=1.0
+        )
+        for n in (1, 4)
+    )
+    np.testing.assert_allclose(parts[0], whole[0], rtol=1e-5)
+    for name, value in whole[1].items():
+        np.testing.assert_allclose(parts[1][name], value, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.usefixtures("graph")
+def test_parts_leave_nothing_behind_for_the_next_update(new_model):
+    lq, (gt, _) = FOUR[0].astype(np.float32), FOUR.repeat(2, axis=3).repeat(2, axis=4).astype(np.float32)
+    bad = lq.copy()
+    bad[3] = np.nan
+    _, expected, _ = run_in_parts(new_model, 2, [(lq, gt)])
+    losses, weights, step = run_in_parts(new_model, 2, [(bad, gt), (lq, gt)])
+    assert np.isnan(losses[0])
+    assert step.guard.read().n_bad == 1
+    for name, value in expected.items():
+        np.testing.assert_array_equal(weights[name], value, err_msg=name)
