@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import tokenize
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,23 @@ from srtrain.errors import CheckpointError, SrtrainError, did_you_mean
 from srtrain.models import torch_file
 
 SUFFIXES = (".pt", ".pth", ".npz", ".safetensors")
+_FLOATS = {"F64": "f8", "F32": "f4", "F16": "f2", "BF16": "bfloat16"}  # of safetensors; NumPy lacks the last
+_BAD_NPZ = (
+    ValueError,  # pickled objects among them
+    OSError,
+    EOFError,
+    KeyError,
+    AttributeError,
+    RuntimeError,  # zip files of another version or with a password
+    MemoryError,  # sizes that lie
+    SyntaxError,  # headers that are no Python literals
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+_deserialize: Callable[[bytes], Iterable[tuple[str, dict[str, Any]]]] = (
+    safetensors.deserialize
+)  # comes untyped
 _NOTE = "srtrain"  # the name of what we say about the tensors, beside them
 
 
@@ -84,7 +104,8 @@ def write(path: Path, tensors: Mapping[str, NDArray[np.float32]], about: Mapping
     except (OSError, safetensors.SafetensorError) as error:
         raise SrtrainError(f"{str(path)!r} cannot be written: {error}.") from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what went wrong before is the better message
+            part.unlink()
 
 
 def check_suffix(path: Path) -> None:
@@ -105,27 +126,25 @@ def _read_npz(path: Path) -> tuple[dict[str, NDArray[Any]], str | None]:
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise ValueError("it is one array without names")
             tensors = {name: archive[name] for name in archive.files}
-    except (
-        ValueError,
-        OSError,
-        EOFError,
-        KeyError,
-        MemoryError,
-        AttributeError,
-        zipfile.BadZipFile,
-    ) as error:
+    except _BAD_NPZ as error:
         raise _damaged(path, "an .npz file of plain numbers", error) from error
     note = tensors.pop(_NOTE, None)
     return tensors, None if note is None else str(note)
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], str | None]:
+    tensors = {}
     try:
         with safetensors.safe_open(path, framework="np") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not iterable
-            return tensors, (file.metadata() or {}).get(_NOTE)
-    except (safetensors.SafetensorError, OSError, TypeError, AttributeError, KeyError) as error:
-        raise _damaged(path, "a .safetensors file of types that NumPy knows", error) from error
+            note = (file.metadata() or {}).get(_NOTE)
+        for name, facts in _deserialize(path.read_bytes()):
+            if facts["dtype"] not in _FLOATS:
+                raise ValueError(f"{name!r} is of type {facts['dtype']}")
+            flat = torch_file.decode(bytes(facts["data"]), _FLOATS[facts["dtype"]], "<")
+            tensors[name] = flat.reshape(facts["shape"])
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise _damaged(path, f"a .safetensors file of {', '.join(_FLOATS)}", error) from error
+    return tensors, note
 
 
 def _damaged(path: Path, wanted: str, error: BaseException) -> CheckpointError:

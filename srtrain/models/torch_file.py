@@ -173,13 +173,13 @@ def _arrays(
     for name, tensor in tensors.items():
         storage = tensor.storage
         if storage not in flat:
-            flat[storage] = _decode(numbers(storage), storage, order)
+            flat[storage] = decode(numbers(storage), STORAGES[storage.kind], order)
         arrays[name] = _view(flat[storage], name, tensor)
     return arrays
 
 
-def _decode(data: bytes, storage: Storage, order: str) -> NDArray[Any]:
-    code = STORAGES[storage.kind]
+def decode(data: bytes, code: str, order: str) -> NDArray[Any]:
+    """Return numbers of a type of NumPy's, or of bfloat16 as float32; ``order`` is ``<`` or ``>``."""
     if code == "bfloat16":  # the upper half of a float32
         return (np.frombuffer(data, f"{order}u2").astype(np.uint32) << 16).view(np.float32)
     return np.frombuffer(data, order + code)
