@@ -131,6 +131,7 @@ def make_plan(args: argparse.Namespace, table: RankTable | None, log_dir: Path) 
         DeviceError: options that are missing, out of range, or contradict the rank table.
     """
     n_processes, n_nodes, node_rank, master = args.n_processes, args.n_nodes, args.node_rank, args.master
+    devices = ""
     if table is not None:
         server = table.servers[table.index_of_this_machine(node_rank)]
         for option, given, said in (
@@ -144,7 +145,7 @@ def make_plan(args: argparse.Namespace, table: RankTable | None, log_dir: Path) 
         n_processes, n_nodes = len(server.devices), len(table.servers)
         node_rank = table.servers.index(server)
         master = master or table.servers[0].server_id
-        os.environ["ASCEND_RT_VISIBLE_DEVICES"] = ",".join(str(d.device_id) for d in server.devices)
+        devices = ",".join(str(device.device_id) for device in server.devices)
     n_nodes = 1 if n_nodes is None else n_nodes
     if n_processes is None:
         raise DeviceError("how many processes? Give -n N (one a device), or a rank table.")
@@ -171,6 +172,7 @@ def make_plan(args: argparse.Namespace, table: RankTable | None, log_dir: Path) 
         port=port,
         join_seconds=args.join_seconds,
         rank_table=str(table.file.absolute()) if table else "",
+        devices=devices,
     )
 
 

@@ -38,6 +38,7 @@ class Plan:
         log_dir: gets ``worker_<rank>.log`` and ``scheduler.log``.
         join_seconds: time for all processes to find each other.
         rank_table: handed to HCCL; empty where there is none.
+        devices: the cards of this machine that the table names, by their numbers; empty for 0, 1, 2, …
     """
 
     n_processes: int
@@ -48,6 +49,7 @@ class Plan:
     port: int = DEFAULT_PORT
     join_seconds: int = 600
     rank_table: str = ""
+    devices: str = ""
 
     @property
     def world_size(self) -> int:
@@ -99,6 +101,8 @@ def started(plan: Plan, words: Sequence[str]) -> Iterator[Job]:
         # Seconds between attempts to reach the scheduler, which starts together with the workers; 3 to 5 by default.
         os.environ.setdefault("MS_RETRY_INTERVAL_LOWER", "1")
         os.environ.setdefault("MS_RETRY_INTERVAL_UPPER", "1")
+        if plan.devices:  # msrun counts a machine's cards from 0
+            os.environ["ASCEND_RT_VISIBLE_DEVICES"] = plan.devices
         job = _start(plan, words, progress)
         try:
             yield job
