@@ -1,0 +1,280 @@
+"""A run folder and its copy in a store.
+
+The copy is written in an order that makes it whole at any moment: the tensors of a checkpoint before its
+``state.json``, that before the pointers ``latest`` and ``best``, and old checkpoints are removed last. So whoever
+finds a ``state.json`` in the store finds a whole checkpoint, and a run can be resumed from the copy alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from srtrain.trainer.checkpoint import CheckpointStore
+
+from .store import Store, StoreError, StoreRefusalError
+from .transfer import Say, fetch, persist
+
+CHECKPOINTS = "checkpoints"
+POINTERS = ("latest", "best", "best.json")
+AGAIN_AFTER_SECONDS = 300.0
+_STEP = re.compile(rf"{CHECKPOINTS}/(step_\d{{8,}})/[^/]+")
+
+
+class RunMirror:
+    """Copies a run folder to a store, file by file as they change, and back."""
+
+    def __init__(self, folder: Path, store: Store, say: Say) -> None:
+        self.folder = folder
+        self.store = store
+        self.say = say
+        self.pause: Callable[[float], object] = time.sleep
+        self._sent: dict[str, tuple[int, int]] = {}  # size and time of change when a file was uploaded
+        self._pointed: dict[str, str] = {}
+        self._there: set[str] = set()
+
+    def look(self) -> dict[str, int]:
+        """Return the size in bytes of everything in the store."""
+        files = persist(self.store.files, self.say, self.pause)
+        self._there = set(files)
+        return files
+
+    def clear(self) -> None:
+        """Delete the copy in the store."""
+        self._delete_all(self._there)
+        self._pointed.clear()
+
+    def upload(self) -> None:
+        """Upload whatever has changed since the last time.
+
+        Raises:
+            StoreError, StoreRefusalError: a file could not be uploaded; what is on the disk is untouched.
+        """
+        for name in self._steps_on_disk():
+            self._upload_checkpoint(name)
+        self._upload_pointers()
+        self.upload_records()
+        self._delete_pruned()
+
+    def upload_records(self) -> None:
+        """Upload all but the checkpoints: recipe, logs, numbers, events, pictures."""
+        for name in self._records():
+            self._send(name)
+
+    def pending(self) -> list[str]:
+        """Return the files of the run folder that are not in the store as they are now."""
+        steps = [f"{CHECKPOINTS}/{step}/{n}" for step in self._steps_on_disk() for n in self._files_of(step)]
+        pointers = [
+            f"{CHECKPOINTS}/{name}"
+            for name in ("latest", "best")
+            if self._pointer(name) != self._pointed.get(name)
+        ]
+        best = [f"{CHECKPOINTS}/best.json"] if (self.folder / CHECKPOINTS / "best.json").exists() else []
+        return [name for name in [*steps, *best, *self._records()] if not self._is_sent(name)] + pointers
+
+    def _upload_checkpoint(self, step: str) -> None:
+        names = [f"{CHECKPOINTS}/{step}/{name}" for name in self._files_of(step)]
+        state = f"{CHECKPOINTS}/{step}/state.json"
+        same_tensors = all(self._is_sent(name) for name in names if name != state)
+        if state in self._there and not same_tensors:
+            self._delete(state)  # of an earlier run of the same step: not whole while it is replaced
+        for name in names:
+            if not self._send(name):
+                return  # pruned meanwhile; a newer one follows
+
+    def _upload_pointers(self) -> None:
+        """Upload ``latest`` and ``best`` where they name a checkpoint that is in the store."""
+        for name in ("latest", "best"):
+            step = self._pointer(name)
+            if step is None or f"{CHECKPOINTS}/{step}/state.json" not in self._sent:
+                continue
+            if name == "best":
+                self._send(f"{CHECKPOINTS}/best.json")
+            if self._pointed.get(name) != step:
+                self._write(f"{CHECKPOINTS}/{name}", f"{step}\n")
+                self._pointed[name] = step
+
+    def _delete_pruned(self) -> None:
+        """Delete what the run folder no longer has: records, and checkpoints once ``latest`` names one that stays."""
+        self._delete_all([n for n in self._sent if not _STEP.fullmatch(n) and not (self.folder / n).exists()])
+        if "latest" in self._pointed:
+            kept = {*self._steps_on_disk(), self._pointed["latest"]}
+            self._delete_all([n for n in self._there if (m := _STEP.fullmatch(n)) and m.group(1) not in kept])
+
+    def restore(self) -> str:
+        """Fetch the run from the store if it is further there than on this disk; return its newest checkpoint or "".
+
+        Raises:
+            StoreError, StoreRefusalError, DataError: it could not be fetched; an older run on the disk stays whole.
+        """
+        remote = self.look()
+        steps = sorted(
+            {m.group(1) for n in remote if (m := _STEP.fullmatch(n)) and n.endswith("/state.json")}
+        )
+        local = CheckpointStore(self.folder / CHECKPOINTS).steps()
+        if not steps or (local and local[-1] >= _number(max(steps, key=_number))):
+            return ""
+        for step in sorted(steps, key=_number):
+            self._restore_checkpoint(step, remote)
+        pointers = {f"{CHECKPOINTS}/{name}" for name in POINTERS}
+        for is_pointer in (False, True):  # pointers last, when what they name is there
+            sizes = {
+                name: size
+                for name, size in remote.items()
+                if not _STEP.fullmatch(name) and (name in pointers) is is_pointer
+            }
+            fetch(self.store, sizes, self.folder.joinpath, self.say, always=True)
+        for name in remote:
+            if (self.folder / name).is_file():
+                self._sent[name] = _fingerprint(self.folder / name)
+        self._pointed = {n: step for n in ("latest", "best") if (step := self._pointer(n)) is not None}
+        return max(steps, key=_number)
+
+    def _restore_checkpoint(self, step: str, remote: dict[str, int]) -> None:
+        """Fetch one checkpoint into a hidden folder, which becomes the checkpoint when it is whole."""
+        final = self.folder / CHECKPOINTS / step
+        part = final.with_name(f".{step}.fetched")
+        shutil.rmtree(part, ignore_errors=True)
+        sizes = {n: size for n, size in remote.items() if n.startswith(f"{CHECKPOINTS}/{step}/")}
+        fetch(self.store, sizes, lambda name: part / Path(name).name, self.say)
+        shutil.rmtree(final, ignore_errors=True)
+        part.rename(final)
+
+    def _send(self, name: str) -> bool:
+        """Upload a file unless it is there; return whether it still exists."""
+        file = self.folder / name
+        if self._is_sent(name):
+            return True
+        try:
+            before = _fingerprint(file)
+        except FileNotFoundError:
+            return False
+
+        def upload() -> None:
+            if file.exists():
+                self.store.upload(file, name)
+                self._there.add(name)
+
+        persist(upload, self.say, self.pause)
+        if file.exists():
+            self._sent[name] = before
+        return file.exists()
+
+    def _write(self, name: str, text: str) -> None:
+        persist(lambda: self.store.write(name, text), self.say, self.pause)
+        self._there.add(name)
+
+    def _delete_all(self, names: Iterable[str]) -> None:
+        """Delete files, those first that call a checkpoint whole."""
+        for name in sorted(names, key=lambda name: (not name.endswith("/state.json"), name)):
+            self._delete(name)
+
+    def _delete(self, name: str) -> None:
+        persist(lambda: self.store.delete(name), self.say, self.pause)
+        self._there.discard(name)
+        self._sent.pop(name, None)
+
+    def _is_sent(self, name: str) -> bool:
+        file = self.folder / name
+        return file.exists() and self._sent.get(name) == _fingerprint(file)
+
+    def _steps_on_disk(self) -> list[str]:
+        """Return the whole checkpoints, oldest first; one that is just being pruned is not whole."""
+        steps = [f"step_{step:08d}" for step in CheckpointStore(self.folder / CHECKPOINTS).steps()]
+        return [step for step in steps if self._files_of(step)]
+
+    def _files_of(self, step: str) -> list[str]:
+        """Return the names in a checkpoint, ``state.json`` last; none if one is missing that it should have."""
+        folder = self.folder / CHECKPOINTS / step
+        try:
+            groups = json.loads((folder / "state.json").read_text(encoding="utf-8"))["groups"]
+            names = {file.name for file in folder.iterdir() if not file.name.startswith(".")}
+        except FileNotFoundError:
+            return []
+        if not names.issuperset(f"{group}.ckpt" for group, n_tensors in groups.items() if n_tensors):
+            return []
+        return [*sorted(names - {"state.json"}), "state.json"]
+
+    def _records(self) -> list[str]:
+        found = []
+        for root, folders, files in os.walk(self.folder):  # passes over folders that vanish meanwhile
+            inside = Path(root).relative_to(self.folder)
+            folders[:] = [n for n in folders if not n.startswith(".") and (inside / n) != Path(CHECKPOINTS)]
+            found += [(inside / name).as_posix() for name in files if not name.startswith(".")]
+        return sorted(found)
+
+    def _pointer(self, name: str) -> str | None:
+        try:
+            return (self.folder / CHECKPOINTS / name).read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return None
+
+
+class Uploader:
+    """Uploads a run folder in a thread of its own, whenever it is told that something was saved."""
+
+    def __init__(self, mirror: RunMirror) -> None:
+        self.mirror = mirror
+        self._work = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="upload", daemon=True)
+        self._crash: BaseException | None = None
+        mirror.pause = self._closing.wait  # the end of the run does not wait for a wait
+
+    def start(self) -> None:
+        """Upload what is there, and from now on whatever ``wake`` announces."""
+        self._work.set()
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that there is something new. Never waits."""
+        self._work.set()
+
+    def finish(self) -> None:
+        """End the thread and upload what is left, in the calling thread.
+
+        Raises:
+            StoreError, StoreRefusalError: it could not be uploaded.
+        """
+        self._closing.set()
+        self._work.set()
+        self._thread.join()
+        if self._crash is not None:
+            raise self._crash
+        self.mirror.pause = time.sleep
+        self.mirror.upload()
+
+    def _run(self) -> None:
+        failed = False
+        while not self._closing.is_set():
+            self._work.wait(AGAIN_AFTER_SECONDS if failed else None)
+            self._work.clear()
+            if self._closing.is_set():
+                return
+            try:
+                self.mirror.upload()
+                failed = False
+            except (StoreError, StoreRefusalError) as error:
+                failed = True
+                self.mirror.say(
+                    f"warning: {error}. It stays in {self.mirror.folder} and is tried again with the next "
+                    f"checkpoint, at the latest after {AGAIN_AFTER_SECONDS:.0f} s, and at the end."
+                )
+            except BaseException as error:
+                self._crash = error  # raised by finish(): a thread has nobody to raise to
+                return
+
+
+def _fingerprint(file: Path) -> tuple[int, int]:
+    about = file.stat()
+    return about.st_size, about.st_mtime_ns
+
+
+def _number(step: str) -> int:
+    return int(step.removeprefix("step_"))

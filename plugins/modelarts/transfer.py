@@ -1,0 +1,136 @@
+"""Moving files between a store and this machine: with patience, only what is missing, and once on a machine."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from srtrain.data.picture import cannot_write
+from srtrain.errors import DataError
+
+from .store import Store, StoreError
+
+T = TypeVar("T")
+Say = Callable[[str], None]
+
+N_TRIES = 6
+LONGEST_WAIT_SECONDS = 60
+_N_THREADS = 8
+
+
+def print_line(text: str) -> None:
+    """Say something where there is no log yet, or no longer."""
+    tqdm.write(text, file=sys.stderr)
+
+
+def persist(do: Callable[[], T], say: Say, pause: Callable[[float], object] | None = None) -> T:
+    """Do something with a store, again and again where it fails, waiting 1, 2, 4, … seconds in between.
+
+    Raises:
+        StoreError: the last failure.
+        StoreRefusalError: at once; trying again does not help.
+    """
+    for n_tried in range(1, N_TRIES):
+        try:
+            return do()
+        except StoreError as error:
+            wait = min(2 ** (n_tried - 1), LONGEST_WAIT_SECONDS)
+            say(f"{error}; trying again in {wait} s (try {n_tried} of {N_TRIES} failed)")
+            (pause or time.sleep)(wait)
+    return do()
+
+
+def fetch(
+    store: Store, sizes: Mapping[str, int], place: Callable[[str], Path], say: Say, always: bool = False
+) -> int:
+    """Download the files of ``sizes`` that are missing or have another size (or ``always``); return how many.
+
+    A file appears under its name only when it is whole.
+
+    Raises:
+        DataError: the disk is too small, or a name would lead out of the folder.
+        StoreError, StoreRefusalError: a file could not be had.
+    """
+    for name in sizes:
+        if ".." in PurePosixPath(name).parts or name.startswith("/"):
+            raise DataError(f"{store.url} holds {name!r}, a name that leads out of the target folder.")
+    wanted = {name: size for name, size in sizes.items() if always or not _is_there(place(name), size)}
+    if not wanted:
+        return 0
+    _refuse_full_disk(sum(wanted.values()), place(next(iter(wanted))), store.url)
+    with (
+        ThreadPoolExecutor(_N_THREADS) as pool,
+        tqdm(total=sum(wanted.values()), unit="B", unit_scale=True, desc=store.url, disable=None) as bar,
+    ):
+        running = [pool.submit(_fetch_one, store, n, size, place(n), say) for n, size in wanted.items()]
+        try:
+            for size, future in zip(wanted.values(), running, strict=True):
+                future.result()
+                bar.update(size)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return len(wanted)
+
+
+def _fetch_one(store: Store, name: str, size: int, file: Path, say: Say) -> None:
+    part = file.with_name(f".{file.name}.part")
+
+    def download() -> None:
+        store.download(name, part)
+        if part.stat().st_size != size:
+            raise StoreError(f"{store.url}/{name} came with {part.stat().st_size} bytes instead of {size}")
+
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            part.touch()  # what fails up to here is the disk's fault, not the store's
+            stack.callback(part.unlink, missing_ok=True)
+            persist(download, say)
+            part.replace(file)
+    except OSError as error:
+        raise cannot_write(file, error) from error
+
+
+def _is_there(file: Path, size: int) -> bool:
+    return file.is_file() and file.stat().st_size == size
+
+
+def _refuse_full_disk(n_bytes: int, file: Path, url: str) -> None:
+    folder = next(parent for parent in file.absolute().parents if parent.is_dir())
+    free = shutil.disk_usage(folder).free
+    if n_bytes > free:
+        raise DataError(
+            f"{url} has {n_bytes:,} bytes to download and the disk of {str(folder)!r} has {free:,} bytes free; nothing "
+            f"was downloaded. Set hooks.modelarts.data_path and output_path to a larger disk."
+        )
+
+
+@contextlib.contextmanager
+def one_at_a_time(file: Path, say: Say) -> Iterator[None]:
+    """Let one process of this machine at a time do what follows; the others wait.
+
+    Raises:
+        DataError: the lock file cannot be made.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = file.open("a")
+    except OSError as error:
+        raise cannot_write(file, error) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another process on this machine is fetching the files of this run; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
