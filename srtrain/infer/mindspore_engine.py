@@ -18,6 +18,8 @@ class MindSporeEngine(Engine):
     """Runs a checkpoint as one graph, compiled once for all sizes, on the device that is set."""
 
     name = "mindspore"
+    suffixes = (".ckpt", ".pt", ".pth", ".npz", ".safetensors")
+    reads_folders = True
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         if not Backend.started:

@@ -10,12 +10,12 @@ from srtrain.arrays import Float32
 
 
 class _AnySize(nn.Cell):
-    """Runs a network as a graph compiled once for all heights and widths."""
+    """Runs a network as a graph compiled once for all batches, heights and widths."""
 
     def __init__(self, model: nn.Cell) -> None:
         super().__init__(auto_prefix=False)
         self.model = model
-        self.set_inputs(Tensor(shape=[1, 3, None, None], dtype=ms.float32))
+        self.set_inputs(Tensor(shape=[None, 3, None, None], dtype=ms.float32))
 
     def construct(self, lq: Tensor) -> Tensor:
         return self.model(lq)

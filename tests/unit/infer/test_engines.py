@@ -1,24 +1,105 @@
-"""One interface to networks, chosen by the suffix of the file or by name."""
+"""One interface to networks, chosen by the suffix of the file, by name, or as the fastest there is."""
+
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from srtrain.errors import CheckpointError, UnknownNameError
-from srtrain.infer.engines import open_engine
+from srtrain.errors import CheckpointError, DeviceError, UnknownNameError
+from srtrain.export import ncnn as ncnn_export
+from srtrain.export.types import ExportError, UnsupportedError
+from srtrain.infer import engines
+from srtrain.infer.engines import Engine, open_engine
 from srtrain.models.upscale import Upscaler
+from srtrain.registry import ENGINES
 from srtrain.trainer.checkpoint import CheckpointStore
 
 ABOUT = {"model": "edsr", "model_args": {"n_resblocks": 1, "n_feats": 4}, "scale": 3}
+LQ = np.random.default_rng(0).uniform(0, 255, (2, 3, 7, 10)).astype(np.float32)
 
 
-def test_a_run_folder_is_run_by_mindspore(new_model, tmp_path):
+@pytest.fixture(autouse=True)
+def _fresh_cache(tmp_path, monkeypatch):
+    """Let no test find what another exported."""
+    monkeypatch.setenv("SRTRAIN_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def run_folder(new_model, tmp_path):
+    """A run with one checkpoint of a tiny network at x3, and the network."""
     source = new_model(3, seed=3)
-    CheckpointStore(tmp_path / "checkpoints", ABOUT).save(5, {"model": source.parameters_dict()}, {})
-    lq = np.random.default_rng(0).uniform(0, 255, (2, 3, 7, 10)).astype(np.float32)
-    engine = open_engine(tmp_path)
+    CheckpointStore(tmp_path / "run" / "checkpoints", ABOUT).save(5, {"model": source.parameters_dict()}, {})
+    return tmp_path / "run", Upscaler(source)
+
+
+def test_a_run_folder_is_run_by_mindspore_when_that_is_named(run_folder):
+    path, reference = run_folder
+    engine = open_engine(path, "mindspore")
     assert (engine.name, engine.scale, engine.about["step"], engine.input_px) == ("mindspore", 3, 5, None)
-    np.testing.assert_array_equal(engine(lq[:1]), Upscaler(source)(lq[:1]))
-    assert engine(lq).shape == (2, 3, 21, 30)
+    assert engine.path == path
+    np.testing.assert_array_equal(engine(LQ), reference(LQ))
+    np.testing.assert_allclose(engine(LQ[:1]), reference(LQ)[:1], atol=1e-3)
+
+
+def test_a_run_folder_is_run_by_the_fastest_engine_when_nobody_says(run_folder, capfd):
+    path, reference = run_folder
+    engine = open_engine(path, threads=1)
+    assert (engine.name, engine.scale, engine.about["step"], engine.path) == ("ncnn", 3, 5, path)
+    np.testing.assert_allclose(engine(LQ), reference(LQ), atol=1e-3)
+    assert "once" in capfd.readouterr().err
+    open_engine(path)
+    assert capfd.readouterr().err == ""
+
+
+def test_without_ncnn_it_is_onnxruntime_and_without_that_mindspore(run_folder, monkeypatch):
+    path, _ = run_folder
+    missing = {"ncnn"}
+    real = engines.find_spec
+    monkeypatch.setattr(engines, "find_spec", lambda name: None if name in missing else real(name))
+    assert open_engine(path).name == "onnxruntime"
+    with pytest.raises(
+        DeviceError, match=r"'ncnn' needs the package 'ncnn', .*: pip install 'srtrain\[ncnn\]'"
+    ):
+        open_engine(path, "ncnn")
+    missing.add("onnxruntime")
+    assert open_engine(path).name == "mindspore"
+
+
+def test_a_network_that_ncnn_cannot_express_goes_to_the_next_engine_and_it_is_said(
+    run_folder, monkeypatch, capfd
+):
+    path, _ = run_folder
+
+    def refuse(source, file):
+        raise UnsupportedError("ncnn: the operator of Oddity ('x') is not translated.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ncnn_export, "write_ncnn", refuse)
+        assert open_engine(path).name == "onnxruntime"
+    assert "ncnn cannot run" in capfd.readouterr().err
+    with pytest.raises(ExportError, match="operator of Oddity"):  # remembered
+        open_engine(path, "ncnn")
+
+
+def test_a_plugins_engine_is_known_by_its_name_and_handed_the_file(tmp_path, monkeypatch):
+    class Mirror(Engine):
+        """Gives back what it gets."""
+
+        name = "mirror"
+        scale = 1
+
+        def __init__(self, path, threads=0):
+            self.path, self.about = path, {"threads": threads}
+
+        def __call__(self, lq):
+            return lq
+
+    monkeypatch.setitem(ENGINES._entries, "mirror", Mirror)
+    (tmp_path / "x.mirror").write_text("")
+    assert open_engine(tmp_path / "x.mirror", "mirror", threads=3).about == {"threads": 3}
+    with pytest.raises(UnknownNameError, match="Did you mean 'mirror'"):
+        open_engine(tmp_path, engine="miror")
 
 
 def test_what_no_engine_reads_is_refused(tmp_path):
@@ -29,5 +110,32 @@ def test_what_no_engine_reads_is_refused(tmp_path):
     (tmp_path / "x.txt").write_text("text")
     with pytest.raises(CheckpointError, match=r"x\.txt' ends in '\.txt', which no engine reads"):
         open_engine(tmp_path / "x.txt")
-    with pytest.raises(UnknownNameError, match=r"'mindspor'.*Did you mean 'mindspore'"):
+    with pytest.raises(
+        UnknownNameError, match=r"'mindspor'\. Did you mean 'mindspore'\?.*auto, mindir, mindsp"
+    ):
         open_engine(tmp_path, engine="mindspor")
+    (tmp_path / "x.onnx").write_text("text")
+    with pytest.raises(
+        CheckpointError, match=r"not for the engine 'ncnn', which reads \.param\. What runs it"
+    ):
+        open_engine(tmp_path / "x.onnx", "ncnn")
+    with pytest.raises(CheckpointError, match=r"gone\.onnx' does not exist"):
+        open_engine(tmp_path / "gone.onnx", "onnxruntime")
+
+
+def test_mindspore_lite_says_where_it_is_to_be_had(tmp_path):
+    if engines.is_installed("mindspore_lite"):
+        pytest.skip("MindSpore Lite is installed here")
+    (tmp_path / "x.mindir").write_bytes(b"")
+    with pytest.raises(DeviceError, match=r"'mindspore_lite', which is not installed: .*mindspore\.cn/lite"):
+        open_engine(tmp_path / "x.mindir", "mindspore_lite")
+
+
+@pytest.mark.parametrize("module", ["engines", "onnxruntime_engine", "ncnn_engine", "mindir_file"])
+def test_what_runs_exported_files_imports_neither_mindspore_nor_numba(module):
+    code = (
+        f"import sys, srtrain.infer.{module}\n"
+        "print([name for name in ('mindspore', 'numba', 'scipy', 'onnx') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,212 @@
+"""From a checkpoint to a file, in the order of the work: build, fold, write, check, and only then give it its name."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import srtrain
+import srtrain.models.edsr
+from srtrain.data.picture import cannot_write
+from srtrain.errors import RunFolderError, UserError, did_you_mean
+from srtrain.export.check import LIMIT, Difference, as_function, compare
+from srtrain.export.fold import fold
+from srtrain.export.types import ExportError, Options
+from srtrain.infer.engines import open_engine
+from srtrain.models.receptive import receptive_px
+from srtrain.models.weights import Weights
+from srtrain.trainer.backend import Backend
+from srtrain.weights import build_model, read_weights
+
+ENGINES = {".onnx": "onnxruntime", ".mindir": "mindir", ".param": "ncnn", ".air": None}
+"""The formats by suffix, and the engine that a file is checked with; nothing but an Ascend NPU runs AIR."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What was written.
+
+    Attributes:
+        file: where it is now; ``.json`` beside it says what this says.
+        about: what the file says of itself.
+        difference: from the checkpoint.
+    """
+
+    file: Path
+    about: dict[str, Any]
+    difference: Difference
+
+
+def export(
+    source: Path, target: Path, options: Options | None = None, overwrite: bool = False, threads: int = 0
+) -> Report:
+    """Export a checkpoint, check the file against it, and write what was found beside the file, in ``….json``.
+
+    Args:
+        source: whatever ``read_weights`` reads.
+        target: ``….onnx``, ``….mindir``, ``….param`` (ncnn, with a ``….bin``) or ``….air``. Nothing of that name
+            exists until the check has passed.
+        options: sizes; the precision is float32 here, and ``export_quantised`` does the others.
+        overwrite: whether an existing file may be replaced.
+        threads: cores to use; 0 takes all.
+
+    Raises:
+        UserError: a suffix or a size that cannot be, a file that exists, no permission to write.
+        DeviceError: AIR without Ascend.
+        CheckpointError: no checkpoint, or a broken one.
+        ExportError: the file would not compute what the checkpoint does.
+    """
+    options = options or Options()
+    check_target(target, options, overwrite)
+    if target.suffix == ".air":
+        from srtrain.export.air import claim_ascend
+
+        claim_ascend(options)
+    if not Backend.started:
+        Backend().start("graph", threads)
+    weights = read_weights(source)
+    about = describe(weights, options)
+    with published(target) as hidden:
+        _write(weights, hidden, about, options)
+        difference = _check(weights, hidden, options, threads)
+        write_json(hidden, about, difference)
+    return Report(target, about, difference)
+
+
+def check_target(target: Path, options: Options, overwrite: bool) -> None:
+    """Refuse a target before any work is done for it.
+
+    Raises:
+        UserError: an unknown suffix, or fixed sizes that the format does not have.
+        RunFolderError: the file exists.
+    """
+    if target.suffix not in ENGINES:
+        raise UserError(
+            f"{str(target)!r} ends in {target.suffix!r}, which is no format to export to."
+            f"{did_you_mean(target.suffix, ENGINES)} There are: {', '.join(ENGINES)} (.param is ncnn's)."
+        )
+    if target.suffix == ".param" and (options.input_px or options.batch):
+        raise UserError("ncnn takes every size, one picture at a time: leave --input-px and --batch out.")
+    if target.exists() and not overwrite:
+        raise RunFolderError(f"{str(target)!r} exists. Add --overwrite to replace it.")
+
+
+def describe(weights: Weights, options: Options) -> dict[str, Any]:
+    """Return what the file will say of itself.
+
+    Raises:
+        CheckpointError: the checkpoint does not say which network it is of.
+    """
+    theirs = weights.about
+    if "model" not in theirs or "scale" not in theirs:
+        build_model(weights)  # says what is missing
+    kept = ("model", "model_args", "scale", "step", "recipe_hash", "origin", "score")
+    return {
+        **{key: theirs[key] for key in kept if key in theirs},
+        "receptive_px": receptive_px(theirs),
+        "input": "float32 NCHW RGB in [0, 255]",
+        "output": f"the same, {theirs['scale']} times as high and wide, not clipped",
+        "input_px": options.input_px,
+        "batch": options.batch,
+        "precision": options.precision,
+        "srtrain": srtrain.__version__,
+    }
+
+
+def _write(weights: Weights, file: Path, about: dict[str, Any], options: Options) -> None:
+    """Write the format that the suffix names, of a network that nobody else uses."""
+    model = fold(build_model(weights))
+    if file.suffix == ".mindir":
+        from srtrain.export.mindir import write_mindir
+
+        write_mindir(model, file, about, options)
+    elif file.suffix == ".air":
+        from srtrain.export.air import write_air
+
+        write_air(model, file, about, options)
+    else:
+        from srtrain.export.onnx import write_onnx
+
+        write_onnx(model, file.with_suffix(".onnx"), about, options)
+        if file.suffix == ".param":
+            from srtrain.export.ncnn import write_ncnn
+
+            write_ncnn(file.with_suffix(".onnx"), file)
+            file.with_suffix(".onnx").unlink()
+
+
+def _check(weights: Weights, file: Path, options: Options, threads: int) -> Difference:
+    """Compare the file with the checkpoint.
+
+    Raises:
+        ExportError: they differ by more than rounding explains.
+    """
+    reference = as_function(build_model(weights))
+    engine = ENGINES[file.suffix]
+    if (
+        engine is None
+    ):  # what the file was written from is as near as one gets without the device's own runtime
+        candidate = as_function(fold(build_model(weights)))
+        difference = compare(reference, candidate, options)
+    else:
+        difference = compare(reference, open_engine(file, engine, threads), options)
+    if not difference.passed:
+        raise ExportError(
+            f"the exported file differs from {str(weights.source)!r} by {difference.largest:.2g} grey levels, and "
+            f"{LIMIT:g} is allowed; it was not kept. Please report this with the network's arguments."
+        )
+    return difference
+
+
+def write_json(
+    file: Path, about: dict[str, Any], difference: Difference, limit: float | None = LIMIT, **more: Any
+) -> None:
+    """Write what is known about a file beside it."""
+    found = {
+        "about": about,
+        "check": {"largest_difference": difference.largest, "limit": limit, "shapes": difference.shapes},
+        **more,
+    }
+    json_of(file).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+def json_of(file: Path) -> Path:
+    """Return the JSON beside an exported file."""
+    return file.with_name(file.name + ".json")
+
+
+@contextmanager
+def published(target: Path) -> Iterator[Path]:
+    """Give a file in a hidden folder; when the block ends well, it and its companions move to where they belong.
+
+    The file itself comes last, and an older one goes first: where it is there, its companions are its own.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        hidden = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    try:
+        yield hidden / target.name
+        _move(hidden, target)
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _move(hidden: Path, target: Path) -> None:
+    try:
+        target.unlink(missing_ok=True)
+        for file in sorted(hidden.iterdir(), key=lambda file: file.name == target.name):
+            file.chmod(0o644)  # MindSpore leaves 0400
+            file.replace(target.parent / file.name)
+    except OSError as error:
+        raise cannot_write(target, error) from error
