@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
+import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import mindspore as ms
@@ -177,6 +180,22 @@ def test_a_malicious_file_is_refused_in_a_process_of_its_own(repo_root: Path, tm
     assert "Nothing of it was run." in done.stderr
     assert "Traceback" not in done.stderr
     assert [file.name for file in tmp_path.iterdir()] == ["EDSR_x2.pt"]
+
+
+@pytest.mark.shared_data
+def test_the_documentation_shows_what_is_printed(
+    shared_data: Path,
+    repo_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copy(shared_data / "weights" / "EDSR_f64b5_x2" / "edsr_f64b5_x2.pt", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    page = (repo_root / "docs" / "others_weights.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^srtrain (convert .* edsr_f64b5_x2\.pt .*)$", page, re.MULTILINE)
+    assert main(command.split()) == 0
+    assert textwrap.indent(capsys.readouterr().out, "    ") in page
 
 
 def score(weights: Weights, name: str, root: Path) -> tuple[float, float]:
