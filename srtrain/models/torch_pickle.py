@@ -1,8 +1,8 @@
 """The part of Python's pickle format that a PyTorch state dict needs, read and written without running anything.
 
 A pickle is a program for a small stack machine, and ``pickle.load`` lets it call any function of any module.
-The machine here has no such instruction: a name in the pickle stays a name, and the six names of ``CALLS`` and
-those of ``STORAGES`` are the only ones it takes. The result is made of dicts, lists, tuples, numbers, text and
+The machine here has no such instruction: a name in the pickle stays a name, and those of ``CALLS`` and
+``STORAGES`` are the only ones it takes. The result is made of dicts, lists, tuples, numbers, text and
 ``Tensor``, which says where a tensor's numbers lie without touching them.
 """
 
