@@ -71,8 +71,8 @@ def run(args: argparse.Namespace) -> int:
     from srtrain.launch.supervise import Supervisor
 
     say(
-        f"{plan.world_size} processes, ranks {plan.ranks.start} to {plan.ranks.stop - 1} on this machine; each prints "
-        f"into {plan.log_dir}"
+        f"{plan.world_size} processes, here rank(s) {plan.ranks.start} to {plan.ranks.stop - 1}; each prints into "
+        f"{plan.log_dir}"
     )
     with started(plan, words) as job, Supervisor(job, say) as supervisor:
         return supervisor.wait()

@@ -16,7 +16,7 @@ import psutil
 
 from srtrain.launch.cluster import Job
 from srtrain.launch.progress import EXIT_STUCK, Position, behind
-from srtrain.launch.worker import DUMP_SIGNAL
+from srtrain.launch.worker import DUMP_SIGNAL, EXIT_LOST
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 5.0  # for the other ranks, after one failed: they may be failing of the same cause
@@ -26,7 +26,7 @@ TAIL_LINES = 15
 
 STOP_CODES = {128 + signal.SIGINT, 128 + signal.SIGTERM}
 _NOISE = re.compile(r"^\[(INFO|WARNING)\] [A-Z_]+\(\d+,")
-_TIMED_OUT = re.compile(r"Timed out node list is: \[const vector\]\{([\d, ]+)\}")
+_TIMED_OUT = re.compile(r"The node: (\d+) is timed out")
 
 
 class Supervisor:
@@ -36,12 +36,9 @@ class Supervisor:
     them at once.
     """
 
-    def __init__(
-        self, job: Job, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, job: Job, say: Callable[[str], None]) -> None:
         self.job = job
         self.say = say
-        self._clock = clock
         self._asked: list[int] = []
         self._forwarded = 0
         self._codes: dict[int, int] = {}
@@ -74,13 +71,15 @@ class Supervisor:
             if self._stuck():
                 return self._end_stuck()
             if self._codes and any(self._codes.values()):
-                ended_at = ended_at or self._clock()
+                ended_at = ended_at or time.monotonic()
                 first = next(code for code in self._codes.values() if code)
+                if first == EXIT_LOST:
+                    return self._end_lost()
                 grace = STOP_SECONDS if first in STOP_CODES else GRACE_SECONDS
-                if self._clock() - ended_at > grace:
+                if time.monotonic() - ended_at > grace:
                     break
             elif (scheduler := self.job.scheduler) is not None and scheduler.poll():
-                return self._end_without_scheduler()
+                return self._end_lost()
         return self._end()
 
     def _show(self, to_the_end: bool = False) -> None:
@@ -119,7 +118,7 @@ class Supervisor:
     def _stuck(self) -> bool:
         if any(self._codes.values()):
             return False  # one has failed: the rest have their grace
-        return any(position.stuck(self._clock()) for position in self._positions().values())
+        return any(position.stuck(time.monotonic()) for position in self._positions().values())
 
     def _end_stuck(self) -> int:
         """Dump the stacks of every rank, end all, and name the one that the others wait for."""
@@ -150,13 +149,22 @@ class Supervisor:
         self.say("\n".join(lines))
         return EXIT_STUCK
 
-    def _end_without_scheduler(self) -> int:
-        """End a job of several machines that lost a rank on another one, as only the scheduler sees."""
-        log = self.job.plan.log_dir / "scheduler.log"
-        found = _TIMED_OUT.search(log.read_text(errors="replace"))
+    def _end_lost(self) -> int:
+        """End a job of several machines that lost a rank on another one, which the scheduler alone can name."""
         self._kill()
-        who = f"rank(s) {found[1]} no longer answer" if found else f"the scheduler failed: {last_lines(log)}"
-        self.say(f"error: {who}. See the output on that machine, and {log}. Go on with --resume.")
+        self._show(to_the_end=True)
+        where = "the output on the other machines, and scheduler.log on machine 0"
+        who = "MindSpore has lost the connection to a rank on another machine"
+        if self.job.scheduler is not None:
+            log = self.job.plan.log_dir / "scheduler.log"
+            found = _TIMED_OUT.findall(log.read_text(errors="replace"))
+            where = f"the output on its machine, and {log}"
+            who = (
+                f"rank {found[0]} no longer answers"
+                if found
+                else f"the scheduler failed:\n{last_lines(log)}\n"
+            )
+        self.say(f"error: {who}. See {where}. Go on from the last checkpoint with --resume.")
         return 1
 
     def _end(self) -> int:

@@ -17,6 +17,9 @@ from srtrain.launch.cluster import LAUNCHER_VARIABLE
 DUMP_SIGNAL = signal.SIGUSR1
 """Makes a rank write the stacks of all its threads into its log, also while it is stuck in native code."""
 
+EXIT_LOST = 76
+"""Exit code of a rank that MindSpore has cut off from another machine's."""
+
 
 def main() -> int:
     """Be the scheduler or a rank, as msrun's environment says; return the exit code."""
@@ -57,7 +60,7 @@ def _watch() -> None:
                 file=sys.stderr,
                 flush=True,
             )
-            os._exit(1)
+            os._exit(EXIT_LOST)
         _terminate()
     print("the launcher is gone: saving and stopping", file=sys.stderr, flush=True)
     _terminate()

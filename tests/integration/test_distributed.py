@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from srtrain.cli import main
+from srtrain.launch.cluster import free_port
 
 RECIPE = """
 from srtrain.recipe import Benchmark, Data, Optim, Recipe, Spec, Train, standard_hooks
@@ -272,3 +273,28 @@ def test_a_request_to_stop_stops_all_at_one_step(
     step = int(last[0].split(" at step ")[1].split()[0])
     assert (run_dir / "checkpoints" / "latest").read_text().strip() == f"step_{step:08}"
     assert not any(rank.is_running() for rank in ranks.values())
+
+
+@pytest.mark.slow  # MindSpore takes half a minute to notice that another machine is gone
+def test_two_machines_train_together_and_one_learns_of_the_others_end(
+    recipe: list[str], tmp_path: Path
+) -> None:
+    """Two launchers on one loopback, each as the machine that it is told to be."""
+    run_dir, master = tmp_path / "run", f"127.0.0.1:{free_port()}"
+    faulty = (f"run_dir={run_dir}", "train.mode=pynative", "hooks.fault=fault", "hooks.fault.kind=kill")
+    machines = [
+        subprocess.Popen(
+            srtrain(
+                "launch", "-n", "1", "--nodes", "2", "--node-rank", k, "--master", master, *recipe, *faulty
+            ),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for k in "01"
+    ]
+    shown = [machine.communicate(timeout=180)[0] for machine in machines]
+    assert [machine.returncode for machine in machines] == [1, 137], shown
+    assert "step 2/6" in shown[0]
+    assert "error: rank 1 no longer answers. See the output on its machine" in shown[0]
+    assert "error: rank 1 was killed by SIGKILL" in shown[1]
