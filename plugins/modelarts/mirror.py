@@ -210,10 +210,12 @@ class RunMirror:
         return sorted(found)
 
     def _pointer(self, name: str) -> str | None:
+        """Return the checkpoint that a pointer names; a run that went back may have lost ``latest``."""
         try:
             return (self.folder / CHECKPOINTS / name).read_text(encoding="utf-8").strip()
         except FileNotFoundError:
-            return None
+            steps = self._steps_on_disk()
+            return steps[-1] if steps and name == "latest" else None
 
 
 class Uploader:

@@ -3,8 +3,8 @@
     python start.py --recipe=recipes/edsr_x2.py --data_url=obs://bucket/DIV2K --train_url=obs://bucket/runs
         --need_unzip_in_modelarts=True --train.steps=300000 --resume
 
-The parameters of the plugin keep their names, ``pre_trained`` is ``init_from``, and every other ``--key=value`` is
-an override of the recipe. ``enable_modelarts`` is True unless it is given.
+The parameters of the plugin keep their names, ``pre_trained`` is ``init_from``, ``n_processes`` is one for each card,
+and every other ``--key=value`` is an override of the recipe. ``enable_modelarts`` is True unless it is given.
 """
 
 from __future__ import annotations
@@ -35,13 +35,15 @@ def command_line(words: Sequence[str]) -> list[str]:
     recipe = given.pop("recipe", "")
     if not recipe:
         sys.exit("start.py: the job has no parameter recipe; add one, such as recipe = recipes/edsr_x2.py")
+    n_processes = given.pop("n_processes", "")
     given.setdefault("enable_modelarts", "True")
     overrides = ["hooks.modelarts=modelarts"]
     for name, value in given.items():
         key = "init_from" if name == "pre_trained" else name
         overrides.append(f"hooks.modelarts.{name}={value}" if name in PLUGIN_PARAMETERS else f"{key}={value}")
     inside = ROOT / recipe
-    return ["run", str(inside if inside.is_file() else recipe), *flags, "--plugin", "modelarts", *overrides]
+    run = ["run", str(inside if inside.is_file() else recipe), *flags, "--plugin", "modelarts", *overrides]
+    return ["launch", "-n", n_processes, *run] if n_processes else run
 
 
 def parameters(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:

@@ -177,6 +177,7 @@ def weights(folder: Path, step: int) -> bytes:
     return (folder / "checkpoints" / f"step_{step:08d}" / "model.ckpt").read_bytes()
 
 
+@pytest.mark.slow
 def test_round_trip_and_resume_on_another_machine(
     store: Server, run: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -208,6 +209,7 @@ def test_round_trip_and_resume_on_another_machine(
     assert weights(there / "train" / "night", 6) == weights(whole, 6)
 
 
+@pytest.mark.slow
 def test_a_store_that_goes_away_and_comes_back(
     store: Server, run: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,6 +250,7 @@ def test_a_store_that_stays_away_is_an_error_that_loses_nothing(
     assert weights(folder, 4) == before
 
 
+@pytest.mark.slow
 def test_a_killed_job_goes_on_from_the_store(
     store: Server, run: Callable[..., str], repo_root: Path, tmp_path: Path
 ) -> None:
@@ -282,6 +285,23 @@ def test_a_killed_job_goes_on_from_the_store(
     said = run(there, "--resume")
     assert "2 of 4 updates are done" in said
     assert store.files("results/night/") == contents(there / "train" / "night")
+
+
+@pytest.mark.slow
+def test_two_ranks_of_a_machine_download_once_and_one_uploads(
+    store: Server, repo_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="werkzeug")
+    launch = ["launch", "-n", "2", *words(repo_root, tmp_path)[1:], "train.steps=2"]
+    command = [sys.executable, "-m", "srtrain.cli", *launch]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    asked = [record.getMessage() for record in caplog.records]
+    assert len([text for text in asked if "GET /bucket/data/pictures.zip" in text]) == 1
+    assert len([text for text in asked if "PUT /bucket/results/night/checkpoints/latest" in text]) == 1
+    there, here = store.files("results/night/"), contents(tmp_path / "train" / "night")
+    assert "run.rank1.log" in there
+    assert there.items() >= {n: c for n, c in here.items() if n != "run.rank1.log"}.items()
 
 
 def test_a_name_that_is_taken_in_the_store(store: Server, run: Callable[..., str], tmp_path: Path) -> None:

@@ -98,6 +98,18 @@ def test_a_checkpoint_is_announced_when_all_of_it_is_there_and_old_ones_go_last(
     assert remote(s3) == contents(run)
 
 
+def test_a_run_that_goes_back_takes_the_copy_along(s3, mirror, run, tmp_path):
+    checkpoint(run, 2)
+    checkpoint(run, 4)
+    mirror.upload()
+    CheckpointStore(run / "checkpoints").forget_after(2)
+    mirror.upload()
+    there = RunMirror(tmp_path / "elsewhere", mirror.store, lambda text: None)
+    assert there.restore() == "step_00000002"
+    assert CheckpointStore(tmp_path / "elsewhere" / "checkpoints").latest().name == "step_00000002"
+    assert not any("step_00000004" in name for name in remote(s3))
+
+
 def test_a_record_that_is_removed_is_removed_there_if_it_came_from_here(s3, mirror, run):
     s3.client.put_object(Bucket="bucket", Key="runs/run/notes.txt", Body=b"somebody's")
     mirror.look()

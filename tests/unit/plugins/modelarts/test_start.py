@@ -42,6 +42,11 @@ def test_a_recipe_of_ones_own_and_a_plugin_that_is_off():
     assert "hooks.modelarts.enable_modelarts=True" not in words
 
 
+def test_several_processes_are_launched():
+    one = command_line(["--recipe=r.py", "--a.b=1"])
+    assert command_line(["--recipe=r.py", "--n_processes=8", "--a.b=1"]) == ["launch", "-n", "8", *one]
+
+
 def test_the_plugins_parameters_are_its_options():
     assert tuple(Options.__dataclass_fields__) == PLUGIN_PARAMETERS
 
