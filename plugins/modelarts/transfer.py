@@ -126,7 +126,9 @@ def one_at_a_time(file: Path, say: Say) -> Iterator[None]:
         file.parent.mkdir(parents=True, exist_ok=True)
         lock = file.open("a")
     except OSError as error:
-        raise cannot_write(file, error) from error
+        raise DataError(
+            f"{cannot_write(file, error)} Set hooks.modelarts.output_path to a folder that can be written."
+        ) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

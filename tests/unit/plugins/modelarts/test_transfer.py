@@ -106,6 +106,17 @@ def test_a_folder_that_cannot_be_written_is_no_failure_of_the_store(store, tmp_p
         fetch(store, {"a.txt": 4}, (tmp_path / "file").joinpath, lambda text: None)
 
 
+def test_an_output_path_that_cannot_be_written_says_which_option_to_set(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(
+            DataError, match=r"cannot write .*file/\.lock': .*\. Set hooks\.modelarts\.output_path to a "
+        ),
+        one_at_a_time(tmp_path / "file" / ".lock", lambda text: None),
+    ):
+        pass
+
+
 def test_the_processes_of_a_machine_fetch_once(s3, store, tmp_path):
     fetched, said = [], []
     sizes = store.files()
