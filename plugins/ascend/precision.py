@@ -1,34 +1,53 @@
-"""Mixed precision by the levels of MindSpore's ``amp``, with a static or a dynamic loss scale."""
+"""Mixed precision by MindSpore's levels O1, O2, O3 and auto, with a static or a dynamic loss scale.
+
+    level  in float16                                                    safe for
+    O0     nothing: the package's own float32                            everything
+    O1     convolutions and dense layers, and what ``float16`` names     everything
+    O2     all but normalisation layers and what ``float32`` names       everything
+    O3     all                                                           networks without normalisation, as EDSR
+    auto   operator by operator, from lists that MindSpore keeps         everything
+
+Weights and optimizer stay float32 at each level. The network that is trained is a twin of the model with the same
+Parameters, so that evaluation runs in float32 and gives the number that ``srtrain evaluate`` gives.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 
 import mindspore as ms
-from mindspore import amp, nn
+from mindspore import Tensor, amp, nn, ops
 
-from srtrain.errors import RecipeError
+from srtrain.errors import RecipeError, did_you_mean, listing
 from srtrain.registry import PRECISIONS
 from srtrain.trainer.precision import Precision
 
+DYNAMIC_START = 2**16
+
+PRECISIONS.register("O0")(Precision)
+
 
 class MixedPrecision(Precision):
-    """Runs the network in float16 where the level says so; weights and optimizer stay float32.
+    """Trains a twin of the network in float16 where ``cast`` puts it, under a loss scale.
 
     Args:
-        level: ``O2`` keeps batch norm in float32, ``O3`` keeps nothing (safe for networks without batch
-            norm, such as EDSR), ``auto`` chooses operator by operator.
-        loss_scale: a number keeps it fixed; ``"dynamic"`` starts high, halves after an overflow and
-            doubles after ``window`` good updates.
+        cast: returns a network with the casts of its level; may change the one it is given.
+        loss_scale: a number keeps it fixed; ``"dynamic"`` starts at 2^16, halves after an overflow and doubles
+            after ``window`` good updates.
         window: good updates before a dynamic scale grows.
     """
 
-    def __init__(self, level: str, loss_scale: float | str, window: int) -> None:
+    def __init__(self, cast: Callable[[nn.Cell], nn.Cell], loss_scale: float | str, window: int) -> None:
         super().__init__()
-        self.level = level
+        if window < 1:
+            raise RecipeError(f"precision.window = {window!r} must be 1 or more updates.")
+        self.cast = cast
         if loss_scale == "dynamic":
-            self.scaler = amp.DynamicLossScaler(scale_value=2**16, scale_factor=2, scale_window=window)
-        elif isinstance(loss_scale, (int, float)) and loss_scale >= 1:
+            self.scaler = amp.DynamicLossScaler(
+                scale_value=DYNAMIC_START, scale_factor=2, scale_window=window
+            )
+        elif isinstance(loss_scale, (int, float)) and 1 <= loss_scale < float("inf"):
             self.scaler = amp.StaticLossScaler(loss_scale)
         else:
             raise RecipeError(
@@ -36,8 +55,8 @@ class MixedPrecision(Precision):
             )
 
     def prepare(self, model: nn.Cell) -> nn.Cell:
-        """Return the network with the casts of its level."""
-        return amp.auto_mixed_precision(model, amp_level=self.level, dtype=ms.float16)
+        """Return a network that computes as its level says, with the weights of ``model``."""
+        return self.cast(twin(model))
 
     def state(self) -> dict[str, ms.Parameter]:
         """Return the moving parts of a dynamic scale."""
@@ -47,16 +66,120 @@ class MixedPrecision(Precision):
 
     def loss_scale(self) -> float:
         """Return the present scale of the loss."""
-        return 1.0 if self.scaler is None else float(self.scaler.scale_value)
+        return 1.0 if self.scaler is None else float(self.scaler.scale_value.asnumpy())
 
 
-def _level(name: str) -> Callable[..., MixedPrecision]:
-    def build(loss_scale: float | str = 1000.0, window: int = 1000) -> MixedPrecision:
-        return MixedPrecision(name, loss_scale, window)
+@PRECISIONS.register("O1")
+def o1(loss_scale: float | str = 1000.0, window: int = 1000, float16: tuple[str, ...] = ()) -> MixedPrecision:
+    """Return O1; ``float16`` names more classes of cells that may leave float32."""
 
-    return build
+    def cast(network: nn.Cell) -> nn.Cell:
+        known = [kind for kind in amp.get_white_list() if issubclass(kind, nn.Cell)]
+        return in_float16(network, (*known, *classes_of(network, float16, "precision.float16")))
+
+    return MixedPrecision(cast, loss_scale, window)
 
 
-PRECISIONS.register("O0")(Precision)
-for _name in ("O2", "O3", "auto"):
-    PRECISIONS.register(_name)(_level(_name))
+@PRECISIONS.register("O2")
+def o2(loss_scale: float | str = 1000.0, window: int = 1000, float32: tuple[str, ...] = ()) -> MixedPrecision:
+    """Return O2; ``float32`` names more classes of cells that stay in float32."""
+
+    def cast(network: nn.Cell) -> nn.Cell:
+        kept = [*amp.get_black_list(), *classes_of(network, float32, "precision.float32")]
+        return amp.custom_mixed_precision(network, black_list=kept, dtype=ms.float16)
+
+    return MixedPrecision(cast, loss_scale, window)
+
+
+@PRECISIONS.register("O3")
+def o3(loss_scale: float | str = 1000.0, window: int = 1000) -> MixedPrecision:
+    """Return O3, which refuses a network with normalisation layers."""
+
+    def cast(network: nn.Cell) -> nn.Cell:
+        refuse_normalisation(network)
+        return amp.auto_mixed_precision(network, amp_level="O3", dtype=ms.float16)
+
+    return MixedPrecision(cast, loss_scale, window)
+
+
+@PRECISIONS.register("auto")
+def auto(loss_scale: float | str = 1000.0, window: int = 1000) -> MixedPrecision:
+    """Return auto; MindSpore has no public way to change the lists of its operators."""
+
+    def cast(network: nn.Cell) -> nn.Cell:
+        return Output32(amp.auto_mixed_precision(network, amp_level="auto", dtype=ms.float16))
+
+    return MixedPrecision(cast, loss_scale, window)
+
+
+def twin(model: nn.Cell) -> nn.Cell:
+    """Return a copy of a network that has the very Parameters of the original.
+
+    The casts of a level change a network for good; made in a twin, they leave the original alone.
+    """
+    copied = copy.deepcopy(model)
+    for (_, cell), (_, its_twin) in zip(model.cells_and_names(), copied.cells_and_names(), strict=True):
+        for name, parameter in list(cell.parameters_and_names(expand=False)):
+            its_twin.insert_param_to_cell(name.rpartition(".")[2], parameter)
+    return copied
+
+
+class Output32(nn.Cell):
+    """A cell whose output is float32, whatever it computes in."""
+
+    def __init__(self, cell: nn.Cell) -> None:
+        super().__init__(auto_prefix=False)
+        self.cell = cell
+
+    def construct(self, *inputs: Tensor) -> Tensor:
+        """Return the cell's output as float32."""
+        return ops.cast(self.cell(*inputs), ms.float32)
+
+
+def in_float16(network: nn.Cell, kinds: tuple[type[nn.Cell], ...]) -> nn.Cell:
+    """Let all cells of these kinds compute in float16, with float32 before and after them.
+
+    ``amp.auto_mixed_precision(…, "O1")`` would do so by writing and importing a copy of each class's source,
+    decorators included, and so register every block a second time.
+    """
+    for name, cell in list(network.name_cells().items()):
+        if isinstance(cell, kinds):
+            network.insert_child_to_cell(name, Output32(cell.to_float(ms.float16)))
+        else:
+            in_float16(cell, kinds)
+    if isinstance(network, nn.SequentialCell):
+        network.cell_list = list(network.cells())  # what it runs through
+    return network
+
+
+def refuse_normalisation(network: nn.Cell) -> None:
+    """Refuse a network with layers that O2 would keep in float32.
+
+    Raises:
+        RecipeError: names them.
+    """
+    found = {
+        type(c).__name__ for _, c in network.cells_and_names() if isinstance(c, tuple(amp.get_black_list()))
+    }
+    if found:
+        raise RecipeError(
+            f"precision = 'O3' puts every layer into float16, and {type(network).__name__} has {listing(found)}: means "
+            f"and variances lose their digits there. O3 is for networks without normalisation, as EDSR; use "
+            f"precision=O2, which keeps these layers in float32."
+        )
+
+
+def classes_of(network: nn.Cell, names: Sequence[str], key: str) -> list[type[nn.Cell]]:
+    """Return the classes of these names among the cells of a network.
+
+    Raises:
+        RecipeError: the network has no such cell.
+    """
+    kinds = {type(cell).__name__: type(cell) for name, cell in network.cells_and_names() if name}
+    for name in names:
+        if name not in kinds:
+            raise RecipeError(
+                f"{key} = {tuple(names)!r}: {type(network).__name__} has no cell of a class {name!r}."
+                f"{did_you_mean(name, kinds)} It has: {listing(kinds)}."
+            )
+    return [kinds[name] for name in names]

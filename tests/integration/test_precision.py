@@ -1,0 +1,175 @@
+"""Mixed precision from the command line, for real on a CPU: it learns, overflows, recovers, resumes and ends."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tensorboardX.proto.event_pb2 import Event
+
+from srtrain.cli import main
+from srtrain.trainer.checkpoint import CheckpointStore
+
+# A loss whose gradient overflows in float16 where all targets are white, though it is finite itself; a hook that
+# paints them; a block with batch norm.
+PARTS = """
+import mindspore as ms
+from mindspore import nn, ops
+from srtrain.hooks import Hook
+from srtrain.losses import L1
+from srtrain.registry import BLOCKS, HOOKS, LOSSES
+
+
+@LOSSES.register("shout")
+class Shout(L1):
+    def construct(self, sr, gt):
+        return super().construct(sr, gt) * (1 + 1e6 * ops.cast(ops.mean(gt) == 255, ms.float32))
+
+
+@HOOKS.register("whiten")
+class Whiten(Hook):
+    def __init__(self, steps: tuple):
+        self.steps = steps
+
+    def before_step(self, trainer, batch):
+        if trainer.step in self.steps:
+            batch.gt[:] = 255
+
+
+@BLOCKS.register("normalised")
+class Normalised(nn.Cell):
+    def __init__(self, n_feats: int, kernel_px: int = 3, res_scale: float = 1.0):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(n_feats)
+
+    def construct(self, x):
+        return x + self.norm(x)
+"""
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The plugin; one file, because a process cannot register its names twice."""
+    file = tmp_path_factory.mktemp("plugins") / "precision_parts.py"
+    file.write_text(PARTS)
+    return file
+
+
+@pytest.fixture
+def run(repo_root: Path, parts: Path, tmp_path: Path) -> Callable[..., int]:
+    """Train the quickstart's network, shrunk, on its three pictures."""
+
+    def run(name: str, *more: str) -> int:
+        return main(
+            [
+                *("run", str(repo_root / "recipes" / "quickstart.py"), f"run_dir={tmp_path / name}"),
+                *("--plugin", "ascend", "--plugin", str(parts)),
+                *("model.n_resblocks=1", "model.n_feats=4", "data.gt_patch_px=16", "data.batch_size=4"),
+                *("train.log_every=1", "hooks.checkpoint.every=10", "optim.schedule=constant"),
+                *("hooks.require_gain=None", "hooks.evaluate=None", "hooks.pictures=None"),
+                *more,
+            ]
+        )
+
+    return run
+
+
+def numbers(run_dir: Path, name: str) -> list[float]:
+    lines = map(json.loads, (run_dir / "metrics.jsonl").read_text().splitlines())
+    return [line[name] for line in lines if name in line]
+
+
+def curve(run_dir: Path, tag: str) -> dict[int, float]:
+    """Read one curve of the event files: records of length, checksum, message, checksum."""
+    found = {}
+    for file in sorted(run_dir.glob("events.out.tfevents.*")):
+        data, at = file.read_bytes(), 0
+        while at < len(data):
+            length = int.from_bytes(data[at : at + 8], "little")
+            event = Event.FromString(data[at + 12 : at + 12 + length])
+            for value in event.summary.value:
+                if value.tag == tag:
+                    found[event.step] = value.simple_value
+            at += 16 + length
+    return found
+
+
+def test_a_dynamic_scale_moves_is_shown_and_resumes_exactly(run, tmp_path: Path) -> None:
+    dynamic = ("precision=O2", "precision.loss_scale=dynamic", "precision.window=3")
+    assert run("straight", "train.steps=24", *dynamic) == 0
+    straight, parts = tmp_path / "straight", tmp_path / "parts"
+    scales, skipped = numbers(straight, "loss_scale"), numbers(straight, "skipped_steps")
+    assert len(scales) == 24
+    assert any(after == 2 * before for before, after in itertools.pairwise(scales))
+    assert skipped[-1] > 0
+    assert list(curve(straight, "train/loss_scale").values()) == scales
+    assert list(curve(straight, "train/skipped_steps").values()) == skipped
+    assert f"loss_scale {scales[-1]:g}" in (straight / "run.log").read_text()
+
+    assert run("parts", "train.steps=11", *dynamic) == 0
+    assert run("parts", "train.steps=24", *dynamic, "--resume") == 0
+    for name in ("loss", "loss_scale", "skipped_steps"):
+        assert numbers(parts, name) == numbers(straight, name)
+    for group in ("model", "optimizer"):
+        files = [d / "checkpoints" / "step_00000024" / f"{group}.ckpt" for d in (straight, parts)]
+        assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.parametrize("level", ["O1", "O3", "auto"])
+def test_an_overflow_halves_the_scale_skips_the_update_and_training_goes_on(
+    run, level, tmp_path: Path
+) -> None:
+    run_dir = tmp_path / "run"
+    overflow = ("loss=shout", "hooks.whiten=whiten", "hooks.whiten.steps=(12,)", "hooks.checkpoint.every=1")
+    scale = (f"precision={level}", "precision.loss_scale=dynamic", "hooks.checkpoint.keep=40")
+    assert run("run", "train.steps=30", *scale, *overflow) == 0
+    scales, skipped, losses = (numbers(run_dir, name) for name in ("loss_scale", "skipped_steps", "loss"))
+    assert losses[12] > 1e6
+    assert scales[12] == scales[11] / 2
+    assert skipped[12] == skipped[11] + 1
+    assert skipped[-1] == skipped[12]
+    assert losses[-1] < losses[11]
+    store = CheckpointStore(run_dir / "checkpoints")
+    weights = [(store.path(step) / "model.ckpt").read_bytes() for step in (12, 13, 14)]
+    assert weights[0] == weights[1] != weights[2]
+    assert "bad update" not in (run_dir / "run.log").read_text()
+
+
+def test_a_run_that_only_overflows_ends_with_advice(run, capsys: pytest.CaptureFixture[str]) -> None:
+    scale = ("precision=O2", "precision.loss_scale=1e38", "hooks.loss_scale.stop_after=5")
+    assert run("run", "train.steps=30", *scale) == 1
+    assert (
+        "step 5: the last 5 updates overflowed and were skipped; the loss scale is 1e+38. Lower it "
+        "(precision.loss_scale=128, or dynamic), lower optim.lr, or train in float32 (precision=float32)."
+    ) in capsys.readouterr().err
+
+
+def test_a_network_with_batch_norm_is_refused_at_o3(run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "train.steps=3", "precision=O3", "model.block=normalised") == 2
+    message = capsys.readouterr().err
+    assert "precision = 'O3' puts every layer into float16, and EDSR has BatchNorm2d" in message
+    assert "use precision=O2" in message
+
+
+@pytest.mark.slow
+def test_200_steps_at_o2_and_o3_end_where_float32_does(run, tmp_path: Path) -> None:
+    """With a rate that comes to rest; at a constant high one any rounding moves the end by tenths of a dB."""
+    arguments = (
+        "train.steps=200",
+        "train.log_every=50",
+        "hooks.evaluate=evaluate",
+        "hooks.evaluate.every=200",
+    )
+    schedule = ("optim.lr=2e-3", "optim.schedule=cosine", "optim.schedule.warmup=20")
+    network = ("model.n_resblocks=2", "model.n_feats=16", "data.gt_patch_px=32")
+    scores = {}
+    for level in ("O0", "O2", "O3"):
+        assert run(level, f"precision={level}", *arguments, *schedule, *network) == 0
+        (scores[level],) = numbers(tmp_path / level, "psnr")
+    assert scores["O2"] == pytest.approx(scores["O0"], abs=0.1)
+    assert scores["O3"] == pytest.approx(scores["O0"], abs=0.1)
+    assert scores["O0"] > 33
+    assert numbers(tmp_path / "O2", "loss") != numbers(tmp_path / "O0", "loss")
