@@ -10,13 +10,12 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn
 
+import srtrain.models.edsr  # noqa: F401  registers the network that a file may name
 from srtrain.errors import CheckpointError
+from srtrain.models import edsr_pytorch, tensor_file
 from srtrain.models.weights import Weights, load_weights
 from srtrain.registry import MODELS
 from srtrain.trainer.checkpoint import find_weights
-
-FOREIGN = (".pt", ".pth", ".npz", ".safetensors")
-"""Suffixes of files with the names of EDSR-PyTorch."""
 
 
 def read_weights(path: Path) -> Weights:
@@ -24,14 +23,12 @@ def read_weights(path: Path) -> Weights:
 
     Args:
         path: a run folder (its best checkpoint), a ``step_…`` folder, a ``.ckpt`` file, or a file in one of the
-            ``FOREIGN`` formats.
+            formats of ``tensor_file.SUFFIXES``.
 
     Raises:
         CheckpointError: nothing of the kind, or broken.
     """
-    if path.suffix in FOREIGN and not path.is_dir():
-        from srtrain.models import edsr_pytorch
-
+    if path.suffix in tensor_file.SUFFIXES and not path.is_dir():
         return Weights(path, *edsr_pytorch.read(path))
     file, about = find_weights(path)
     try:

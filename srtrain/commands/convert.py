@@ -53,7 +53,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, check on a network of ours, say what was found, and write."""
-    import srtrain.models.edsr  # noqa: F401  it registers the network
     from srtrain.models.edsr_pytorch import write
     from srtrain.models.tensor_file import SUFFIXES
     from srtrain.trainer.checkpoint import CheckpointStore
