@@ -250,7 +250,7 @@ def build_trainer(recipe: Recipe, run_dir: Path, backend: Backend, log: Log) -> 
         weights = read_weights(Path(recipe.init_from).expanduser())
         log.info(str(load_weights(model, weights, about(recipe))))
 
-    return Trainer(
+    trainer = Trainer(
         model=model,
         update=_build_update(recipe, model, backend, per_epoch),
         loader=loader,
@@ -260,6 +260,8 @@ def build_trainer(recipe: Recipe, run_dir: Path, backend: Backend, log: Log) -> 
         store=CheckpointStore(run_dir / "checkpoints", about(recipe), writes=backend.rank == 0),
         log=log,
     )
+    trainer.sink(recipe.train.sink_steps)
+    return trainer
 
 
 def _check_parts(recipe: Recipe, world_size: int) -> None:

@@ -249,6 +249,7 @@ def _value_mistakes(recipe: Recipe) -> list[str]:
         "train.steps_per_epoch": train.steps_per_epoch,
         "train.log_every": train.log_every,
         "train.accumulate": train.accumulate,
+        "train.sink_steps": train.sink_steps,
         "data.batch_size": data.batch_size,
         "data.gt_patch_px": data.gt_patch_px,
         "data.workers": data.workers,

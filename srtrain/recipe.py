@@ -122,6 +122,8 @@ class Train:
         threads: threads for the CPU kernels; 0 takes all cores this process may use.
         accumulate: parts that each rank works through its share of a batch in, one after the other, to need
             less memory; the update is the same.
+        sink_steps: updates at a time from a queue on the device, which the host does not wait for; hooks and the
+            learning rate move at multiples of it. Ascend only.
     """
 
     steps: int | None = None
@@ -131,6 +133,7 @@ class Train:
     mode: str = "graph"
     threads: int = 0
     accumulate: int = 1
+    sink_steps: int = 1
 
 
 def standard_hooks(**changes: Spec | None) -> dict[str, Spec | None]:

@@ -35,7 +35,7 @@ LOCKED = (
     "optim.optimizer",
 )
 _OWN = {"recipe.py", "recipe.json", "command.txt", "env.json", "metrics.jsonl", "run.log", ".lock"}
-_OWN_FOLDERS = {"checkpoints", "pictures"}
+_OWN_FOLDERS = {"checkpoints", "pictures", "profile"}
 _LAUNCHER = "launch"  # what processes print, made before they start: neither counts nor is deleted
 _OWN_PREFIXES = (".", "events.out.tfevents.", "run.rank", "metrics.")
 

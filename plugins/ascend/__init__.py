@@ -1,5 +1,5 @@
-"""Ascend NPUs, and the mixed-precision levels O0, O2, O3 and auto, which also run on a CPU."""
+"""Ascend NPUs; the mixed-precision levels O0 to O3 and auto, and a profile, which also run on a CPU."""
 
-from . import backend, precision
+from . import backend, precision, profile
 
-__all__ = ["backend", "precision"]
+__all__ = ["backend", "precision", "profile"]

@@ -2,21 +2,64 @@
 
 from __future__ import annotations
 
-import mindspore as ms
+import os
+from collections.abc import Callable
 
+import mindspore as ms
+import mindspore.dataset as ds
+from mindspore import nn
+from mindspore.device_context import ascend
+
+from srtrain.errors import RecipeError, did_you_mean, listing
 from srtrain.registry import BACKENDS
 from srtrain.trainer.backend import Backend
+
+JIT_LEVELS = ("", "O0", "O1", "O2")
+OVERFLOW_MODES = ("", "INFNAN_MODE", "SATURATION_MODE")
+PRECISION_MODES = (
+    "must_keep_origin_dtype",
+    "allow_fp32_to_fp16",
+    "allow_mix_precision",
+    "allow_mix_precision_fp16",
+    "force_fp16",
+    "force_fp32",
+)
 
 
 @BACKENDS.register("ascend")
 class AscendBackend(Backend):
-    """An Ascend NPU a process; HCCL joins them, chosen by MindSpore from the device."""
+    """An Ascend NPU a process; HCCL joins them, chosen by MindSpore from the device.
+
+    Args:
+        jit_level: how much of a graph is compiled together: ``O0`` operator by operator, ``O1`` with fused ones,
+            ``O2`` whole and sunk onto the device; empty leaves it to MindSpore.
+        precision_mode: what CANN may do to float32 by itself; MindSpore's levels decide that here.
+        hf32: let float32 convolutions round their inputs to 19 bits, which is faster.
+        deterministic: the same bits each time, which an exact resume needs and some operators pay for.
+        overflow_mode: what an overflow becomes, ``INFNAN_MODE`` (infinity) or ``SATURATION_MODE`` (the largest
+            number, noted in a register); empty takes the card's own. The finite check of the update follows it.
+    """
 
     target = "Ascend"
 
+    def __init__(
+        self,
+        jit_level: str = "",
+        precision_mode: str = "must_keep_origin_dtype",
+        hf32: bool = False,
+        deterministic: bool = True,
+        overflow_mode: str = "",
+    ) -> None:
+        super().__init__()
+        self.jit_level = one_of("jit_level", jit_level, JIT_LEVELS)
+        self.precision_mode = one_of("precision_mode", precision_mode, PRECISION_MODES)
+        self.hf32 = hf32
+        self.deterministic = deterministic
+        self.overflow_mode = one_of("overflow_mode", overflow_mode, OVERFLOW_MODES)
+
     def unavailable(self) -> str:
         """Return why there is no NPU to use."""
-        if not ms.hal.is_available(self.target):
+        if not ascend.is_available():
             return (
                 "MindSpore finds no Ascend NPU. It needs the CANN toolkit and driver (source "
                 "Ascend's set_env.sh first; npu-smi info lists the cards). On this machine use --device cpu."
@@ -26,6 +69,39 @@ class AscendBackend(Backend):
     def set_threads(self, threads: int) -> None:
         """Leave the host's threads as they are: kernels run on the device."""
 
+    def set_options(self) -> None:
+        """Tell MindSpore and CANN how to compile and compute."""
+        if self.overflow_mode:
+            os.environ["MS_ASCEND_CHECK_OVERFLOW_MODE"] = self.overflow_mode
+        if self.jit_level:
+            ms.set_context(jit_config={"jit_level": self.jit_level})
+        ascend.op_precision.precision_mode(self.precision_mode)
+        ascend.op_precision.conv_allow_hf32(self.hf32)
+        ascend.op_precision.matmul_allow_hf32(self.hf32)
+        ms.set_deterministic(self.deterministic)
+
+    def why_no_sink(self) -> str:
+        """Return nothing: a card has a queue."""
+        return ""
+
+    def sink(self, update: nn.Cell, batches: ds.Dataset, n_steps: int) -> Callable[[], ms.Tensor]:
+        """Return a function that runs ``n_steps`` updates on batches from the device's queue."""
+        run: Callable[[], ms.Tensor] = ms.data_sink(update, batches, sink_size=n_steps)
+        return run
+
     def peak_memory_bytes(self) -> int:
         """Return the most device memory this process has held so far."""
-        return int(ms.hal.max_memory_allocated(self.target))
+        return int(ms.runtime.max_memory_allocated())
+
+
+def one_of(key: str, value: str, allowed: tuple[str, ...]) -> str:
+    """Return a value of ``device.<key>`` that is allowed.
+
+    Raises:
+        RecipeError: it is not.
+    """
+    if value not in allowed:
+        raise RecipeError(
+            f"device.{key} = {value!r} is not one of {listing(map(repr, allowed))}.{did_you_mean(value, allowed)}"
+        )
+    return value

@@ -34,7 +34,7 @@ class ConsoleHook(Hook):
 
     def after_step(self, trainer: Trainer, out: StepOutput) -> None:
         """Print the numbers of a logging step."""
-        self._bar.update()
+        self._bar.update(out.n_steps)
         if trainer.log_due:
             trainer.log.info(line(trainer.step, trainer.max_steps, trainer.log.scalars))
 

@@ -22,6 +22,8 @@ from srtrain.trainer.types import EvalResult, StepOutput
 class EmaHook(Hook):
     """Keeps ``average = decay * average + (1 - decay) * weight`` after each update.
 
+    With ``train.sink_steps`` the weights are seen only after so many updates, and count for all of them.
+
     The averages are in the checkpoint beside the weights. Evaluations see them; training does not.
     """
 
@@ -42,9 +44,10 @@ class EmaHook(Hook):
 
     def after_step(self, trainer: Trainer, out: StepOutput) -> None:
         """Move the averages towards the new weights."""
+        share = 1 - self.decay**out.n_steps
         for parameter in trainer.model.trainable_params():
             average = self._average[parameter.name]
-            average += (1 - self.decay) * (parameter.asnumpy() - average)
+            average += share * (parameter.asnumpy() - average)
 
     def before_eval(self, trainer: Trainer, benchmark: EvalSet) -> None:
         """Put the averages in the place of the weights."""

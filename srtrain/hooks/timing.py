@@ -38,7 +38,7 @@ class TimingHook(Hook):
 
     def after_step(self, trainer: Trainer, out: StepOutput) -> None:
         """Put the numbers of the window at each logging step."""
-        if trainer.step == self._first_step + 1:
+        if trainer.step == self._first_step + out.n_steps:
             float(out.loss)  # waits for the device, so that the time includes the compilation
             seconds = time.perf_counter() - srtrain.STARTED
             trainer.log.info(f"first update done {seconds:.1f} s after start-up, compilation included")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import resource
 import sys
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import mindspore as ms
+import mindspore.dataset as ds
 import numpy as np
 from mindspore import communication, nn, ops
 from numpy.typing import NDArray
@@ -55,6 +57,7 @@ class Backend:
         ms.set_device(self.target)
         ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
         self.set_threads(threads or max(1, usable_cores() // int(os.environ.get(LOCAL_VARIABLE, "1"))))
+        self.set_options()
         self.progress = Progress.of_this_process()
         if group_size() > 1:
             self.join()
@@ -88,6 +91,24 @@ class Backend:
                 f"train.threads = {threads}: MindSpore already runs on {Backend._threads} threads in this process "
                 f"and cannot change that. Start another process."
             )
+
+    def set_options(self) -> None:
+        """Set what a device alone knows, before the processes join; a CPU has nothing of the kind."""
+
+    def why_no_sink(self) -> str:
+        """Return why batches cannot wait in a queue on the device, or an empty string."""
+        return (
+            f"device = {self.target.lower()!r} has no queue that batches could wait in; an Ascend card has "
+            f"(--plugin ascend device=ascend). Leave it at 1."
+        )
+
+    def sink(self, update: nn.Cell, batches: ds.Dataset, n_steps: int) -> Callable[[], ms.Tensor]:
+        """Return a function that runs ``n_steps`` updates on batches from a queue on the device.
+
+        Raises:
+            DeviceError: it has none.
+        """
+        raise DeviceError(self.why_no_sink())
 
     def gradient_reducer(self, parameters: list[ms.Parameter]) -> nn.Cell | None:
         """Return a Cell that averages a loss and gradients over the ranks, or ``None`` for a single process."""

@@ -12,7 +12,7 @@ import numpy as np
 from mindspore import nn
 
 from srtrain.data.loader import Loader
-from srtrain.errors import CheckpointError, TrainingDivergedError
+from srtrain.errors import CheckpointError, DeviceError, RecipeError, TrainingDivergedError
 from srtrain.hooks.base import Hook, overrides, plan
 from srtrain.models.parameters import put
 from srtrain.optim import own_state
@@ -20,6 +20,7 @@ from srtrain.trainer.backend import Backend
 from srtrain.trainer.checkpoint import Checkpoint, CheckpointStore, assign
 from srtrain.trainer.evaluator import EvalSet
 from srtrain.trainer.log import Log
+from srtrain.trainer.sink import batches_to_sink
 from srtrain.trainer.step import TrainStep
 from srtrain.trainer.types import EvalResult, StepOutput
 
@@ -38,6 +39,7 @@ class Trainer:
         run_dir: the folder of this run.
         data_seconds: time spent waiting for batches since this process started.
         paused_seconds: the same for saving and evaluating, the hooks at those points included.
+        sink_steps: updates at a time: see ``sink``.
         stop_reason: why the run ends before ``max_steps``; empty while it does not.
     """
 
@@ -67,6 +69,7 @@ class Trainer:
         self.data_seconds = 0.0
         self.paused_seconds = 0.0
         self.stop_reason = ""
+        self.sink_steps = 1
         self._step_before = 0
         self._saved_step = -1
 
@@ -77,9 +80,9 @@ class Trainer:
             if resume is not None:
                 self._restore(resume)
             self._call("before_train")
-            self.loader.start(self.step)
+            advance = self._start_data()
             while not self.finished and not self.stop_reason:
-                self._one_step()
+                advance()
             self._call("after_train")
         except BaseException as error:
             self._call_despite_errors("on_error", self.hooks, error)
@@ -88,17 +91,51 @@ class Trainer:
             self.loader.close()
             self._call_despite_errors("close", self.hooks[::-1])
 
+    def sink(self, n_steps: int) -> None:
+        """Make ``n_steps`` updates at a time, from batches that wait in a queue on the device.
+
+        Hooks then run at multiples. ``before_step`` sees the first batch, and the rate it sets is for all.
+
+        Raises:
+            DeviceError: the device has no such queue.
+            RecipeError: the updates to go are no multiple.
+        """
+        if n_steps > 1 and (reason := self.backend.why_no_sink()):
+            raise DeviceError(f"train.sink_steps = {n_steps!r}: {reason}")
+        n_left = self.max_steps - self.step
+        if n_left % n_steps:
+            raise RecipeError(
+                f"train.sink_steps = {n_steps!r}: the {n_left} updates from step {self.step} to {self.max_steps} are "
+                f"no multiple of it. Use a divisor of {n_left}."
+            )
+        self.sink_steps = n_steps
+
+    def _start_data(self) -> Callable[[], None]:
+        """Begin to compute batches; return what makes the next update, or the next ``sink_steps`` of them."""
+        if self.sink_steps == 1:
+            self.loader.start(self.step)
+            return self._one_step
+        batches = batches_to_sink(self.loader, self.step, self.max_steps - self.step)
+        run = self.backend.sink(self.update, batches, self.sink_steps)
+        return lambda: self._sunk_steps(run)
+
+    def _sunk_steps(self, run: Callable[[], ms.Tensor]) -> None:
+        self._call("before_step", self.loader.batch(self.step))
+        self._finish(run(), self.sink_steps)
+
     def _one_step(self) -> None:
         asked = time.perf_counter()
         batch = self.loader.next()
         self.data_seconds += time.perf_counter() - asked
         self._call("before_step", batch)
-        loss = self.update(ms.Tensor.from_numpy(batch.lq), ms.Tensor.from_numpy(batch.gt))
-        self._step_before, self.step = self.step, self.step + 1
+        self._finish(self.update(ms.Tensor.from_numpy(batch.lq), ms.Tensor.from_numpy(batch.gt)), 1)
+
+    def _finish(self, loss: ms.Tensor, n_steps: int) -> None:
+        self._step_before, self.step = self.step, self.step + n_steps
         self.log.keep_loss(loss)
         if self.log_due:
             self.log.scalars = {"loss": self.log.gather_loss()}
-        self._call("after_step", StepOutput(loss, self.loader.batch_size))
+        self._call("after_step", StepOutput(loss, self.loader.batch_size, n_steps))
 
     @property
     def finished(self) -> bool:
@@ -237,6 +274,7 @@ class Trainer:
             raise CheckpointError(
                 f"{path} has {self.step} finished updates, but the recipe ends at {self.max_steps}. Raise train.steps."
             )
+        self.sink(self.sink_steps)
         if path.parent == self.store.folder:
             self._saved_step = self.step
             self.store.forget_after(self.step)

@@ -16,10 +16,12 @@ class StepOutput:
     Attributes:
         loss: scalar on the device; reading it (``float(out.loss)``) waits for the device.
         n_pictures: patches in the batch, over all ranks.
+        n_steps: updates since the last ``after_step``; more than one with ``train.sink_steps``.
     """
 
     loss: ms.Tensor
     n_pictures: int
+    n_steps: int = 1
 
 
 @dataclass(frozen=True)
