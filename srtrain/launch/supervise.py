@@ -36,13 +36,13 @@ class Supervisor:
     them at once.
     """
 
-    def __init__(self, job: Job, say: Callable[[str], None]) -> None:
+    def __init__(self, job: Job, say: Callable[[str], None], console: TextIO = sys.stdout) -> None:
         self.job = job
         self.say = say
         self._asked: list[int] = []
         self._forwarded = 0
         self._codes: dict[int, int] = {}
-        self._console = LogTail(job.log(0), sys.stdout) if 0 in job.workers else None
+        self._console = LogTail(job.log(0), console) if 0 in job.workers else None
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Supervisor:

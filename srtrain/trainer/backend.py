@@ -144,17 +144,26 @@ class Backend:
 
 
 class Reducer(nn.Cell):
-    """The mean over the ranks of a loss and of gradients, inside a compiled update."""
+    """The mean over the ranks of a loss and of gradients, inside a compiled update.
+
+    All of it travels as one vector: what a small message costs is the meeting, and a message a Parameter
+    would be dozens of them.
+    """
 
     def __init__(self, parameters: list[ms.Parameter], n_ranks: int) -> None:
         super().__init__(auto_prefix=False)
         self.n_ranks = n_ranks
         self.all_reduce = ops.AllReduce()
-        self.reduce = nn.DistributedGradReducer(parameters, mean=True, degree=n_ranks)
+        self.sizes = [1, *(parameter.size for parameter in parameters)]
 
     def construct(self, loss: ms.Tensor, gradients: tuple[ms.Tensor, ...]) -> tuple[Any, Any]:
         """Return both means."""
-        return self.all_reduce(loss) / self.n_ranks, self.reduce(gradients)
+        flat = [ops.cast(gradient, ms.float32).reshape(-1) for gradient in gradients]
+        means = ops.split(self.all_reduce(ops.concat([loss.reshape(1), *flat])) / self.n_ranks, self.sizes)
+        reduced = []
+        for i, gradient in enumerate(gradients):
+            reduced.append(ops.cast(means[i + 1].reshape(gradient.shape), gradient.dtype))
+        return means[0].reshape(loss.shape), tuple(reduced)
 
 
 def group_size() -> int:
