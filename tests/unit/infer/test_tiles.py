@@ -1,6 +1,5 @@
 """Tiles give what the whole picture gives, through real networks; plans are compared with a search of all plans."""
 
-import copy
 import math
 
 import numpy as np
@@ -11,32 +10,15 @@ from srtrain.errors import RecipeError, SrtrainError
 from srtrain.infer.engines import Engine, is_installed, open_engine
 from srtrain.infer.memory import resident_bytes
 from srtrain.infer.tiles import OverlapCost, Tiled, best_tile, cut
-from srtrain.models.edsr import EDSR
 from srtrain.models.ensemble import SelfEnsemble
-from srtrain.models.initialise import initialise, kaiming_uniform
-from srtrain.trainer.checkpoint import CheckpointStore
 
-ARGS = {"n_resblocks": 1, "n_feats": 4}
 RADIUS = 6  # 1 (head) + 2 (block) + 1 (end of the body) + 1 (upsampler) + 1 (tail)
 
 
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory):
-    """A small EDSR x2, exported from its checkpoint and opened."""
-    folder = tmp_path_factory.mktemp("run")
-    model = EDSR(2, **ARGS)
-    initialise(model, kaiming_uniform(), 1)
-    about = {"model": "edsr", "model_args": ARGS, "scale": 2}
-    CheckpointStore(folder / "checkpoints", about).save(1, {"model": model.parameters_dict()}, {})
-    return open_engine(folder, "onnxruntime", threads=1)
-
-
 @pytest.fixture
-def engine(opened):
-    """The same, with what it says of itself free to be changed."""
-    engine = copy.copy(opened)
-    engine.about = dict(opened.about)
-    return engine
+def engine(onnx_engine):
+    """A small EDSR x2."""
+    return onnx_engine
 
 
 class OneSize(Engine):
