@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srtrain import plugins
-from srtrain.errors import DataError, UserError
+from srtrain.errors import CheckpointError, DataError, UserError
 
 if TYPE_CHECKING:
     from srtrain.data.store import Pictures
@@ -70,18 +70,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export, and say what came of it; return the exit code."""
-    from srtrain.export.types import Options
+    from srtrain.export.types import Options, check_target
 
     options = Options(parse_px(args.input_px), args.batch, args.precision)
     if options.precision != "float32" and args.to.suffix != ".onnx":
         raise UserError(f"--precision {options.precision} is for .onnx files, and {str(args.to)!r} is none.")
+    args.checkpoint = args.checkpoint.expanduser()
+    if not args.checkpoint.exists():
+        raise CheckpointError(
+            f"{str(args.checkpoint)!r} does not exist. Give a run folder, a step_… folder, or a file of weights."
+        )
+    check_target(args.to, options, args.overwrite)
     for name in args.plugin:
         plugins.activate(name)
-    from srtrain.export.write import export
+    from srtrain.export.write import (
+        export,  # imports MindSpore, which takes seconds: not needed to find a mistake
+    )
 
     if options.precision != "float32":
         return _run_quantised(args, options)
-    report = export(args.checkpoint.expanduser(), args.to, options, args.overwrite, args.threads)
+    report = export(args.checkpoint, args.to, options, args.overwrite, args.threads)
     shapes = ", ".join("x".join(map(str, shape)) for shape in report.difference.shapes)
     print(
         f"wrote {report.file}\n"
@@ -121,7 +129,7 @@ def _run_quantised(args: argparse.Namespace, options: Options) -> int:
         return open_pictures(args.calibrate, scale, ("astronaut", "coffee", "rocket"))
 
     report, cost = export_quantised(
-        args.checkpoint.expanduser(),
+        args.checkpoint,
         args.to,
         options,
         calibration,

@@ -18,6 +18,11 @@ from srtrain.export.types import ExportError, Options
 LIMIT = 1e-3
 """In grey levels of [0, 255]: a tenth of a percent of what rounding to 8 bit changes at most."""
 
+ADVICE = (
+    "Networks that can be exported take srtrain.models.blocks.PixelShuffle, which becomes one operator, and reshape to "
+    "no number that comes from the input's shape."
+)
+
 _SHAPES = ((1, 1, 1), (1, 7, 5), (2, 9, 16))  # batch, height, width
 _PHOTO_SHAPE = (1, 45, 34)  # larger than what MindSpore traced
 _SEED = 255
@@ -63,18 +68,12 @@ def compare(reference: Upscale, candidate: Upscale, options: Options) -> Differe
         if got.shape != wanted.shape:
             raise ExportError(
                 f"the exported file makes {got.shape} of (batch, height, width) = {shape} instead of {wanted.shape}: "
-                f"a size is baked into the network. {BAKED_ADVICE}"
+                f"a size is baked into the network. {ADVICE}"
             )
         difference = float(np.abs(got - wanted).max()) / max(1.0, float(np.abs(wanted).max()) / 255)
-        largest = difference if not difference <= largest else largest  # so that what is no number stays
+        largest = float(np.maximum(largest, difference))  # unlike max(), keeps what is no number
         shapes.append(shape)
     return Difference(largest, tuple(shapes))
-
-
-BAKED_ADVICE = (
-    "Take srtrain.models.blocks.PixelShuffle, which is exported as one operator, and reshape to no number that comes "
-    "from the input's shape."
-)
 
 
 def inputs(options: Options) -> list[Float32]:

@@ -146,7 +146,9 @@ class _Writer:
         weight = self.constants[node.input[1]]
         n_out, _, height, width = weight.shape
         bias = self.constants[node.input[2]] if len(node.input) > 2 else np.zeros(n_out, np.float32)
-        top, left, bottom, right = self.padding(node, attributes, height, width)
+        if attributes.get("auto_pad", b"NOTSET") != b"NOTSET":
+            raise self.unsupported(node, f"the padding {attributes['auto_pad'].decode()}")
+        top, left, bottom, right = attributes.get("pads", [0, 0, 0, 0])
         dilation, stride = attributes.get("dilations", [1, 1]), attributes.get("strides", [1, 1])
         groups = attributes.get("group", 1)
         after = self.readers.get(node.output[0])
@@ -162,19 +164,6 @@ class _Writer:
         self.add(kind, [node.input[0]], [output], params)
         self.weights += _FLOAT32
         self.store(weight, bias)
-
-    def padding(self, node: onnx.NodeProto, attributes: Attributes, height: int, width: int) -> list[int]:
-        """Return top, left, bottom, right."""
-        how = attributes.get("auto_pad", b"NOTSET")
-        if how == b"NOTSET":
-            return list(attributes.get("pads", [0, 0, 0, 0]))
-        if how == b"VALID":
-            return [0, 0, 0, 0]
-        if how != b"SAME_UPPER" or list(attributes.get("strides", [1, 1])) != [1, 1]:
-            raise self.unsupported(node, f"the padding {how.decode()}")
-        dilation = attributes.get("dilations", [1, 1])
-        total = [(height - 1) * dilation[0], (width - 1) * dilation[1]]
-        return [total[0] // 2, total[1] // 2, total[0] - total[0] // 2, total[1] - total[1] // 2]
 
     def relu(self, node: onnx.NodeProto, attributes: Attributes) -> None:
         """Relu that follows no convolution of its own."""

@@ -13,7 +13,9 @@ import onnxruntime
 from mindspore import nn
 from mindspore import onnx as mindspore_onnx
 
-from srtrain.export.types import METADATA_KEY, Options
+from srtrain.export.check import ADVICE
+from srtrain.export.types import METADATA_KEY, ExportError, Options
+from srtrain.infer.onnxruntime_engine import CANNOT_OPEN
 
 INPUT, OUTPUT = "lq", "sr"
 _AXES = {0: "batch", 2: "height", 3: "width"}
@@ -39,6 +41,9 @@ def write_onnx(model: nn.Cell, file: Path, about: dict[str, Any], options: Optio
         output_names=[OUTPUT],
         dynamic_axes={INPUT: free_axes(options)},
     )
+    graph = onnx.load(str(raw))
+    write_out_padding(graph)
+    onnx.save(graph, str(raw))
     simplify(raw, file)
     raw.unlink()
     graph = onnx.load(str(file))
@@ -52,13 +57,43 @@ def free_axes(options: Options) -> dict[int, str]:
     return {axis: name for axis, name in _AXES.items() if fixed[axis] is None}
 
 
+def write_out_padding(model: onnx.ModelProto) -> None:
+    """Turn padding by name into numbers, where these do not depend on the size: not every runtime knows all names.
+
+    ONNX Runtime, for one, refuses SAME_UPPER with a dilation, which is what MindSpore makes of ``pad_mode="same"``.
+    """
+    kernels = {tensor.name: list(tensor.dims[2:]) for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        known = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        if node.op_type != "Conv" or known.get("auto_pad", b"NOTSET") == b"NOTSET":
+            continue
+        padding = [0, 0, 0, 0]
+        if known["auto_pad"] == b"SAME_UPPER":
+            if any(stride != 1 for stride in known.get("strides", [1, 1])):
+                continue
+            pairs = zip(kernels[node.input[1]], known.get("dilations", [1, 1]), strict=True)
+            total = [(side - 1) * dilation for side, dilation in pairs]
+            padding = [px // 2 for px in total] + [px - px // 2 for px in total]
+        del node.attribute[[a.name for a in node.attribute].index("auto_pad")]
+        node.attribute.append(onnx.helper.make_attribute("pads", padding))
+
+
 def simplify(source: Path, target: Path) -> None:
-    """Let ONNX Runtime compute what is constant, and fold factors and sums into the convolutions before them."""
+    """Let ONNX Runtime compute what is constant, and fold factors and sums into the convolutions before them.
+
+    Raises:
+        ExportError: MindSpore has written what is no valid graph, as it does of some operators.
+    """
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what fails is raised
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(target)
-    onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
+    try:
+        onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
+    except CANNOT_OPEN as error:
+        raise ExportError(
+            f"MindSpore's ONNX of this network cannot be run: {str(error).strip()} {ADVICE}"
+        ) from error
 
 
 def set_output_shape(model: onnx.ModelProto, scale: int, options: Options) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from srtrain.errors import SrtrainError, UserError, did_you_mean, listing
+from srtrain.errors import RunFolderError, SrtrainError, UserError, did_you_mean, listing
 
 METADATA_KEY = "srtrain"
 """Under this key a file holds, as JSON, what it is: in ONNX's ``metadata_props`` and in MindIR's ``user_info``."""
 
 PRECISIONS = ("float32", "float16", "int8")
+
+
+ENGINES: dict[str, str | None] = {".onnx": "onnxruntime", ".mindir": "mindir", ".param": "ncnn", ".air": None}
+"""The formats by suffix, and the engine that a file is checked with; nothing but an Ascend NPU runs AIR."""
 
 
 class ExportError(SrtrainError):
@@ -43,3 +48,21 @@ class Options:
                 f"export: precision is {self.precision!r}.{did_you_mean(self.precision, PRECISIONS)} Allowed: "
                 f"{listing(PRECISIONS)}."
             )
+
+
+def check_target(target: Path, options: Options, overwrite: bool) -> None:
+    """Refuse a target before any work is done for it.
+
+    Raises:
+        UserError: an unknown suffix, or fixed sizes that the format does not have.
+        RunFolderError: the file exists.
+    """
+    if target.suffix not in ENGINES:
+        raise UserError(
+            f"{str(target)!r} ends in {target.suffix!r}, which is no format to export to."
+            f"{did_you_mean(target.suffix, ENGINES)} There are: {', '.join(ENGINES)} (.param is ncnn's)."
+        )
+    if target.suffix == ".param" and (options.input_px or options.batch):
+        raise UserError("ncnn takes every size, one picture at a time: leave --input-px and --batch out.")
+    if target.exists() and not overwrite:
+        raise RunFolderError(f"{str(target)!r} exists. Add --overwrite to replace it.")

@@ -14,18 +14,14 @@ from typing import Any
 import srtrain
 import srtrain.models.edsr
 from srtrain.data.picture import cannot_write
-from srtrain.errors import RunFolderError, UserError, did_you_mean
 from srtrain.export.check import LIMIT, Difference, as_function, compare
 from srtrain.export.fold import fold
-from srtrain.export.types import ExportError, Options
+from srtrain.export.types import ENGINES, ExportError, Options, check_target
 from srtrain.infer.engines import open_engine
 from srtrain.models.receptive import receptive_px
 from srtrain.models.weights import Weights
 from srtrain.trainer.backend import Backend
 from srtrain.weights import build_model, read_weights
-
-ENGINES = {".onnx": "onnxruntime", ".mindir": "mindir", ".param": "ncnn", ".air": None}
-"""The formats by suffix, and the engine that a file is checked with; nothing but an Ascend NPU runs AIR."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,24 +73,6 @@ def export(
         difference = _check(weights, hidden, options, threads)
         write_json(hidden, about, difference)
     return Report(target, about, difference)
-
-
-def check_target(target: Path, options: Options, overwrite: bool) -> None:
-    """Refuse a target before any work is done for it.
-
-    Raises:
-        UserError: an unknown suffix, or fixed sizes that the format does not have.
-        RunFolderError: the file exists.
-    """
-    if target.suffix not in ENGINES:
-        raise UserError(
-            f"{str(target)!r} ends in {target.suffix!r}, which is no format to export to."
-            f"{did_you_mean(target.suffix, ENGINES)} There are: {', '.join(ENGINES)} (.param is ncnn's)."
-        )
-    if target.suffix == ".param" and (options.input_px or options.batch):
-        raise UserError("ncnn takes every size, one picture at a time: leave --input-px and --batch out.")
-    if target.exists() and not overwrite:
-        raise RunFolderError(f"{str(target)!r} exists. Add --overwrite to replace it.")
 
 
 def describe(weights: Weights, options: Options) -> dict[str, Any]:

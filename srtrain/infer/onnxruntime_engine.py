@@ -19,7 +19,7 @@ from srtrain.registry import ENGINES
 PROVIDERS = ("CANNExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
 """In the order of preference; ONNX Runtime falls back to the next by itself."""
 
-_CANNOT_OPEN = (
+CANNOT_OPEN = (
     failures.Fail,
     failures.InvalidArgument,
     failures.InvalidGraph,
@@ -28,6 +28,7 @@ _CANNOT_OPEN = (
     failures.NotImplemented,
     failures.RuntimeException,
 )
+"""What ONNX Runtime raises on a file that it cannot run."""
 
 
 @ENGINES.register("onnxruntime")
@@ -47,7 +48,7 @@ class OnnxRuntimeEngine(ExportedEngine):
             self._session = onnxruntime.InferenceSession(
                 str(path), options, providers=[name for name in PROVIDERS if name in available]
             )
-        except _CANNOT_OPEN as error:
+        except CANNOT_OPEN as error:
             raise CheckpointError(f"{str(path)!r} is no ONNX file that can be run: {error}.") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         shape = inputs[0].shape

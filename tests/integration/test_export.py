@@ -1,0 +1,116 @@
+"""Export as a user types it, and every engine on real weights."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from srtrain.data.embedded import embedded
+from srtrain.data.picture import read_rgb
+from srtrain.infer.engines import open_engine
+from srtrain.metrics.protocol import quantise
+from srtrain.registry import PROTOCOLS
+
+ENGINES = ("mindspore", "mindir", "onnxruntime", "ncnn")
+
+
+def srtrain(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "srtrain.cli", *map(str, words)], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def weights(shared_data: Path) -> Path:
+    """EDSR x2 of 5 blocks and 64 features, trained by others, without a mean shift."""
+    return next((shared_data / "weights" / "EDSR_f64b5_x2").glob("*.npz"))
+
+
+@pytest.fixture(scope="module")
+def exported(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the weights as ONNX, written by the command."""
+    folder = tmp_path_factory.mktemp("exported")
+    done = srtrain("export", weights, "--to", folder / "f64b5.onnx")
+    assert done.returncode == 0, done.stderr
+    assert "largest difference from the checkpoint: 0.000" in done.stdout
+    return folder
+
+
+@pytest.mark.shared_data
+def test_every_engine_agrees_on_set5(weights: Path, shared_data: Path) -> None:
+    """Within 0.5 grey levels and 0.005 dB of MindSpore, and of what these weights score in PyTorch: 37.652 dB."""
+    protocol = PROTOCOLS.build("paper_y")
+    psnr: dict[str, list[float]] = {name: [] for name in ENGINES}
+    engines = {name: open_engine(weights, name) for name in ENGINES}
+    for file in sorted((shared_data / "Set5" / "HR").glob("*.png")):
+        gt = read_rgb(file)
+        lq = read_rgb(shared_data / "Set5" / "LR_bicubic" / "X2" / f"{file.stem}x2.png")
+        pixels = lq.transpose(2, 0, 1)[None].astype(np.float32)
+        reference = engines["mindspore"](pixels)
+        for name, engine in engines.items():
+            out = engine(pixels)
+            assert np.abs(out - reference).max() <= 1e-3  # 0.5 is allowed
+            sr = quantise(out[0].transpose(1, 2, 0))
+            psnr[name].append(protocol.psnr(sr, gt[: sr.shape[0], : sr.shape[1]], 2))
+    for scores in psnr.values():
+        assert abs(np.mean(scores) - 37.652) < 0.001
+
+
+@pytest.mark.shared_data
+def test_a_file_of_fixed_size_and_its_refusals(exported: Path, weights: Path) -> None:
+    target = exported / "square.mindir"
+    done = srtrain("export", weights, "--to", target, "--input-px", "34x34", "--batch", 1)
+    assert done.returncode == 0, done.stderr
+    assert "1x34x34" in done.stdout
+    assert open_engine(target).input_px == (34, 34)
+    again = srtrain("export", weights, "--to", target)
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "--overwrite" in again.stderr
+
+
+@pytest.mark.shared_data
+def test_int8_says_what_it_costs(exported: Path, weights: Path, shared_data: Path) -> None:
+    target = exported / "int8.onnx"
+    done = srtrain(
+        *("export", weights, "--to", target, "--precision", "int8"),
+        *("--measure", f"set5={shared_data / 'Set5'}"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "instead of 37.652 in float32 (-0." in done.stdout
+    assert "on set5, paper_y (Y of BT.601, 2 px border, 8 bit)" in done.stdout
+    cost = json.loads((exported / "int8.onnx.json").read_text())["cost"]
+    assert 0 < cost["float32_psnr"] - cost["psnr"] < 0.3
+    assert target.stat().st_size < (exported / "f64b5.onnx").stat().st_size / 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("nowhere", "--to", "x.onnx"), r"'nowhere' does not exist"),
+        ((".", "--to", "x.air"), "AIR is written by MindSpore's Ascend back end"),
+        ((".", "--to", "x.onnx", "--input-px", "12"), "--input-px '12' is no size"),
+        ((".", "--to", "x.mindir", "--precision", "int8"), "--precision int8 is for .onnx files"),
+        ((".", "--to", "x.onnx", "--precision", "int4"), "precision is 'int4'"),
+    ],
+)
+def test_mistakes_are_named(words: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    done = srtrain("export", *words)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_embedded_pictures_calibrate_and_a_wrong_folder_is_named(tmp_path: Path) -> None:
+    from srtrain.commands.export import open_pictures
+    from srtrain.errors import DataError
+
+    assert len(open_pictures("embedded", 2, ("astronaut", "coffee"))) == 2
+    folder = embedded(2, names=("chelsea",))[0].gt.parent
+    assert len(open_pictures(str(folder), 2, ())) == 4
+    with pytest.raises(DataError, match=r"is no folder\. Give a folder of pictures, or a data set"):
+        open_pictures("set5", 2, ())

@@ -1,0 +1,89 @@
+"""A network with every operator that is translated, of another kind than EDSR."""
+
+from __future__ import annotations
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import nn, ops
+
+from srtrain.models.blocks import MeanShift, PixelShuffle, conv
+from srtrain.models.initialise import initialise, kaiming_uniform
+from srtrain.registry import MODELS
+
+
+class Supported(nn.Cell):
+    """Splits and joins channels, groups and dilates convolutions, multiplies and divides; x2."""
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.subtract_mean = MeanShift((0.4, 0.3, 0.2), sign=-1)
+        self.head = conv(3, 8)
+        self.grouped = conv(4, 4, groups=2)
+        self.wide = nn.Conv2d(8, 8, 3, pad_mode="same", dilation=2, has_bias=True)
+        self.point = nn.Conv2d(8, 12, 1, pad_mode="valid")
+        self.gain = ms.Parameter(np.linspace(0.5, 1.5, 12, dtype=np.float32).reshape(1, 12, 1, 1))
+        self.shuffle = PixelShuffle(scale)
+
+    def construct(self, lq: ms.Tensor) -> ms.Tensor:
+        x = self.head(self.subtract_mean(lq)) / 4
+        y, z = ops.split(x, 4, axis=1)
+        y = self.grouped(ops.relu(y))
+        both = ops.relu(ops.concat((z, y), axis=1) - x)
+        x = self.wide(both) + both * 0.5 + x[:, 0:8]
+        middle = x[:, 2:6]
+        x = self.point(ops.concat((middle, x[:, 4:]), axis=1)) * self.gain - 3.0
+        return self.shuffle(ops.relu(x) + x)
+
+
+class Oddments(Supported):
+    """With one more operator, that ncnn is not told of."""
+
+    def construct(self, lq: ms.Tensor) -> ms.Tensor:
+        return ops.minimum(super().construct(lq), 200.0)
+
+
+class Baked(nn.Cell):
+    """Reshapes to numbers of the size it is traced at."""
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.conv = conv(3, 12)
+        self.shuffle = nn.PixelShuffle(scale)
+
+    def construct(self, lq: ms.Tensor) -> ms.Tensor:
+        return self.shuffle(self.conv(lq))
+
+
+@pytest.fixture
+def odd_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Register the networks of this file for one test."""
+    for name, kind in (("oddments", Oddments), ("supported", Supported), ("baked", Baked)):
+        monkeypatch.setitem(MODELS._entries, name, kind)
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """Write a checkpoint of a network of MODELS with random weights, and return its folder."""
+
+    def write(model: str = "edsr", scale: int = 2, **args):
+        from srtrain.trainer.checkpoint import CheckpointStore
+
+        network = MODELS.build(model, scale=scale, **args)
+        initialise(network, kaiming_uniform(), seed=5)
+        store = CheckpointStore(
+            tmp_path / f"{model}_run" / "checkpoints",
+            {"model": model, "model_args": args, "scale": scale, "recipe_hash": "0123456789abcdef"},
+        )
+        return store.save(10, {"model": network.parameters_dict()}, {"hooks": {}})
+
+    return write
+
+
+TINY = {"n_resblocks": 2, "n_feats": 6, "res_scale": 0.1}
+
+
+@pytest.fixture
+def tiny() -> dict[str, float]:
+    """Arguments of a tiny EDSR that has something to fold."""
+    return dict(TINY)
