@@ -15,7 +15,7 @@ from srtrain.recipe import Benchmark, Recipe, Spec
 
 def recipe() -> Recipe:
     model = Spec("edsr", n_resblocks=5, n_feats=64, rgb_mean=(0.0, 0.0, 0.0))
-    benchmarks = {
+    benchmarks: dict[str, Benchmark | None] = {
         "set5": Benchmark(Spec("set5"), protocol="paper_y", psnr=37.652, ssim=0.9592),
         "set14": Benchmark(Spec("set14"), protocol="paper_y", psnr=33.250, ssim=0.9147),
     }

@@ -120,6 +120,7 @@ def _evaluate_set(
     args: argparse.Namespace, backend: Backend, label: str, engine: Engine, benchmark: EvalSet
 ) -> list[Row]:
     from srtrain.comparison import Row, write_pictures
+    from srtrain.infer.tiles import Tiled
     from srtrain.metrics.published import SELF_ENSEMBLE, published
     from srtrain.models.ensemble import SelfEnsemble
     from srtrain.trainer.evaluator import Evaluator
@@ -129,12 +130,13 @@ def _evaluate_set(
         engine.input_px is None
     ):  # compiling, or whatever the first call costs, is not the first picture's time
         engine(np.zeros((1, 3, 16, 16), np.float32))
-    evaluator = Evaluator(engine, backend, n_examples=0)
+    network = engine if engine.input_px is None else Tiled(engine)
+    evaluator = Evaluator(network, backend, n_examples=0)
     names = args.protocol or [benchmark.protocol.name]
     paper_name, cost = _facts(engine)
     for method in args.method:
         ensemble = method != "plain"
-        upscale = SelfEnsemble(engine) if ensemble else engine
+        upscale = SelfEnsemble(network) if ensemble else network
         words = SELF_ENSEMBLE if ensemble else "plain"
         folder = (args.to or Path()) / label / f"{benchmark.name}_x{engine.scale}{'_x8' if ensemble else ''}"
         results = evaluator.run_protocols(

@@ -120,7 +120,10 @@ def log_dir_of(words: Sequence[str]) -> Path:
     parser = argparse.ArgumentParser(prog="srtrain run")
     run_command.add_arguments(parser)
     args, rest = parser.parse_known_args(resume_is_auto(words[1:]))
-    recipe = config.override(config.load(args.recipe), [*args.overrides, *(w for w in rest if "=" in w)])
+    recipe = config.override(
+        config.load(args.recipe, "smoke" if args.smoke else "recipe"),
+        [*args.overrides, *(w for w in rest if "=" in w)],
+    )
     return Path(recipe.run_dir or Path("runs") / recipe.name) / "launch" / folder
 
 
