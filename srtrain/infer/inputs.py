@@ -1,0 +1,203 @@
+"""Which pictures a command line means, and where each one goes.
+
+| given | without ``--to`` | with ``--to`` |
+| --- | --- | --- |
+| a file | beside it: ``a.png`` → ``a_x2.png`` | that file, or that folder under its own name |
+| a folder | ``photos/b/a.png`` → ``photos_x2/b/a.png`` | ``TO/b/a.png`` |
+| a pattern | as files | below the folder, from where the pattern begins to vary |
+| ``-`` | standard output | that file |
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from srtrain.data.header import FOREIGN_SUFFIXES
+from srtrain.errors import DataError, RecipeError
+from srtrain.infer.picture import FORMATS
+
+STANDARD = Path("-")
+"""Stands for standard input and output."""
+
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to upscale; either side may be ``STANDARD``.
+
+    Attributes:
+        format: of the output picture, one of the values of ``FORMATS``; ``None`` is that of the input.
+    """
+
+    source: Path
+    target: Path
+    format: str | None = None
+
+    @property
+    def is_video(self) -> bool:
+        """Whether it holds many pictures."""
+        return _is_video(self.source)
+
+
+@dataclass
+class Plan:
+    """What is to be done.
+
+    Attributes:
+        jobs: in order.
+        notes: what was left out and why, a sentence each.
+    """
+
+    jobs: list[Job] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def make_plan(inputs: Sequence[str], to: str | None, scale: int, suffix: str | None = None) -> Plan:
+    """Find the files that are meant and name their outputs; nothing is opened.
+
+    A file that is missing has its job all the same, so that it is named beside the other bad files.
+
+    Args:
+        inputs: files, folders, patterns such as ``photos/**/*.png``, or ``-``.
+        to: a file, a folder, ``-``, or ``None`` for beside the input.
+        scale: part of the default names.
+        suffix: of the outputs, such as ``.png``; ``None`` keeps that of the input.
+
+    Raises:
+        DataError: nothing found, two inputs with one output, or an output that is its own input.
+        RecipeError: a combination of inputs and ``to`` that makes no sense.
+    """
+    _check_to(inputs, to, suffix)
+    plan = Plan()
+    for given in inputs:
+        path = Path(given).expanduser()
+        if given == "-":
+            _add(plan, STANDARD, STANDARD if to is None else Path(to).expanduser(), suffix)
+        elif path.is_dir():
+            _add_folder(plan, path, to, scale, suffix)
+        elif glob.has_magic(given) and not path.exists():
+            _add_pattern(plan, path, to, scale, suffix)
+        elif to is not None and (to == "-" or _is_file_name(to)):
+            _add(plan, path, Path(to).expanduser(), suffix)
+        else:
+            _add(plan, path, _target(path, Path(path.name), to, scale), suffix)
+    _leave_out_earlier_outputs(plan)
+    _check_jobs(plan.jobs)
+    return plan
+
+
+def _check_to(inputs: Sequence[str], to: str | None, suffix: str | None) -> None:
+    if to is None:
+        return
+    given = Path(to).suffix.lower()
+    if given in FOREIGN_SUFFIXES and given not in FORMATS:
+        raise RecipeError(f"--to {to}: {given} is not written; {', '.join((*FORMATS, *VIDEO_SUFFIXES))} are.")
+    one_file = to == "-" or _is_file_name(to)
+    many = [
+        name for name in inputs if Path(name).is_dir() or (glob.has_magic(name) and not Path(name).exists())
+    ]
+    if one_file and (many or len(inputs) > 1):
+        raise RecipeError(
+            f"--to {to} is one file and {', '.join(many or inputs[:3])} may be many; give a folder."
+        )
+    if "-" in inputs and not one_file:
+        raise RecipeError(f"a picture from standard input has no name: give --to a file, not {to!r}.")
+    if suffix is not None and given in FORMATS and one_file and FORMATS[given] != FORMATS[suffix]:
+        raise RecipeError(f"--to {to} and --format {suffix[1:]} contradict each other; leave one out.")
+
+
+def _add(plan: Plan, source: Path, target: Path, suffix: str | None) -> None:
+    """Add a job; ``suffix``, where given, replaces that of a picture's target."""
+    if suffix is not None and target != STANDARD and not _is_video(source):
+        target = target.with_suffix(suffix)
+    plan.jobs.append(Job(source, target, FORMATS.get((suffix or target.suffix).lower())))
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def _is_file_name(to: str) -> bool:
+    """Return whether ``to`` is a file to write, and not a folder."""
+    path = Path(to).expanduser()
+    return path.suffix.lower() in (*FORMATS, *VIDEO_SUFFIXES) and not path.is_dir()
+
+
+def _add_folder(plan: Plan, folder: Path, to: str | None, scale: int, suffix: str | None) -> None:
+    named = folder if folder.name not in ("", "..") else folder.resolve()
+    root = Path(to).expanduser() if to is not None else named.with_name(f"{named.name}_x{scale}")
+    below = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _is_hidden(path, folder)]
+    found = [path for path in below if path.suffix.lower() in FORMATS and root not in path.parents]
+    _note_others(plan, str(folder), [path for path in below if path.suffix.lower() not in FORMATS])
+    if not found:
+        raise DataError(f"there is no picture in {str(folder)!r} ({', '.join(FORMATS)}).")
+    for path in found:
+        _add(plan, path, root / path.relative_to(folder), suffix)
+
+
+def _add_pattern(plan: Plan, pattern: Path, to: str | None, scale: int, suffix: str | None) -> None:
+    parts = pattern.parts
+    n_fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+    base = Path(*parts[:n_fixed])
+    matches = sorted(base.glob(str(Path(*parts[n_fixed:]))))
+    files = [path for path in matches if path.is_file() and not _is_hidden(path, base)]
+    found = [path for path in files if path.suffix.lower() in (*FORMATS, *VIDEO_SUFFIXES)]
+    _note_others(plan, str(pattern), [path for path in files if path not in found])
+    if not found:
+        raise DataError(f"no picture or video matches {str(pattern)!r}.")
+    for path in found:
+        _add(plan, path, _target(path, path.relative_to(base), to, scale), suffix)
+
+
+def _target(source: Path, relative: Path, to: str | None, scale: int) -> Path:
+    if to is None:
+        return source.with_name(f"{source.stem}_x{scale}{source.suffix}")
+    return Path(to).expanduser() / relative
+
+
+def _is_hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def _note_others(plan: Plan, given: str, others: list[Path]) -> None:
+    if others:
+        videos = any(_is_video(path) for path in others)
+        hint = " Videos are taken when they are named themselves." if videos else ""
+        plan.notes.append(
+            f"{len(others)} other file(s) in {given!r} left out, such as {others[0].name}.{hint}"
+        )
+
+
+def _leave_out_earlier_outputs(plan: Plan) -> None:
+    """A pattern such as ``*.png`` matches what the last run made of it."""
+    targets = {job.target.resolve() for job in plan.jobs if job.target.resolve() != job.source.resolve()}
+    earlier = [job for job in plan.jobs if job.source != STANDARD and job.source.resolve() in targets]
+    if earlier:
+        plan.jobs = [job for job in plan.jobs if job not in earlier]
+        plan.notes.append(
+            f"{len(earlier)} input(s) left out that are outputs of others, such as {earlier[0].source}."
+        )
+
+
+def _check_jobs(jobs: Sequence[Job]) -> None:
+    seen: dict[Path, Path] = {}
+    for job in jobs:
+        if job.is_video != _is_video(job.target):
+            raise RecipeError(
+                f"{str(job.source)!r} cannot become {str(job.target)!r}: one is a video, one is not."
+            )
+        if job.target == STANDARD:
+            continue
+        target = job.target.resolve()
+        if target == job.source.resolve():
+            raise DataError(f"{str(job.source)!r} would be replaced by its own output; choose another --to.")
+        if target in seen:
+            raise DataError(
+                f"{str(seen[target])!r} and {str(job.source)!r} would both become {str(job.target)!r}. Upscale them "
+                f"one after the other into two folders."
+            )
+        seen[target] = job.source
