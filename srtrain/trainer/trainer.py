@@ -268,6 +268,13 @@ class Trainer:
 
     def _restore(self, path: Path) -> None:
         checkpoint = self.store.load(path)
+        steps = self.backend.gather(np.array([float(checkpoint.step)]))
+        if (steps != checkpoint.step).any():
+            raise CheckpointError(
+                f"the ranks would go on from different checkpoints: {path} has {checkpoint.step} updates, and others "
+                f"{', '.join(f'{step:.0f}' for step in np.unique(steps) if step != checkpoint.step)}. Put run_dir on a "
+                f"disk that all machines share, or name one checkpoint with --resume PATH."
+            )
         self._take_state(checkpoint)
         self.step = self._step_before = checkpoint.step
         if self.step > self.max_steps:
