@@ -474,6 +474,18 @@ def test_a_checkpoint_beyond_the_end_is_refused(make_trainer):
     )
 
 
+def test_ranks_that_see_different_checkpoints_are_refused(make_trainer, monkeypatch):
+    """As on machines that share no disk: this rank has two updates, another one three."""
+    first = make_trainer([CheckpointHook()], 2)
+    first.train()
+    second = make_trainer([], 4)
+    monkeypatch.setattr(second.backend, "gather", lambda array: np.stack([array, array + 1]))
+    with pytest.raises(
+        CheckpointError, match=r"step_00000002 has 2 updates, and others 3\. Put run_dir on a disk"
+    ):
+        second.train(resume=first.store.latest())
+
+
 def test_a_checkpoint_of_another_network_is_refused(make_trainer, new_model):
     first = make_trainer([CheckpointHook()], 1)
     first.train()
