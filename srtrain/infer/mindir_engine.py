@@ -13,6 +13,7 @@ from srtrain.arrays import Float32
 from srtrain.errors import CheckpointError
 from srtrain.infer.exported import ExportedEngine
 from srtrain.infer.mindir_file import read_metadata
+from srtrain.infer.mindspore_engine import lack_of_memory_named
 from srtrain.registry import ENGINES
 from srtrain.trainer.backend import Backend
 
@@ -35,4 +36,5 @@ class MindIrEngine(ExportedEngine):
         return about
 
     def _run(self, lq: Float32) -> Float32:
-        return np.asarray(self._cell(ms.Tensor(lq)).asnumpy())
+        with lack_of_memory_named(lq):
+            return np.asarray(self._cell(ms.Tensor(lq)).asnumpy())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import srtrain.models.edsr  # noqa: F401  registers the network that a checkpoint may name
@@ -33,4 +35,16 @@ class MindSporeEngine(Engine):
 
     def __call__(self, lq: Float32) -> Float32:
         """Upscale a batch of pictures of one size."""
-        return self._upscale(lq)
+        with lack_of_memory_named(lq):
+            return self._upscale(lq)
+
+
+@contextmanager
+def lack_of_memory_named(lq: Float32) -> Iterator[None]:
+    """Raise a MemoryError for what MindSpore calls a RuntimeError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "Memory not enough" in str(error):
+            raise MemoryError(f"MindSpore has no memory for a picture of {lq.shape[2:]} px") from error
+        raise

@@ -14,9 +14,9 @@ from srtrain.data.embedded import embedded
 from srtrain.data.picture import read_rgb
 from srtrain.infer.engines import open_engine
 from srtrain.metrics.protocol import quantise
-from srtrain.registry import PROTOCOLS
+from srtrain.registry import ENGINES, PROTOCOLS
 
-ENGINES = ("mindspore", "mindir", "onnxruntime", "ncnn")
+COMPARED = ("mindspore", "mindir", "onnxruntime", "ncnn")
 
 
 def srtrain(*words: object) -> subprocess.CompletedProcess[str]:
@@ -45,8 +45,8 @@ def exported(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_engine_agrees_on_set5(weights: Path, shared_data: Path) -> None:
     """Within 0.5 grey levels and 0.005 dB of MindSpore, and of what these weights score in PyTorch: 37.652 dB."""
     protocol = PROTOCOLS.build("paper_y")
-    psnr: dict[str, list[float]] = {name: [] for name in ENGINES}
-    engines = {name: open_engine(weights, name) for name in ENGINES}
+    psnr: dict[str, list[float]] = {name: [] for name in COMPARED}
+    engines = {name: open_engine(weights, name) for name in COMPARED}
     for file in sorted((shared_data / "Set5" / "HR").glob("*.png")):
         gt = read_rgb(file)
         lq = read_rgb(shared_data / "Set5" / "LR_bicubic" / "X2" / f"{file.stem}x2.png")
@@ -114,3 +114,14 @@ def test_the_embedded_pictures_calibrate_and_a_wrong_folder_is_named(tmp_path: P
     assert len(open_pictures(str(folder), 2, ())) == 4
     with pytest.raises(DataError, match=r"is no folder\. Give a folder of pictures, or a data set"):
         open_pictures("set5", 2, ())
+
+
+def test_the_engine_of_the_documentation_upscales(
+    repo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (repo_root / "docs" / "export.md").read_text(encoding="utf-8")
+    code = text.rsplit("```python\n", 1)[1].split("```")[0]
+    monkeypatch.setattr(ENGINES, "_entries", ENGINES.entries())
+    exec(code, {})
+    engine = open_engine(tmp_path, "nearest")
+    assert engine(np.arange(12, dtype=np.float32).reshape(1, 3, 2, 2)).shape == (1, 3, 4, 4)

@@ -1,5 +1,8 @@
 """What engines of exported files share: metadata, the files of others, and fixed sizes."""
 
+import subprocess
+import sys
+
 import numpy as np
 import onnx
 import pytest
@@ -103,3 +106,34 @@ def test_a_folder_is_no_exported_file(tmp_path, suffix, engine):
     folder.mkdir()
     with pytest.raises(CheckpointError, match=rf"is no file\. {engine} reads \{suffix}"):
         open_engine(folder, engine)
+
+
+LIMITED = """
+import resource, sys
+import numpy as np
+from srtrain.infer.engines import open_engine
+engine = open_engine(sys.argv[1], sys.argv[2], threads=1)
+engine(np.zeros((1, 3, 8, 8), np.float32))
+lq = np.zeros((1, 3, 4000, 4000), np.float32)
+held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (held + 2**29, held + 2**29))
+try:
+    engine(lq)
+except MemoryError as error:
+    print("MemoryError", error)
+"""
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "ncnn", "mindir", "mindspore"])
+def test_too_large_a_picture_is_a_memory_error(exported, engine):
+    """Each of 4 feature maps of 4000 x 4000 px is 64 MB, and there are four times as many after the upsampler."""
+    file = {"onnxruntime": "net.onnx", "ncnn": "net.param", "mindir": "net.mindir", "mindspore": "run"}[
+        engine
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(exported / file), engine],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith("MemoryError"), done.stderr
