@@ -154,6 +154,22 @@ def test_a_network_with_batch_norm_is_refused_at_o3(run, capsys: pytest.CaptureF
     assert "use precision=O2" in message
 
 
+def test_sinking_needs_a_card(run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "train.steps=20", "train.sink_steps=10") == 2
+    message = capsys.readouterr().err
+    assert "train.sink_steps = 10: device = 'cpu' has no queue that batches could wait in" in message
+    assert "Leave it at 1." in message
+
+
+def test_a_profile_of_some_steps_is_in_the_run_folder(run, tmp_path: Path) -> None:
+    assert (
+        run("run", "train.steps=4", "hooks.profile=profile", "hooks.profile.first=2", "hooks.profile.last=3")
+        == 0
+    )
+    (trace,) = (tmp_path / "run" / "profile").rglob("trace_view.json")
+    assert "Conv2D" in trace.read_text()
+
+
 @pytest.mark.slow
 def test_200_steps_at_o2_and_o3_end_where_float32_does(run, tmp_path: Path) -> None:
     """With a rate that comes to rest; at a constant high one any rounding moves the end by tenths of a dB."""
