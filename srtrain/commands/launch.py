@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     from srtrain.launch.supervise import Supervisor
 
     say(
-        f"{plan.world_size} processes, here rank(s) {plan.ranks.start} to {plan.ranks.stop - 1}; each prints into "
+        f"{plan.world_size} process(es), here rank(s) {plan.ranks.start} to {plan.ranks.stop - 1}; each prints into "
         f"{plan.log_dir}"
     )
     with started(plan, words) as job, Supervisor(job, say) as supervisor:

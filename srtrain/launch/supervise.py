@@ -36,13 +36,13 @@ class Supervisor:
     them at once.
     """
 
-    def __init__(self, job: Job, say: Callable[[str], None], console: TextIO = sys.stdout) -> None:
+    def __init__(self, job: Job, say: Callable[[str], None], console: TextIO | None = None) -> None:
         self.job = job
         self.say = say
         self._asked: list[int] = []
         self._forwarded = 0
         self._codes: dict[int, int] = {}
-        self._console = LogTail(job.log(0), console) if 0 in job.workers else None
+        self._console = LogTail(job.log(0), console or sys.stdout) if 0 in job.workers else None
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Supervisor:
@@ -122,7 +122,7 @@ class Supervisor:
 
     def _end_stuck(self) -> int:
         """Dump the stacks of every rank, end all, and name the one that the others wait for."""
-        positions = self._positions()
+        positions, now = self._positions(), time.monotonic()
         late = behind(positions)
         paused = [
             r for r, p in self._alive().items() if psutil.Process(p.pid).status() == psutil.STATUS_STOPPED
@@ -132,7 +132,7 @@ class Supervisor:
             process.send_signal(DUMP_SIGNAL)
         time.sleep(DUMP_SECONDS)
         self._kill()
-        limit = max(position.limit_seconds for position in positions.values())
+        limit = max(p.limit_seconds for p in positions.values() if p.stuck(now))
         lines = [f"error: no progress for {limit:g} s (hooks.watchdog.seconds)."]
         if paused:
             lines.append(f"  {_ranks(paused)} paused by a SIGSTOP, so it left no stack.")

@@ -49,21 +49,22 @@ def _watch() -> None:
     MindSpore notices after half a minute that another machine's rank is gone and sends this process a
     SIGTERM of its own, which must not be taken for a request to stop: nobody is there to agree with.
     """
-    launcher = int(os.environ[LAUNCHER_VARIABLE])
-    while os.getppid() == launcher:
+    launcher, orphaned = int(os.environ[LAUNCHER_VARIABLE]), False
+    while True:
         info = signal.sigtimedwait({signal.SIGTERM}, 1.0)
-        if info is None:
-            continue
-        if info.si_pid == os.getpid():
+        if info is not None and info.si_pid == os.getpid():
             print(
                 "MindSpore ends this process: it has lost the connection to another rank",
                 file=sys.stderr,
                 flush=True,
             )
             os._exit(EXIT_LOST)
-        _terminate()
-    print("the launcher is gone: saving and stopping", file=sys.stderr, flush=True)
-    _terminate()
+        if info is not None:
+            _terminate()
+        elif not orphaned and os.getppid() != launcher:
+            orphaned = True
+            print("the launcher is gone: saving and stopping", file=sys.stderr, flush=True)
+            _terminate()
 
 
 def _terminate() -> None:

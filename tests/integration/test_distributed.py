@@ -72,6 +72,7 @@ class Fault(Hook):
             if self.kind == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             if self.kind == "hang":  # in native code that holds the interpreter's lock
+                trainer.backend.progress.watch(5)  # only now: compiling may take longer on a busy machine
                 while True:
                     ctypes.PyDLL(None).sleep(600)
 """
@@ -205,19 +206,14 @@ def test_a_batch_that_parts_cannot_share_is_refused(
     [
         ("raise", 1, ("rank 1 ended with exit code 1", "ValueError: the fault of this test")),
         ("kill", 137, ("rank 1 was killed by SIGKILL",)),
-        ("hang", 75, ("no progress for 10 s", "rank 1 did not arrive; the others waited for it")),
+        ("hang", 75, ("no progress for 5 s", "rank 1 did not arrive; the others waited for it")),
     ],
 )
 def test_a_rank_that_fails_ends_all_and_is_named(
     kind: str, code: int, says: tuple[str, ...], recipe: list[str], tmp_path: Path
 ) -> None:
     run_dir = tmp_path / "run"
-    faulty = (
-        "hooks.fault=fault",
-        f"hooks.fault.kind={kind}",
-        "train.mode=pynative",
-        "hooks.watchdog.seconds=10",
-    )
+    faulty = ("hooks.fault=fault", f"hooks.fault.kind={kind}", "train.mode=pynative")
     result = launch(*recipe, f"run_dir={run_dir}", *faulty)
     assert result.returncode == code, result.stdout
     for words in says:
@@ -250,7 +246,11 @@ def rank_processes(launcher: int) -> dict[int, psutil.Process]:
 
 @pytest.mark.parametrize(
     ("to", "number", "code"),
-    [("rank 1", signal.SIGTERM, 143), ("launcher", signal.SIGINT, 130)],
+    [
+        ("rank 1", signal.SIGTERM, 143),
+        ("launcher", signal.SIGINT, 130),
+        ("launcher", signal.SIGKILL, -signal.SIGKILL),  # which the ranks notice, and save
+    ],
 )
 def test_a_request_to_stop_stops_all_at_one_step(
     to: str, number: int, code: int, recipe: list[str], tmp_path: Path
@@ -264,15 +264,16 @@ def test_a_request_to_stop_stops_all_at_one_step(
     assert sorted(ranks) == [0, 1]
     os.kill(process.pid if to == "launcher" else ranks[1].pid, number)
     assert process.wait(timeout=60) == code
+    assert not psutil.wait_procs(ranks.values(), timeout=60)[1]
     last = [
         (run_dir / name).read_text().splitlines()[-1].split("INFO ")[1]
         for name in ("run.log", "run.rank1.log")
     ]
     assert last[0] == last[1]
-    assert last[0].startswith(f"stopped by {signal.Signals(number).name} at step ")
+    name = "SIGINT" if number == signal.SIGINT else "SIGTERM"
+    assert last[0].startswith(f"stopped by {name} at step ")
     step = int(last[0].split(" at step ")[1].split()[0])
     assert (run_dir / "checkpoints" / "latest").read_text().strip() == f"step_{step:08}"
-    assert not any(rank.is_running() for rank in ranks.values())
 
 
 @pytest.mark.slow  # MindSpore takes half a minute to notice that another machine is gone
