@@ -23,7 +23,7 @@ def claim_ascend(options: Options) -> None:
     if not ms.hal.is_available("Ascend"):
         raise DeviceError(
             "AIR is written by MindSpore's Ascend back end, and there is none here: it needs an NPU and the CANN "
-            "toolkit (source Ascend's set_env.sh first). Export to .mindir or .onnx, which any machine writes; Ascend's "
+            "toolkit (source Ascend's set_env.sh first). Export to .mindir or .onnx, which any machine writes; its "
             "compiler ATC takes ONNX as well (--framework=5)."
         )
     if options.input_px is None or options.batch is None:
