@@ -79,7 +79,8 @@ def test_the_first_to_fail_is_named_with_its_last_words(supervise, tmp_path):
     assert shown == "here is rank 0\n"
 
 
-def test_what_rank_0_said_is_not_said_twice(supervise):
+def test_what_rank_0_said_is_not_said_twice(supervise, monkeypatch):
+    monkeypatch.setattr("srtrain.launch.supervise.GRACE_SECONDS", 20)  # enough for both to end by themselves
     code, said, shown = supervise("print('wrong recipe'); sys.exit(2)", "sys.exit(2)")
     assert (code, said) == (2, "error: ranks 0, 1 ended with exit code 2.")
     assert "wrong recipe" in shown
