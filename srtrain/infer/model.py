@@ -29,6 +29,8 @@ DEFAULT_MEMORY = "1.5GB"
 _PEAKS = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0, "float64": 1.0}
 _CHANNELS = {1: 1, 2: 1, 3: 3, 4: 3}  # of all, how many are grey or RGB; alpha is the last beside them
 
+_BAND_PX = 64  # rows of an output that are rounded at a time: it takes several copies
+
 Pixels = NDArray[Any]
 
 
@@ -92,10 +94,12 @@ class Model:
         held_bytes = 2 * picture.nbytes + round(2.5 * sr.nbytes)
         for place, tile in self.tiled.tiles(height, width, read, held_bytes):
             rows, columns = place.kept(self.scale)
-            rgb = tile[0].transpose(1, 2, 0)
-            if n_colours == 1:
-                rgb = rgb.mean(axis=2, keepdims=True)
-            sr[rows, columns, :n_colours] = _stored(rgb, sr.dtype, peak)
+            part = sr[rows, columns, :n_colours]
+            for top in range(0, len(part), _BAND_PX):
+                rgb = tile[0, :, top : top + _BAND_PX].transpose(1, 2, 0)
+                if n_colours == 1:
+                    rgb = rgb.mean(axis=2, keepdims=True)
+                part[top : top + _BAND_PX] = _stored(rgb, sr.dtype, peak)
         if alpha.size:
             sr[..., n_colours] = enlarge_alpha(alpha[..., 0], self.scale)
         return sr
@@ -124,6 +128,7 @@ def load(
         CheckpointError: missing, broken, or not for this engine.
         RecipeError: a memory or a tile that is none.
     """
+    parse_bytes(memory)  # before seconds are spent on opening
     return Model(open_engine(path, engine, threads), memory, tile_px, overlap_px, self_ensemble, say)
 
 

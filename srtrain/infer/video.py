@@ -86,6 +86,6 @@ def _check(hidden: Path, n_frames: int, target: Path) -> None:
     written.release()
     if abs(n_written - n_frames) > 1:  # some containers tell a duration, from which the number is rounded
         raise DataError(
-            f"{str(target)!r} could not be written whole: of {n_frames} pictures not all are in the file. Is there room "
-            f"on the disk?"
+            f"{str(target)!r} could not be written whole: of {n_frames} pictures not all are in the file. Is there "
+            f"room on the disk?"
         )

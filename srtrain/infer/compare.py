@@ -1,0 +1,50 @@
+"""The sheet that shows a picture beside its enlargements, where there is no ground truth to compare with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from srtrain.arrays import UInt8
+from srtrain.data.resize import imresize
+from srtrain.sheet import Panel, comparison_sheet
+
+_SIDE_PX = 1024  # of the input: a sheet is for looking, and finding the detail takes 50 bytes a pixel
+
+
+def compare_sheet(lq: NDArray[Any], sr: NDArray[Any], title: str) -> UInt8:
+    """Lay a picture beside its bicubic enlargement and the network's; the detail is where these differ most.
+
+    Of a large picture the middle is shown. Alpha is laid on white.
+
+    Args:
+        lq: uint8 or uint16; HW, or HWC with 2, 3 or 4 channels.
+        sr: the same, larger a whole number of times.
+        title: names the network.
+    """
+    scale = sr.shape[0] // lq.shape[0]
+    top, left = (max(0, (side - _SIDE_PX) // 2) for side in lq.shape[:2])
+    lq = lq[top : top + _SIDE_PX, left : left + _SIDE_PX]
+    sr = sr[top * scale : (top + _SIDE_PX) * scale, left * scale : (left + _SIDE_PX) * scale]
+    small, large = _as_rgb(lq), _as_rgb(sr)
+    panels = [
+        Panel("input", small, f"{small.shape[1]} x {small.shape[0]}"),
+        Panel("bicubic", imresize(small, scale), f"{large.shape[1]} x {large.shape[0]}"),
+        Panel(title, large, f"{large.shape[1]} x {large.shape[0]}"),
+    ]
+    return comparison_sheet(panels, footer=f"The detail is where bicubic and {title} differ most.")
+
+
+def _as_rgb(pixels: NDArray[Any]) -> UInt8:
+    """Return a picture as it is seen on white, 8 bit."""
+    if pixels.dtype == np.uint16:
+        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    colours = pixels
+    if pixels.shape[2] in (2, 4):
+        alpha = pixels[..., -1:].astype(np.uint32)
+        colours = ((pixels[..., :-1] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(colours, (*colours.shape[:2], 3)))
