@@ -13,14 +13,14 @@ import pytest
 from srtrain import config
 from srtrain.data.picture import read_rgb
 from srtrain.errors import RecipeError, RunFolderError
-from srtrain.recipe import Benchmark, Data, Recipe, Spec, Train
+from srtrain.recipe import Benchmark, Data, Optim, Recipe, Spec, Train
 
 RECIPE = Recipe(
     name="tiny",
     scale=2,
     model=Spec("edsr", n_resblocks=1, n_feats=4),
     data=Data(train=Spec("embedded"), gt_patch_px=24, batch_size=2),
-    train=Train(steps=4),
+    train=Train(steps=4, threads=1),  # more would wait for each other on a busy machine
     benchmarks={"chelsea": Benchmark(Spec("embedded", names=("chelsea",)))},
 )
 
@@ -107,6 +107,7 @@ class TestRefused:
             ("loss", {"loss": Spec("mse")}),
             ("model", {"model": Spec("edsr", block="mine")}),
             ("init", {"init": Spec("truncated_normal")}),
+            ("optim.skip_above", {"optim": Optim(skip_above=3.0)}),
             ("data.degrade", {"data": dataclasses.replace(RECIPE.data, degrade=(Spec("noise", sigma=2.0),))}),
         ],
     )
@@ -155,7 +156,7 @@ class TestPyTorch:
 
     def test_it_learns_from_the_recipe_and_is_scored_as_asked(self, curves):
         longer = dataclasses.replace(
-            RECIPE, train=Train(steps=40), optim=dataclasses.replace(RECIPE.optim, lr=5e-3)
+            RECIPE, train=Train(steps=40, threads=1), optim=dataclasses.replace(RECIPE.optim, lr=5e-3)
         )
         records = list(curves.train(longer, {20, 40}))
         assert [(r["step"], "psnr" in r) for r in records] == [

@@ -12,6 +12,7 @@ from srtrain.optim import build_optimizer
 from srtrain.trainer.step import TrainStep
 
 torch = pytest.importorskip("torch", reason="the extra 'bench' (PyTorch) is not installed")
+torch.set_num_threads(1)  # more would wait for each other on a busy machine
 
 
 def weights_for_torch(model, factor):
