@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,7 @@ def to_int8(source: Path, target: Path, about: dict[str, Any], pictures: Picture
     newer, ranged = source.with_suffix(".newer.onnx"), source.with_suffix(".int8.onnx")
     graph = onnx.version_converter.convert_version(onnx.load(str(source)), _OPSET)
     onnx.save(graph, str(newer))
-    with Path(os.devnull).open("w") as silence, contextlib.redirect_stdout(silence):  # the calibrator prints
+    with _quietly():
         quantize_static(
             str(newer),
             str(ranged),
@@ -147,6 +148,18 @@ def to_int8(source: Path, target: Path, about: dict[str, Any], pictures: Picture
     save(onnx.load(str(ranged)), target, about)
     newer.unlink()
     ranged.unlink()
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep to itself what the quantiser prints, and advises on a graph that is prepared already."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with Path(os.devnull).open("w") as silence, contextlib.redirect_stdout(silence):
+            yield
+    finally:
+        logging.disable(before)
 
 
 def next_to_pictures(graph: onnx.GraphProto) -> list[str]:
