@@ -35,6 +35,7 @@ UNKNOWN_OVERLAP_PX = 32
 
 _PROBE_PX = 192  # large enough to tell its memory from noise, and done in under a second
 _WARM_UP_PX = 48
+_USED_SHARE = 0.8  # allocators round up, and what they took for the probe is of no use for larger tiles
 _SMALLEST_CORE_PX = 32  # below that nearly all work would be overlap
 _N_SAMPLES = 4
 
@@ -175,9 +176,9 @@ class Tiled:
         self.tile_px = tile_px
         self.memory_bytes = memory_bytes
         self.self_ensemble = self_ensemble
-        self._say = say or (lambda _: None)
+        self._say = say
         self._limit_px: int | None = None  # after memory ran out: what is tried next
-        self._gauge = Gauge()
+        self._gauge = Gauge() if memory_bytes is not None else None
         self._run: Callable[[Float32], Float32] = self._fit
         if self_ensemble:
             self._run = SelfEnsemble(self._fit)
@@ -249,7 +250,8 @@ class Tiled:
         """Run the engine on a tile, whose size it may not take as it is."""
         if self.engine.input_px is None or lq.shape[2:] == self.engine.input_px:
             sr = self.engine(lq)
-            self._gauge.ran(lq.shape[2] * lq.shape[3])
+            if self._gauge is not None:
+                self._gauge.ran(lq.shape[2] * lq.shape[3])
             return sr
         height, width = lq.shape[2:]
         sr = np.empty((1, 3, height * self.scale, width * self.scale), np.float32)
@@ -283,49 +285,58 @@ class Tiled:
             return min(self.tile_px, height), min(self.tile_px, width)
         if self.memory_bytes is None or height * width <= _PROBE_PX**2:
             return height, width
-        return best_tile(height, width, self.overlap_px, self._affordable_px(held_bytes))
+        max_px = self._affordable_px(self.memory_bytes - held_bytes)
+        return best_tile(height, width, self.overlap_px, max_px)
 
-    def _affordable_px(self, held_bytes: int) -> int:
+    def _affordable_px(self, free_bytes: int) -> int:
         """Return how many pixels the network may see at once."""
-        assert self.memory_bytes is not None
-        if self._gauge.n_px < _PROBE_PX**2 // 2:
-            self._probe()
-        bytes_per_px = self._gauge.bytes_per_px
+        gauge = self._probed()
+        bytes_per_px = gauge.bytes_per_px
         if self.self_ensemble:
             bytes_per_px += 4 * 12 * self.scale**2  # sum, mean and turned copies of the output
-        left = self.memory_bytes - self._gauge.base_bytes - held_bytes
+        left = _USED_SHARE * (free_bytes - gauge.base_bytes)
         if left < smallest_tile(self.overlap_px) ** 2 * bytes_per_px:
-            self._say(
-                f"{self.memory_bytes / 1e9:.2f} GB of memory leaves nothing for tiles beside the picture and what is "
-                f"loaded: they are as small as is useful, and more memory is taken"
+            self._tell(
+                "the memory leaves nothing for tiles beside the picture and what is loaded: they are as small as is "
+                "useful, and more memory is taken"
             )
         return max(0, int(left / bytes_per_px))
 
-    def _probe(self) -> None:
-        """Run the engine to see what memory it takes."""
-        if self._gauge.n_px <= _WARM_UP_PX**2:  # else it may hold much already, which is no part of the base
-            self._fit(np.zeros((1, 3, _WARM_UP_PX, _WARM_UP_PX), np.float32))  # compiles
+    def _probed(self) -> Gauge:
+        """Return a gauge that has seen the engine run."""
+        if (
+            self._gauge is None or self._gauge.n_px <= _WARM_UP_PX**2
+        ):  # what more left behind is no part of the base
+            self.engine(np.zeros((1, 3, _WARM_UP_PX, _WARM_UP_PX), np.float32))  # compiles
             self._gauge = Gauge()
-        self._fit(np.zeros((1, 3, _PROBE_PX, _PROBE_PX), np.float32))
+        if self._gauge.n_px < _PROBE_PX**2 // 2:
+            self._fit(np.zeros((1, 3, _PROBE_PX, _PROBE_PX), np.float32))
+        return self._gauge
+
+    def _tell(self, text: str) -> None:
+        if self._say is not None:
+            self._say(text)
 
     def _halve(self, tile: tuple[int, int], error: MemoryError) -> None:
         height, width = tile
         if self.engine.input_px is not None or height * width <= smallest_tile(self.overlap_px) ** 2:
             raise SrtrainError(
-                f"memory ran out with a tile of {height}×{width} px (height×width), and it cannot be smaller. Close "
+                f"memory ran out with a tile of {width}×{height} px, and it cannot be smaller. Close "
                 f"other programs, or take a smaller network or --overlap."
             ) from error
         self._limit_px = height * width // 2
-        self._say(
-            f"memory ran out with tiles of {height}×{width} px (height×width): going on with half of that"
-        )
+        self._tell(f"memory ran out with tiles of {width}×{height} px: going on with half of that")
 
     def _has_cost(self, n_tiles: int) -> bool:
-        """Return whether an overlap smaller than the radius leaves seams that can be measured."""
-        if n_tiles == 1 or (self.radius_px is not None and self.overlap_px >= self.radius_px):
+        """Return whether an overlap smaller than the radius leaves seams that somebody wants measured."""
+        if (
+            self._say is None
+            or n_tiles == 1
+            or (self.radius_px is not None and self.overlap_px >= self.radius_px)
+        ):
             return False
         if self.engine.input_px is not None and min(self.engine.input_px) <= 2 * self._exact_margin():
-            self._say(
+            self._tell(
                 f"what an overlap of {self.overlap_px} px costs cannot be measured with tiles this small"
             )
             return False
@@ -353,7 +364,7 @@ class Tiled:
             if self.radius_px is None
             else f"the {self.radius_px} px that the network looks"
         )
-        self._say(
+        self._tell(
             f"an overlap of {self.overlap_px} px instead of {against}: {cost.psnr:.1f} dB (RGB), at most "
             f"{cost.max_difference:.2g} grey levels apart, measured on {cost.n_tiles} of {n_tiles} tiles"
         )
