@@ -31,13 +31,14 @@ from typing import TYPE_CHECKING, Any
 
 from srtrain import build, config
 from srtrain.arrays import Float32
+from srtrain.cores import usable_cores
 from srtrain.data.loader import Loader
 from srtrain.data.sampler import Sampler
 from srtrain.errors import RecipeError, RunFolderError, UserError, listing
 from srtrain.recipe import Recipe, Spec
 from srtrain.registry import PROTOCOLS, SCHEDULES
 from srtrain.run_folder import write_text
-from srtrain.trainer.backend import Backend, usable_cores
+from srtrain.trainer.backend import Backend
 from srtrain.trainer.evaluator import EvalSet, Evaluator
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import srtrain
-import srtrain.models.edsr
 from srtrain.data.picture import cannot_write
 from srtrain.export.check import LIMIT, Difference, as_function, compare
 from srtrain.export.fold import fold

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import srtrain.models.edsr  # noqa: F401  registers the network that a checkpoint may name
 from srtrain.arrays import Float32
 from srtrain.infer.engines import Engine
 from srtrain.models.upscale import Upscaler

@@ -14,6 +14,7 @@ import numpy as np
 from mindspore import communication, nn, ops
 from numpy.typing import NDArray
 
+from srtrain.cores import usable_cores
 from srtrain.errors import DeviceError
 from srtrain.launch.progress import LOCAL_VARIABLE, Progress
 from srtrain.registry import BACKENDS
@@ -176,8 +177,3 @@ def first_line(error: BaseException) -> str:
     """Return what MindSpore says before its call stacks."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
-
-
-def usable_cores() -> int:
-    """Return the number of cores this process may use, which a cluster's scheduler limits."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -155,7 +155,7 @@ class CheckpointStore:
         return _read_json(file)
 
     def mark_best(self, step: int, **score: Any) -> None:
-        """Point ``best`` at the saved checkpoint of ``step``, write ``best.json``, and tell the checkpoint its score."""
+        """Point ``best`` at the checkpoint of ``step``, write ``best.json``, and tell the checkpoint its score."""
         if self.writes:
             file = self.path(step) / "state.json"  # it keeps its score wherever it is copied to
             _write_pointer(file, json.dumps({**_read_json(file), "score": score}, indent=2))

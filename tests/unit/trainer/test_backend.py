@@ -1,6 +1,5 @@
 """The base class is this machine's CPU, alone."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from srtrain.errors import DeviceError
-from srtrain.trainer.backend import Backend, usable_cores
+from srtrain.trainer.backend import Backend
 
 START = """
 import mindspore as ms
@@ -63,13 +62,3 @@ def test_memory_is_in_bytes():
     status = Path("/proc/self/status").read_text().splitlines()
     kilobytes = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
     assert Backend().peak_memory_bytes() == pytest.approx(kilobytes * 1024, rel=0.05)
-
-
-def test_usable_cores_are_those_of_this_process():
-    everything = os.sched_getaffinity(0)
-    try:
-        os.sched_setaffinity(0, {min(everything)})
-        assert usable_cores() == 1
-    finally:
-        os.sched_setaffinity(0, everything)
-    assert usable_cores() == len(everything)
