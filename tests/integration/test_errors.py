@@ -167,10 +167,7 @@ def test_empty_folder(fails: Fails, broken: Path) -> None:
 def test_checkpoint_that_does_not_fit(fails: Fails, tiny_div2k: Path, tmp_path: Path) -> None:
     assert main(["run", *_recipe(fails, tmp_path, tiny_div2k)]) == 0
     message = fails(*on(tiny_div2k), "model.n_feats=8", f"init_from={tmp_path / 'first'}", "--overwrite")
-    assert (
-        "weights in" in message
-        and "are of edsr x2 (edsr, n_resblocks=1, n_feats=4), and this network is edsr x2" in message
-    )
+    assert "are of edsr x2 (edsr, n_resblocks=1, n_feats=4), and this network is edsr x2" in message
     assert "head.weight is (4, 3, 3, 3) instead of (8, 3, 3, 3)" in message
 
 
