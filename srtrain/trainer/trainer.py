@@ -22,7 +22,7 @@ from srtrain.trainer.evaluator import EvalSet
 from srtrain.trainer.log import Log
 from srtrain.trainer.sink import batches_to_sink
 from srtrain.trainer.step import TrainStep
-from srtrain.trainer.types import EvalResult, StepOutput
+from srtrain.trainer.types import EvalResult, GuardCounts, StepOutput
 
 HOPELESS = 10  # bad updates in a row after which the weights themselves are under suspicion
 
@@ -192,7 +192,11 @@ class Trainer:
         if self._saved_step == self.step:
             return self.store.path(self.step)
         started = time.perf_counter()
-        self._refuse_bad_state()
+        held = {**self.model.parameters_dict(), **own_state(self.optimizer)}
+        if fault := fault_of(held, self.update.guard.read()):
+            raise TrainingDivergedError(
+                f"{fault}: the state of step {self.step} is not saved. {self.diverged_advice()}"
+            )
         tensors, state = self._state()
         path = self.store.save(self.step, tensors, state)
         self.backend.barrier()
@@ -200,20 +204,6 @@ class Trainer:
         self._call("after_save", path)
         self.paused_seconds += time.perf_counter() - started
         return path
-
-    def _refuse_bad_state(self) -> None:
-        counts = self.update.guard.read()
-        held = {**self.model.parameters_dict(), **own_state(self.optimizer)}
-        broken = [name for name, value in held.items() if not np.isfinite(value.asnumpy()).all()]
-        if broken:
-            why = f"{len(broken)} of {len(held)} weights and moments are not finite, {broken[0]!r} for one"
-        elif counts.n_bad_in_a_row >= HOPELESS:
-            why = f"the last {counts.n_bad_in_a_row} updates were skipped, with a loss of {counts.last_bad_loss:g}"
-        else:
-            return
-        raise TrainingDivergedError(
-            f"{why}: the state of step {self.step} is not saved. {self.diverged_advice()}"
-        )
 
     def diverged_advice(self) -> str:
         """Return where the last good checkpoint is and what to try."""
@@ -303,6 +293,18 @@ class Trainer:
                 getattr(hook, point)(self, *args)
             except Exception as error:
                 self.log.warning(f"{type(hook).__name__}.{point} failed: {type(error).__name__}: {error}")
+
+
+def fault_of(held: dict[str, ms.Parameter], counts: GuardCounts) -> str:
+    """Return why weights and moments are not worth keeping, or an empty string."""
+    broken = [name for name, value in held.items() if not np.isfinite(value.asnumpy()).all()]
+    if broken:
+        return f"{len(broken)} of {len(held)} weights and moments are not finite, {broken[0]!r} for one"
+    if counts.n_bad_in_a_row >= HOPELESS:
+        return (
+            f"the last {counts.n_bad_in_a_row} updates were skipped, with a loss of {counts.last_bad_loss:g}"
+        )
+    return ""
 
 
 def add_note(error: BaseException, note: str) -> None:
