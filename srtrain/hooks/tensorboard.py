@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from srtrain.hooks import base
 from srtrain.hooks.base import Hook
-from srtrain.sheet import example_sheet
 from srtrain.registry import HOOKS
+from srtrain.sheet import example_sheet
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import EvalResult, StepOutput
 
