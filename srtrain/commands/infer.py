@@ -105,7 +105,7 @@ def _run(args: argparse.Namespace) -> int:
 
     Image.MAX_IMAGE_PIXELS = None  # the user names the pictures, and large ones are what tiles are for
     plan = make_plan(args.inputs, args.to, model.scale, suffix)
-    for note in plan.notes:
+    for note in [*([model.about["foreign"]] if "foreign" in model.about else []), *plan.notes]:
         print(f"note: {note}")
     kept: list[Path] = []
     n_failed = 0

@@ -33,7 +33,7 @@ Read = Callable[[slice, slice], Float32]
 UNKNOWN_OVERLAP_PX = 32
 """For networks that do not say how far they look: tiles then cost a little, and it is said how much."""
 
-_PROBE_PX = 192  # large enough to tell its memory from noise, and done in under a second
+_PROBE_PX = 128  # large enough to tell its memory from noise, small enough to take no time to speak of
 _WARM_UP_PX = 48
 _USED_SHARE = 0.8  # allocators round up, and what they took for the probe is of no use for larger tiles
 _SMALLEST_CORE_PX = 32  # below that nearly all work would be overlap

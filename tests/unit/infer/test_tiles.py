@@ -225,7 +225,7 @@ def test_what_the_caller_holds_is_not_left_for_tiles(engine):
 
 
 def test_small_pictures_are_not_cut_whatever_the_memory(engine):
-    assert Tiled(engine, memory_bytes=1)._tile(150, 200, 10**12) == (150, 200)
+    assert Tiled(engine, memory_bytes=1)._tile(100, 150, 10**12) == (100, 150)
 
 
 @pytest.mark.shared_data
