@@ -1,6 +1,8 @@
 """``srtrain infer`` as a user types it: real files of every kind, an exported network, real mistakes."""
 
 import io
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from onnx import load_model, save_model
 from PIL import Image, ImageCms
 
 import srtrain
@@ -15,6 +18,7 @@ from srtrain.cli import main
 from srtrain.data.embedded import embedded
 from srtrain.data.picture import read_rgb
 from srtrain.export.write import export
+from srtrain.metrics.protocol import quantise
 from srtrain.models.edsr import EDSR
 from srtrain.models.initialise import initialise, kaiming_uniform
 from srtrain.trainer.checkpoint import CheckpointStore
@@ -195,3 +199,31 @@ def test_when_memory_really_runs_out_the_picture_is_finished_in_smaller_tiles(on
     assert "memory ran out with tiles of 1000×1000 px: going on with half of that" in done.stdout
     expected = srtrain.load(onnx, threads=1).upscale(picture)
     np.testing.assert_array_equal(np.load(tmp_path / "sr.npy"), expected)
+
+
+def test_a_file_of_others_is_measured_and_what_is_not_known_is_said(onnx, photos, capsys):
+    stripped = load_model(onnx)
+    del stripped.metadata_props[:]
+    save_model(stripped, "theirs.onnx")
+    assert infer("theirs.onnx", "photos/rgb.png", "--to", "theirs.png") == 0
+    assert "note: the file does not say what it is: its scale was measured" in capsys.readouterr().out
+    Image.fromarray(read_rgb(photos / "rgb.png").repeat(3, 1)).save("wide.png")
+    assert infer("theirs.onnx", "wide.png", "--tile", "100") == 0
+    assert (
+        "32 px instead of one of 96 px (how far this network looks is not known)" in capsys.readouterr().out
+    )
+    assert infer(onnx, "wide.png", "--to", "ours.png") == 0
+    np.testing.assert_array_equal(read_rgb(Path("wide_x2.png")), read_rgb(Path("ours.png")))
+
+
+def test_the_python_in_the_docs_runs(onnx, photos, repo_root):
+    shutil.copy(onnx, "edsr_x2.onnx")
+    text = (repo_root / "docs" / "infer.md").read_text(encoding="utf-8")
+    arrays, batches = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    picture = read_rgb(photos / "rgb.png")
+    names = {"picture": picture, "lq": picture.transpose(2, 0, 1)[None].astype(np.float32)}
+    exec(arrays, names)
+    assert names["sr"].shape == (80, 120, 3)
+    sr = names["sr"]
+    exec(batches, names)
+    np.testing.assert_array_equal(quantise(names["sr"][0].transpose(1, 2, 0)), sr)
