@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +88,24 @@ def test_models_stand_side_by_side(
     worst = read_rgb(to / "tiny" / "folder_x2_worst.png")
     assert worst.shape[0] > 2 * worst.shape[0] / 3 > 100
     assert (to / "psnr_over_multi_adds.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_two_processes_score_each_picture_once_and_agree_to_the_last_bit(
+    on: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Three pictures on two ranks: an uneven share, no picture repeated, and one total."""
+    words = ["evaluate", "bicubic", "--scale", "2", *on, "--to"]
+    assert main([*words, str(tmp_path / "one")]) == 0
+    launch = [sys.executable, "-m", "srtrain.cli", "launch", "-n", "2", "--log-dir", str(tmp_path / "logs")]
+    subprocess.run([*launch, *words, str(tmp_path / "two")], check=True, timeout=300)
+    rows = [json.loads((tmp_path / name / "results.json").read_text())["rows"][0] for name in ("one", "two")]
+    for row in rows:
+        for timed in (row, *row["pictures"]):
+            timed.pop("seconds")
+        row.pop("seconds_per_picture")
+    assert rows[0] == rows[1]
+    assert [p["name"] for p in rows[1]["pictures"]] == ["crop0", "crop1", "noise"]
 
 
 def test_json_goes_to_the_console_on_request(
