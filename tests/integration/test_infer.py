@@ -227,3 +227,14 @@ def test_the_python_in_the_docs_runs(onnx, photos, repo_root):
     sr = names["sr"]
     exec(batches, names)
     np.testing.assert_array_equal(quantise(names["sr"][0].transpose(1, 2, 0)), sr)
+
+
+def test_an_exported_file_needs_nothing_that_is_slow_to_import(onnx, photos):
+    code = """if True:
+        import sys
+        from srtrain.cli import main
+        assert main(["infer", sys.argv[1], "photos/rgb.png"]) == 0
+        assert not {"mindspore", "numba", "scipy", "onnx", "mindcv", "torch"} & set(sys.modules)
+    """
+    subprocess.run([sys.executable, "-c", code, str(onnx)], check=True)
+    assert mode_and_size("photos/rgb_x2.png") == ("RGB", (120, 80))
