@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from srtrain.trainer.backend import Backend
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -31,3 +33,12 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SRTRAIN_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _device() -> None:
+    """Claim the CPU as a run does, first of all: MindSpore allows it only before anything was computed.
+
+    Else a test that starts a run in this process would fail when it comes after these.
+    """
+    Backend().start("pynative", 0)

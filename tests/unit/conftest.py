@@ -40,15 +40,6 @@ def _in_mode(mode: int) -> Iterator[None]:
     ms.set_context(mode=before)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _device() -> None:
-    """Claim the CPU as a run does, first of all: MindSpore allows it only before anything was computed.
-
-    Else a test that starts a run in this process would fail when it comes after these.
-    """
-    Backend().start("pynative", 0)
-
-
 @pytest.fixture
 def pynative() -> Iterator[None]:
     """Run line by line: no compilation, so many tiny networks are cheap."""
