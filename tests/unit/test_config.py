@@ -23,7 +23,13 @@ FULL = Recipe(
         cache_dir="fast/disk",
     ),
     train=Train(
-        epochs=2.5, steps_per_epoch=7, log_every=Epochs(0.5), mode="pynative", threads=2, accumulate=4, sink_steps=5
+        epochs=2.5,
+        steps_per_epoch=7,
+        log_every=Epochs(0.5),
+        mode="pynative",
+        threads=2,
+        accumulate=4,
+        sink_steps=5,
     ),
     optim=Optim(
         optimizer=Spec("sgd", momentum=0.9, nesterov=True),

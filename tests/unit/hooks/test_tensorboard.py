@@ -8,8 +8,8 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 from srtrain.hooks.evaluate import EvaluateHook
-from srtrain.sheet import example_sheet
 from srtrain.hooks.tensorboard import TensorBoardHook
+from srtrain.sheet import example_sheet
 
 
 def events(folder):
