@@ -42,6 +42,8 @@ class OnnxRuntimeEngine(ExportedEngine):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or usable_cores()
         options.inter_op_num_threads = 1
+        # A pattern is planned from the second run of a size on, takes half as much memory again, and saves no time.
+        options.enable_mem_pattern = False
         options.log_severity_level = 4  # what fails is raised, and said once
         available = onnxruntime.get_available_providers()
         try:
