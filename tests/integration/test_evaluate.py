@@ -215,26 +215,14 @@ def test_others_weights_score_what_others_measured(shared_data: Path, repo_root:
 @pytest.mark.shared_data
 @pytest.mark.slow
 def test_a_fine_tune_beats_a_start_from_scratch(shared_data: Path, repo_root: Path, tmp_path: Path) -> None:
-    """x3 from the given x2 weights, and from random ones: same pictures, same number of updates."""
+    """x4 from the given x2 weights, and from random ones: same pictures, same number of updates."""
     weights = next((shared_data / "weights" / "EDSR_f64b5_x2").glob("*.safetensors"))
+    small = ("model.n_resblocks=5", "model.n_feats=64", "data.gt_patch_px=64", "data.batch_size=4")
+    short = ("optim.lr=2e-4", "train.steps=30", "hooks.require_learning=None", "hooks.self_ensemble=None")
     psnr = {}
     for name, start in (("scratch", ""), ("finetune", str(weights))):
-        words = [
-            "run",
-            str(repo_root / "recipes" / "edsr_f64b5_x2.py"),
-            "--smoke",
-            "scale=3",
-            "model.n_resblocks=5",
-        ]
-        words += [
-            "model.n_feats=64",
-            "optim.lr=1e-4",
-            "train.steps=24",
-            "data.gt_patch_px=48",
-            "data.batch_size=4",
-        ]
-        words += [f"init_from={start}", "hooks.require_learning=None", "hooks.self_ensemble=None"]
-        assert main([*words, f"run_dir={tmp_path / name}"]) == 0
+        recipe = ("run", str(repo_root / "recipes" / "edsr_f64b5_x2.py"), "--smoke", "scale=4")
+        assert main([*recipe, *small, *short, f"init_from={start}", f"run_dir={tmp_path / name}"]) == 0
         rows = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
         psnr[name] = [row["psnr"] for row in rows if "psnr" in row][-1]
-    assert psnr["finetune"] > psnr["scratch"] + 1
+    assert psnr["finetune"] > psnr["scratch"] + 3

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -228,17 +228,10 @@ def test_a_run_that_cannot_be_helped_ends_with_advice(
 def test_two_ranks_skip_alike_though_only_one_of_them_met_the_nan(
     repo_root: Path, trouble: Path, tmp_path: Path
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    msrun = [
-        *("msrun", "--worker_num=2", "--local_worker_num=2", "--join=True"),
-        *(f"--master_port={port}", f"--log_dir={tmp_path / 'logs'}", str(repo_root / "tools" / "run.py")),
-    ]
     trouble_on_rank_1 = ("hooks.paint=paint", "hooks.paint.rank=1", "hooks.paint.black=(3, 4)")
     run_dir = tmp_path / "two"
     command = [
-        *msrun,
+        *(sys.executable, "-m", "srtrain.cli", "launch", "-n", "2"),
         *arguments(repo_root, trouble, run_dir),
         "train.steps=6",
         "train.log_every=1",
