@@ -70,7 +70,9 @@ def _shrunk(schedule: Spec, recipe: Recipe, shrink: float) -> Spec:
 
 
 def _hook(spec: Spec | None) -> Spec | None:
-    """Return a hook that acts four times in the twin, the costly self-ensemble once."""
+    """Return a hook that acts four times in the twin, the costly self-ensemble once; bicubic is out of its reach."""
+    if spec is not None and spec.name == "require_gain":
+        return None
     if spec is None or "every" not in spec.args:
         return spec
     every = N_STEPS if spec.name == "self_ensemble_evaluate" else N_STEPS // 4
