@@ -113,7 +113,7 @@ def plugin_commands(names: Sequence[str]) -> dict[str, Any]:
     """
     if not names:
         return {}
-    from srtrain import build, plugins, registry  # noqa: F401  build: what the package has comes before plugins
+    from srtrain import plugins, registry
 
     for name in names:
         plugins.activate(name)

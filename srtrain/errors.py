@@ -56,6 +56,12 @@ class TrainingDivergedError(SrtrainError):
     """The loss is no longer a finite number."""
 
 
+def first_line(error: BaseException) -> str:
+    """Return what an error says before MindSpore's call stacks, or what kind it is when it says nothing."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the nearest known name, or an empty string."""
     lowered = {name.lower(): name for name in known}

@@ -77,6 +77,8 @@ def load(name: str, beside: Path | None = None) -> Plugin:
     """Import the plugin ``name``, unless that was done before; see ``activate``."""
     lasting, module_of = _find(name, beside)
     if lasting not in _active:
+        # What the package registers comes first: a plugin may replace it.
+        importlib.import_module("srtrain.build")
         before = {registry: registry.entries() for registry in Registry.instances}
         try:
             module = module_of()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tensorboardX.proto.event_pb2 import Event
 
 from srtrain.trainer.backend import Backend
 
@@ -25,6 +27,23 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the research data in {folder}, which is not there")
     return folder
+
+
+@pytest.fixture(scope="session")
+def events() -> Callable[[Path], list[Event]]:
+    """Read a folder's event files as they are laid out: length, its checksum, the message, its checksum."""
+
+    def events(folder: Path) -> list[Event]:
+        found = []
+        for file in sorted(folder.glob("events.out.tfevents.*")):
+            data = file.read_bytes()
+            while data:
+                (length,) = struct.unpack("<Q", data[:8])
+                found.append(Event.FromString(data[12 : 12 + length]))
+                data = data[16 + length :]
+        return found
+
+    return events
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from srtrain.comparison import Row
     from srtrain.infer.engines import Engine
     from srtrain.metrics.protocol import Protocol
+    from srtrain.models.count import Cost
     from srtrain.trainer.backend import Backend
     from srtrain.trainer.evaluator import EvalSet, Evaluator
 
@@ -111,13 +112,22 @@ def evaluate(args: argparse.Namespace, backend: Backend) -> list[Row]:
                 sets[given, engine.scale] = _open_set(args, given, engine.scale)
     rows: list[Row] = []
     for label, engine in engines.items():
+        facts = _facts(engine)
+        if engine.input_px is None:
+            # Compiling, or whatever the first call costs, is not the first picture's time.
+            engine(np.zeros((1, 3, 16, 16), np.float32))
         for given in args.sets:
-            rows += _evaluate_set(args, backend, label, engine, sets[given, engine.scale])
+            rows += _evaluate_set(args, backend, label, engine, facts, sets[given, engine.scale])
     return rows
 
 
 def _evaluate_set(
-    args: argparse.Namespace, backend: Backend, label: str, engine: Engine, benchmark: EvalSet
+    args: argparse.Namespace,
+    backend: Backend,
+    label: str,
+    engine: Engine,
+    facts: tuple[str, Cost | None],
+    benchmark: EvalSet,
 ) -> list[Row]:
     from srtrain.comparison import Row, write_pictures
     from srtrain.infer.tiles import Tiled
@@ -126,14 +136,10 @@ def _evaluate_set(
     from srtrain.trainer.evaluator import Evaluator
 
     rows: list[Row] = []
-    if (
-        engine.input_px is None
-    ):  # compiling, or whatever the first call costs, is not the first picture's time
-        engine(np.zeros((1, 3, 16, 16), np.float32))
     network = engine if engine.input_px is None else Tiled(engine)
     evaluator = Evaluator(network, backend, n_examples=0)
     names = args.protocol or [benchmark.protocol.name]
-    paper_name, cost = _facts(engine)
+    paper_name, cost = facts
     for method in args.method:
         ensemble = method != "plain"
         upscale = SelfEnsemble(network) if ensemble else network
@@ -236,7 +242,7 @@ def _protocols(names: list[str]) -> list[Protocol]:
     return [PROTOCOLS.build(name) for name in names]
 
 
-def _facts(engine: Engine) -> tuple[str, Any]:
+def _facts(engine: Engine) -> tuple[str, Cost | None]:
     """Return what papers call a model, and what it costs, as far as its file says what it is."""
     from srtrain.models.count import count
     from srtrain.models.weights import variant

@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from srtrain import config
 from srtrain.errors import DeviceError, RecipeError, did_you_mean, listing
 from srtrain.launch import rank_table
 from srtrain.launch.cluster import DEFAULT_PORT, Plan, free_port, resolve, started
@@ -120,10 +119,8 @@ def log_dir_of(words: Sequence[str]) -> Path:
     parser = argparse.ArgumentParser(prog="srtrain run")
     run_command.add_arguments(parser)
     args, rest = parser.parse_known_args(resume_is_auto(words[1:]))
-    recipe = config.override(
-        config.load(args.recipe, "smoke" if args.smoke else "recipe"),
-        [*args.overrides, *(w for w in rest if "=" in w)],
-    )
+    args.overrides = [*args.overrides, *(word for word in rest if "=" in word)]
+    _, recipe = run_command.recipe_asked_for(args)
     return Path(recipe.run_dir or Path("runs") / recipe.name) / "launch" / folder
 
 

@@ -69,8 +69,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _asked_for(asked: dict[str, str], beside: Path) -> Iterable[Report]:
     """Activate in this process, in order, as a run would: two plugins may be at odds with each other."""
-    if asked:
-        from srtrain import build  # noqa: F401  what the package registers is no plugin's work
     for name, by in asked.items():
         report = _examine(name, beside)
         report.asked_by = by
@@ -114,6 +112,4 @@ def _examine_elsewhere(name: str) -> Report:
 
 
 if __name__ == "__main__":
-    from srtrain import build  # noqa: F401  as above
-
     print("\n" + json.dumps(vars(_examine(sys.argv[1]))))

@@ -89,18 +89,21 @@ def _run(args: argparse.Namespace) -> int:
             backend.close()
 
 
-def read_recipe(args: argparse.Namespace) -> tuple[Recipe, Recipe]:
-    """Return the recipe as its file says it, and as the command line changes it; its plugins are active.
+def recipe_asked_for(args: argparse.Namespace) -> tuple[Recipe, Recipe]:
+    """Return the recipe as its file says it, and as the command line changes it; no plugin is needed for that.
 
     Raises:
         RecipeError: all mistakes in the overrides together.
     """
     original = config.load(args.recipe, "smoke" if getattr(args, "smoke", False) else "recipe")
     overrides = [*args.overrides, *([f"device={args.device}"] if args.device else [])]
-    recipe = config.override(original, overrides)
+    return original, config.override(original, overrides)
+
+
+def read_recipe(args: argparse.Namespace) -> tuple[Recipe, Recipe]:
+    """Do the same, and activate the plugins."""
+    original, recipe = recipe_asked_for(args)
     names = dict.fromkeys([*recipe.plugins, *args.plugin])
-    if names:
-        from srtrain import build  # noqa: F401  a plugin may replace what the package has, so that comes first
     active = tuple(plugins.activate(name, beside=Path(args.recipe).parent) for name in names)
     return original, dataclasses.replace(recipe, plugins=active)
 

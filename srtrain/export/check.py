@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import mindspore as ms
@@ -14,6 +13,7 @@ from srtrain.arrays import Float32
 from srtrain.data.embedded import embedded
 from srtrain.data.picture import read_rgb
 from srtrain.export.types import ExportError, Options
+from srtrain.models.mode import pynative
 
 LIMIT = 1e-3
 """In grey levels of [0, 255]: a tenth of a percent of what rounding to 8 bit changes at most."""
@@ -100,14 +100,3 @@ def as_function(model: nn.Cell) -> Upscale:
             return np.asarray(model(ms.Tensor(lq)).asnumpy())
 
     return upscale
-
-
-@contextmanager
-def pynative() -> Iterator[None]:
-    """Run line by line in this block."""
-    before = ms.get_context("mode")
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    try:
-        yield
-    finally:
-        ms.set_context(mode=before)

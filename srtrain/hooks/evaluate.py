@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from srtrain.hooks import base
 from srtrain.hooks.base import Hook
+from srtrain.metrics.published import SELF_ENSEMBLE
 from srtrain.models.ensemble import SelfEnsemble
 from srtrain.registry import HOOKS
 from srtrain.trainer.evaluator import EvalSet, Evaluator
@@ -60,7 +61,7 @@ class EvaluateHook(Hook):
 
     def _run(self, benchmark: EvalSet) -> EvalResult:
         if self.self_ensemble:
-            return self.evaluator.run(benchmark, "self-ensemble x8", SelfEnsemble(self.evaluator.upscale))
+            return self.evaluator.run(benchmark, SELF_ENSEMBLE, SelfEnsemble(self.evaluator.upscale))
         return self.evaluator.run(benchmark)
 
     def _mark_best(self, trainer: Trainer, result: EvalResult) -> None:

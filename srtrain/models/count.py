@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
+
+from srtrain.models.mode import pynative
 
 _PROBE_PX = (12, 16)
 
@@ -55,13 +56,11 @@ def count(model: nn.Cell, scale: int, output_px: tuple[int, int] = (1280, 720)) 
         for name, cell in model.cells_and_names()
         if isinstance(cell, layers)
     ]
-    mode = ms.get_context("mode")
-    ms.set_context(mode=ms.PYNATIVE_MODE)  # a graph runs no hooks
+    height, width = _PROBE_PX
     try:
-        height, width = _PROBE_PX
-        model(Tensor(np.zeros((1, 3, height, width), np.float32)))
+        with pynative():  # a graph runs no hooks
+            model(Tensor(np.zeros((1, 3, height, width), np.float32)))
     finally:
-        ms.set_context(mode=mode)
         for handle in handles:
             handle.remove()
     pixels = output_px[0] * output_px[1] / (height * width * scale**2)

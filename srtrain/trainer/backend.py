@@ -15,7 +15,7 @@ from mindspore import communication, nn, ops
 from numpy.typing import NDArray
 
 from srtrain.cores import usable_cores
-from srtrain.errors import DeviceError
+from srtrain.errors import DeviceError, first_line
 from srtrain.launch.progress import LOCAL_VARIABLE, Progress
 from srtrain.registry import BACKENDS
 
@@ -171,9 +171,3 @@ def group_size() -> int:
     """Return how many processes the run has, by the environment of msrun or of a rank table."""
     by_table = os.environ.get("RANK_SIZE", "1") if os.environ.get("RANK_TABLE_FILE") else "1"
     return int(os.environ.get("MS_WORKER_NUM", by_table))
-
-
-def first_line(error: BaseException) -> str:
-    """Return what MindSpore says before its call stacks."""
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

@@ -22,7 +22,7 @@ from typing import Any
 
 import mindspore as ms
 
-from srtrain.errors import CheckpointError, SrtrainError
+from srtrain.errors import CheckpointError, SrtrainError, first_line
 from srtrain.models.parameters import put
 
 Tensors = Mapping[str, ms.Tensor]
@@ -95,8 +95,9 @@ class CheckpointStore:
             _replace_folder(part, final)
             _write_pointer(self.folder / "latest", final.name)
         except (OSError, RuntimeError, ValueError, TypeError) as error:
+            reason = first_line(error).rstrip(".")
             raise SrtrainError(
-                f"the checkpoint of step {step} could not be written to {self.folder}: {_first_line(error)}. "
+                f"the checkpoint of step {step} could not be written to {self.folder}: {reason}. "
                 f"Older checkpoints are untouched; make room or set run_dir= elsewhere, then --resume."
             ) from error
         finally:
@@ -129,7 +130,7 @@ class CheckpointStore:
                 tensors[group] = dict(ms.load_checkpoint(str(file), crc_check=True)) if n_tensors else {}
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
             raise CheckpointError(
-                f"the checkpoint file {str(file)!r} is broken: {_first_line(error)}. {self._offer()}"
+                f"the checkpoint file {str(file)!r} is broken: {first_line(error).rstrip('.')}. {self._offer()}"
             ) from error
         return Checkpoint(path, tensors, state)
 
@@ -301,10 +302,5 @@ def _read_json(file: Path, offer: str = "") -> dict[str, Any]:
     try:
         return dict(json.loads(file.read_text(encoding="utf-8")).items())
     except (OSError, ValueError, AttributeError) as error:
-        says = f"the checkpoint file {str(file)!r} is broken: {_first_line(error)}. {offer}"
+        says = f"the checkpoint file {str(file)!r} is broken: {first_line(error).rstrip('.')}. {offer}"
         raise CheckpointError(says.rstrip()) from error
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0].rstrip(".") if text else type(error).__name__

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import pytest
+from tensorboardX.proto.event_pb2 import Event
 
 from srtrain.data.embedded import embedded
 from srtrain.data.picture import read_rgb
 from srtrain.data.resize import imresize
+
+
+@pytest.fixture(scope="session")
+def curve(events: Callable[[Path], list[Event]]) -> Callable[[Path, str], dict[int, float]]:
+    """Return the values of one tag in a run folder's event files, by step."""
+
+    def curve(run_dir: Path, tag: str) -> dict[int, float]:
+        return {
+            event.step: value.simple_value
+            for event in events(run_dir)
+            for value in event.summary.value
+            if value.tag == tag
+        }
+
+    return curve
 
 
 @pytest.fixture(scope="session")

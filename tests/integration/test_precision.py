@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tensorboardX.proto.event_pb2 import Event
 
 from srtrain.cli import main
 from srtrain.trainer.checkpoint import CheckpointStore
@@ -82,22 +81,7 @@ def numbers(run_dir: Path, name: str) -> list[float]:
     return [line[name] for line in lines if name in line]
 
 
-def curve(run_dir: Path, tag: str) -> dict[int, float]:
-    """Read one curve of the event files: records of length, checksum, message, checksum."""
-    found = {}
-    for file in sorted(run_dir.glob("events.out.tfevents.*")):
-        data, at = file.read_bytes(), 0
-        while at < len(data):
-            length = int.from_bytes(data[at : at + 8], "little")
-            event = Event.FromString(data[at + 12 : at + 12 + length])
-            for value in event.summary.value:
-                if value.tag == tag:
-                    found[event.step] = value.simple_value
-            at += 16 + length
-    return found
-
-
-def test_a_dynamic_scale_moves_is_shown_and_resumes_exactly(run, tmp_path: Path) -> None:
+def test_a_dynamic_scale_moves_is_shown_and_resumes_exactly(curve, run, tmp_path: Path) -> None:
     dynamic = ("precision=O2", "precision.loss_scale=dynamic", "precision.window=3")
     assert run("straight", "train.steps=24", *dynamic) == 0
     straight, parts = tmp_path / "straight", tmp_path / "parts"

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tensorboardX.proto.event_pb2 import Event
 
 from srtrain.cli import main
 from srtrain.trainer.checkpoint import Checkpoint, CheckpointStore
@@ -124,22 +123,9 @@ def same_bytes(one: Path, other: Path, step: int) -> bool:
     )
 
 
-def scalars(run_dir: Path, tag: str) -> dict[int, float]:
-    """Read one curve of the event files: records of length, checksum, message, checksum."""
-    found = {}
-    for file in sorted(run_dir.glob("events.out.tfevents.*")):
-        data, at = file.read_bytes(), 0
-        while at < len(data):
-            length = int.from_bytes(data[at : at + 8], "little")
-            event = Event.FromString(data[at + 12 : at + 12 + length])
-            for value in event.summary.value:
-                if value.tag == tag:
-                    found[event.step] = value.simple_value
-            at += 16 + length
-    return found
-
-
-def test_a_nan_and_a_spike_are_skipped_told_and_counted_and_the_run_learns_on(run, tmp_path: Path) -> None:
+def test_a_nan_and_a_spike_are_skipped_told_and_counted_and_the_run_learns_on(
+    curve, run, tmp_path: Path
+) -> None:
     assert (
         run(
             "hurt",
@@ -161,10 +147,10 @@ def test_a_nan_and_a_spike_are_skipped_told_and_counted_and_the_run_learns_on(ru
     found = counts(hurt, 60)
     assert (found["bad"], found["bad_in_a_row"], found["accepted"]) == (3, 0, 57)
     assert found["last_bad_loss"] > 5 * found["mean_loss"]
-    assert scalars(hurt, "train/skipped_steps") == {20: 2, 30: 2, 40: 2, 50: 3, 60: 3}
-    curve = losses(hurt)
-    assert np.isfinite(list(curve.values())).all()
-    assert curve[60] < 0.7 * curve[10]
+    assert curve(hurt, "train/skipped_steps") == {20: 2, 30: 2, 40: 2, 50: 3, 60: 3}
+    loss = losses(hurt)
+    assert np.isfinite(list(loss.values())).all()
+    assert loss[60] < 0.7 * loss[10]
     assert all(np.isfinite(t.asnumpy()).all() for t in checkpoint(hurt, 60).tensors["model"].values())
 
 
@@ -185,7 +171,7 @@ def test_a_resume_after_a_skip_is_exact(run, tmp_path: Path) -> None:
 
 
 def test_spoilt_weights_go_back_to_the_checkpoint_and_the_run_recovers_the_same_way_when_resumed(
-    run, tmp_path: Path
+    curve, run, tmp_path: Path
 ) -> None:
     trouble = (
         "hooks.checkpoint.keep=9",
@@ -199,11 +185,11 @@ def test_spoilt_weights_go_back_to_the_checkpoint_and_the_run_recovers_the_same_
         "7 updates in a row were skipped up to step 30, the last with a loss of nan: back to the weights of "
         "step_00000020 (rollback 1 of 3); step 30 goes on with other pictures"
     ) in log
-    assert scalars(tmp_path / "straight", "train/rollbacks") == {30: 1, 40: 1, 50: 1, 60: 1}
+    assert curve(tmp_path / "straight", "train/rollbacks") == {30: 1, 40: 1, 50: 1, 60: 1}
     at_20, at_30 = (checkpoint(tmp_path / "straight", step).tensors["model"] for step in (20, 30))
     assert all(np.array_equal(at_30[name].asnumpy(), value.asnumpy()) for name, value in at_20.items())
-    curve = losses(tmp_path / "straight")
-    assert curve[60] < curve[20]
+    loss = losses(tmp_path / "straight")
+    assert loss[60] < loss[20]
     assert run("parts", "train.steps=40", *trouble) == 0
     assert run("parts", "train.steps=60", *trouble, "--resume") == 0
     assert same_bytes(tmp_path / "straight", tmp_path / "parts", 60)

@@ -1,34 +1,19 @@
 """The event file has the numbers, the sheets and the recipe."""
 
-import struct
-
 import cv2
 import numpy as np
 import pytest
-from tensorboardX.proto.event_pb2 import Event
 
 from srtrain.hooks.evaluate import EvaluateHook
 from srtrain.hooks.tensorboard import TensorBoardHook
 from srtrain.sheet import example_sheet
 
 
-def events(folder):
-    """Read event files as they are laid out: length, its checksum, the message, its checksum."""
-    found = []
-    for file in sorted(folder.glob("events.out.tfevents.*")):
-        data = file.read_bytes()
-        while data:
-            (length,) = struct.unpack("<Q", data[:8])
-            found.append(Event.FromString(data[12 : 12 + length]))
-            data = data[16 + length :]
-    return found
-
-
 def values(found):
     return [(event.step, value) for event in found for value in event.summary.value]
 
 
-def test_numbers_sheets_and_recipe_are_written(make_trainer, benchmark_set, evaluator):
+def test_numbers_sheets_and_recipe_are_written(make_trainer, benchmark_set, evaluator, events):
     trainer = make_trainer([TensorBoardHook("optim.lr = 0.1\nseed = 3")], 4, log_every=2)
     evaluating = evaluator(trainer)
     trainer.hooks.insert(0, EvaluateHook([benchmark_set], evaluating, 4, best=False))
@@ -47,7 +32,7 @@ def test_numbers_sheets_and_recipe_are_written(make_trainer, benchmark_set, eval
     assert text.tensor.string_val[0].decode() == "    optim.lr = 0.1\n    seed = 3"
 
 
-def test_speed_is_kept_apart_from_training(make_trainer):
+def test_speed_is_kept_apart_from_training(make_trainer, events):
     trainer = make_trainer([TensorBoardHook("")], 1)
     hook = trainer.hooks[0]
     hook.before_train(trainer)
@@ -67,7 +52,7 @@ def test_speed_is_kept_apart_from_training(make_trainer):
     ]
 
 
-def test_a_resumed_run_hides_what_lies_beyond_its_checkpoint(make_trainer):
+def test_a_resumed_run_hides_what_lies_beyond_its_checkpoint(make_trainer, events):
     trainer = make_trainer([], 4)
     trainer.step = 2
     hook = TensorBoardHook("")
