@@ -74,7 +74,7 @@ class Measure(Hook):
             measured["barrier_ms"] = milliseconds(backend.barrier)
             measured["reduce_ms"] = milliseconds(reduction(trainer))
         if backend.rank == 0:
-            (trainer.run_dir / "measured.json").write_text(json.dumps(measured))
+            trainer.run_dir.with_suffix(".json").write_text(json.dumps(measured))
 
 
 def milliseconds(act: Callable[[], object]) -> float:
@@ -127,7 +127,7 @@ def run(network: dict[str, int], n_processes: int, place: Path) -> dict[str, flo
     ):
         if code := all_ranks.wait():
             sys.exit(code)
-    measured: dict[str, float] = json.loads((run_dir / "measured.json").read_text())
+    measured: dict[str, float] = json.loads(run_dir.with_suffix(".json").read_text())
     return measured
 
 

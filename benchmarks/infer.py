@@ -248,7 +248,7 @@ def torch_network(file: Path) -> Any:
 
     weights = read_weights(file)
     args = weights.about["model_args"]
-    model = EDSR(2, args["n_resblocks"], args["n_feats"], args["res_scale"])
+    model = EDSR(2, args["n_resblocks"], args["n_feats"], args.get("res_scale", 1.0))
     model.mean.copy_(255 * torch.tensor(args["rgb_mean"]).reshape(1, 3, 1, 1))
     tensors = {name: torch.from_numpy(tensor.copy()) for name, tensor in weights.tensors.items()}
     for name, tensor in tensors.items():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ import srtrain.hooks.timing
 import srtrain.hooks.watchdog
 import srtrain.losses
 import srtrain.models.edsr
+import srtrain.models.esrn
 from srtrain import config
 from srtrain.data.degrade import DEGRADATIONS, Degrade
 from srtrain.data.loader import Loader
@@ -36,6 +38,7 @@ from srtrain.data.sampler import Sampler
 from srtrain.data.store import Pictures
 from srtrain.errors import RecipeError, UserError
 from srtrain.hooks.base import Hook, plan
+from srtrain.hooks.lr import LrHook
 from srtrain.models.initialise import INITIALISERS, initialise
 from srtrain.models.upscale import Upscaler
 from srtrain.models.weights import load_weights
@@ -57,13 +60,17 @@ from srtrain.registry import (
 from srtrain.trainer.backend import Backend
 from srtrain.trainer.checkpoint import CheckpointStore
 from srtrain.trainer.evaluator import EvalSet, Evaluator
+from srtrain.trainer.factory import TrainerFactory
 from srtrain.trainer.log import Log
 from srtrain.trainer.step import TrainStep
 from srtrain.trainer.trainer import Trainer
 from srtrain.weights import read_weights
 
 # Arguments that build.py fills in where a class or function has a parameter of that name.
-FILLED_IN = {"scale", "root", "max_steps", "schedule", "base_lr", "benchmarks", "evaluator", "recipe_text"}
+FILLED_IN = {
+    *("scale", "root", "max_steps", "schedule", "base_lr", "benchmarks", "evaluator", "recipe_text"),
+    *("new_trainer", "seed"),
+}
 
 
 def check(recipe: Recipe) -> None:
@@ -236,16 +243,28 @@ def build_trainer(recipe: Recipe, run_dir: Path, backend: Backend, log: Log) -> 
         f"training on {len(pictures)} pictures; one epoch is {per_epoch} updates; {max_steps} updates in all"
     )
 
-    data = recipe.data
     _check_parts(recipe, backend.world_size)
-    sampler = Sampler(len(pictures), data.batch_size, recipe.seed, backend.rank, backend.world_size)
-    steps = tuple(build_spec(DEGRADATIONS, spec, per_epoch) for spec in data.degrade)
-    degrade = Degrade(steps) if steps else None
-    loader = Loader(pictures, sampler, data.gt_patch_px, data.augment, data.workers, degrade)
+    store = CheckpointStore(run_dir / "checkpoints", about(recipe), writes=backend.rank == 0)
 
-    ms.set_seed(recipe.seed)  # for layers that initialise() leaves alone
-    model = build_model(recipe)
-    initialise(model, build_spec(INITIALISERS, recipe.init, per_epoch), recipe.seed)
+    def another(model_args: dict[str, Any], hooks: Sequence[Hook]) -> Trainer:
+        spec = Spec(recipe.model.name, **{**recipe.model.args, **model_args})
+        model = _initialised_model(dataclasses.replace(recipe, model=spec), per_epoch)
+        lr = LrHook(
+            build_spec(SCHEDULES, recipe.optim.schedule, per_epoch, max_steps=max_steps), recipe.optim.lr
+        )
+        return Trainer(
+            model=model,
+            update=_build_update(recipe, model, None, per_epoch),
+            loader=_build_loader(recipe, pictures, per_epoch),
+            hooks=[lr, *hooks],
+            max_steps=max_steps,
+            backend=backend,
+            store=store,
+            log=log,
+        )
+
+    new_trainer = TrainerFactory(another, recipe.scale, config.digest(_what_trains(recipe)))
+    model = _initialised_model(recipe, per_epoch)
     if recipe.init_from:
         weights = read_weights(Path(recipe.init_from).expanduser())
         log.info(str(load_weights(model, weights, about(recipe))))
@@ -253,11 +272,11 @@ def build_trainer(recipe: Recipe, run_dir: Path, backend: Backend, log: Log) -> 
     trainer = Trainer(
         model=model,
         update=_build_update(recipe, model, backend, per_epoch),
-        loader=loader,
-        hooks=_build_hooks(recipe, model, backend, per_epoch, max_steps),
+        loader=_build_loader(recipe, pictures, per_epoch, backend.rank, backend.world_size),
+        hooks=_build_hooks(recipe, model, backend, per_epoch, max_steps, new_trainer),
         max_steps=max_steps,
         backend=backend,
-        store=CheckpointStore(run_dir / "checkpoints", about(recipe), writes=backend.rank == 0),
+        store=store,
         log=log,
     )
     trainer.sink(recipe.train.sink_steps)
@@ -273,7 +292,32 @@ def _check_parts(recipe: Recipe, world_size: int) -> None:
         )
 
 
-def _build_update(recipe: Recipe, model: nn.Cell, backend: Backend, per_epoch: int) -> TrainStep:
+def _build_loader(
+    recipe: Recipe, pictures: Pictures, per_epoch: int, rank: int = 0, world_size: int = 1
+) -> Loader:
+    data = recipe.data
+    sampler = Sampler(len(pictures), data.batch_size, recipe.seed, rank, world_size)
+    steps = tuple(build_spec(DEGRADATIONS, spec, per_epoch) for spec in data.degrade)
+    degrade = Degrade(steps) if steps else None
+    return Loader(pictures, sampler, data.gt_patch_px, data.augment, data.workers, degrade)
+
+
+def _initialised_model(recipe: Recipe, per_epoch: int) -> nn.Cell:
+    ms.set_seed(recipe.seed)  # for layers that initialise() leaves alone
+    model = build_model(recipe)
+    initialise(model, build_spec(INITIALISERS, recipe.init, per_epoch), recipe.seed)
+    return model
+
+
+def _what_trains(recipe: Recipe) -> Recipe:
+    """Return a recipe without what leaves the weights of a network as they are."""
+    train = dataclasses.replace(recipe.train, log_every=1, threads=0)
+    data = dataclasses.replace(recipe.data, cache="", cache_dir="", workers=1)
+    return dataclasses.replace(recipe, name="", train=train, data=data, benchmarks={}, hooks={}, plugins=())
+
+
+def _build_update(recipe: Recipe, model: nn.Cell, backend: Backend | None, per_epoch: int) -> TrainStep:
+    """Return the update; without a backend, that of this process alone."""
     optim = recipe.optim
     parameters = list(model.trainable_params())
     return TrainStep(
@@ -281,7 +325,7 @@ def _build_update(recipe: Recipe, model: nn.Cell, backend: Backend, per_epoch: i
         build_spec(LOSSES, recipe.loss, per_epoch),
         build_optimizer(optim.optimizer.name, parameters, optim.lr, **optim.optimizer.args),
         precision=build_spec(PRECISIONS, recipe.precision, per_epoch),
-        reducer=backend.gradient_reducer(parameters),
+        reducer=backend.gradient_reducer(parameters) if backend is not None else None,
         accumulate=recipe.train.accumulate,
         clip_norm=optim.clip_norm,
         skip_above=optim.skip_above,
@@ -289,7 +333,12 @@ def _build_update(recipe: Recipe, model: nn.Cell, backend: Backend, per_epoch: i
 
 
 def _build_hooks(
-    recipe: Recipe, model: nn.Cell, backend: Backend, per_epoch: int, max_steps: int
+    recipe: Recipe,
+    model: nn.Cell,
+    backend: Backend,
+    per_epoch: int,
+    max_steps: int,
+    new_trainer: TrainerFactory,
 ) -> list[Hook]:
     filled_in = {
         "schedule": build_spec(SCHEDULES, recipe.optim.schedule, per_epoch, max_steps=max_steps),
@@ -299,6 +348,8 @@ def _build_hooks(
         "recipe_text": config.to_text(recipe),
         "max_steps": max_steps,
         "scale": recipe.scale,
+        "new_trainer": new_trainer,
+        "seed": recipe.seed,
     }
     wanted = [spec for spec in recipe.hooks.values() if spec is not None]
     return [build_spec(HOOKS, spec, per_epoch, **filled_in) for spec in wanted]

@@ -13,7 +13,19 @@ from typing import Any
 from srtrain import __version__
 from srtrain.errors import RecipeError, SrtrainError, listing
 
-COMMANDS = ("run", "evaluate", "convert", "verify", "export", "launch", "doctor", "infer", "data", "plugins")
+COMMANDS = (
+    "run",
+    "evaluate",
+    "convert",
+    "verify",
+    "export",
+    "launch",
+    "doctor",
+    "infer",
+    "data",
+    "count",
+    "plugins",
+)
 """Modules of ``srtrain.commands``: each has HELP, EXAMPLES, ``add_arguments(parser)`` and ``run(args) -> int``."""
 
 

@@ -34,8 +34,18 @@ LOCKED = (
     "data.degrade",
     "optim.optimizer",
 )
-_OWN = {"recipe.py", "recipe.json", "command.txt", "env.json", "metrics.jsonl", "run.log", ".lock"}
-_OWN_FOLDERS = {"checkpoints", "pictures", "profile"}
+_OWN = {
+    "recipe.py",
+    "recipe.json",
+    "command.txt",
+    "env.json",
+    "metrics.jsonl",
+    "run.log",
+    ".lock",
+    "report.html",
+    "architecture.txt",
+}
+_OWN_FOLDERS = {"checkpoints", "pictures", "profile", "search"}
 _LAUNCHER = "launch"  # what processes print, made before they start: neither counts nor is deleted
 _OWN_PREFIXES = (".", "events.out.tfevents.", "run.rank", "metrics.")
 

@@ -10,7 +10,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn
 
-import srtrain.models.edsr  # noqa: F401  registers the network that a file may name
+import srtrain.models.edsr
+import srtrain.models.esrn  # noqa: F401  both register networks that a file may name
 from srtrain.errors import CheckpointError
 from srtrain.models import edsr_pytorch, tensor_file
 from srtrain.models.weights import Weights, load_weights

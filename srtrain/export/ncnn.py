@@ -17,7 +17,7 @@ import onnx
 from onnx import numpy_helper
 
 from srtrain.arrays import Float32
-from srtrain.export.types import UnsupportedError
+from srtrain.export.types import INPUT, OUTPUT, PADDING, UnsupportedError
 
 _MAGIC = 7767517  # the first line of every .param file
 _FLOAT32 = struct.pack("<I", 0)  # precedes weights that may be stored otherwise
@@ -47,6 +47,20 @@ def write_ncnn(source: Path, file: Path) -> None:
     file.with_suffix(".bin").write_bytes(writer.weights)
 
 
+def take_padding_off(graph: onnx.GraphProto) -> None:
+    """Take a padding to even sides off a graph (``export/onnx.py``): ncnn has none of that kind, so the engine pads."""
+    inside = {f"{PADDING}lq": INPUT, f"{PADDING}sr": OUTPUT}
+    kept = [node for node in graph.node if not node.name.startswith(PADDING)]
+    if len(kept) == len(graph.node):
+        return
+    for node in kept:
+        for names in (node.input, node.output):
+            for i, name in enumerate(names):
+                names[i] = inside.get(name, name)
+    del graph.node[:]
+    graph.node.extend(kept)
+
+
 class _Layer:
     """A line of a .param file."""
 
@@ -68,6 +82,7 @@ class _Writer:
         self.graph = graph
         self.layers: list[_Layer] = []
         self.weights = bytearray()
+        take_padding_off(graph)
         self.constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
         self.uses = Counter(name for node in graph.node for name in node.input)
         self.uses.update(output.name for output in graph.output)
@@ -81,6 +96,8 @@ class _Writer:
             "Split": self.split,
             "Slice": self.slice,
             "DepthToSpace": self.depth_to_space,
+            "Gather": self.gather,
+            "AveragePool": self.average_pool,
             **dict.fromkeys(_BINARY, self.binary),
         }
 
@@ -228,6 +245,32 @@ class _Writer:
         """ncnn's PixelShuffle has both orders of channels: 0 is CRD, PyTorch's, and 1 is DCR."""
         order = int(attributes.get("mode", b"DCR") == b"DCR")
         self.add("PixelShuffle", [node.input[0]], [node.output[0]], {0: attributes["blocksize"], 1: order})
+
+    def gather(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        """Channels in another order, which ncnn has for those that deal out groups in turn."""
+        self.check_axis(node, attributes.get("axis", 0))
+        order = self.constants.get(node.input[1])
+        if order is None:
+            raise self.unsupported(node, "a computed order")
+        n_groups = int(np.argmax(np.append(order, 1) == 1)) if order.size > 1 else 1
+        dealt = (
+            np.arange(order.size).reshape(n_groups, -1) if n_groups and order.size % n_groups == 0 else None
+        )
+        if dealt is None or not np.array_equal(order.reshape(-1), dealt.T.reshape(-1)):
+            raise self.unsupported(node, "a selection of channels")
+        self.add("ShuffleChannel", [node.input[0]], [node.output[0]], {0: n_groups})
+
+    def average_pool(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        """The mean of each square, without padding."""
+        (height, width), strides = attributes["kernel_shape"], attributes.get("strides", [1, 1])
+        padded = any(attributes.get("pads", [])) or attributes.get("auto_pad", b"NOTSET") not in (
+            b"NOTSET",
+            b"VALID",
+        )
+        if padded or attributes.get("ceil_mode", 0):
+            raise self.unsupported(node, "a padding")
+        params: Params = {0: 1, 1: width, 11: height, 2: strides[1], 12: strides[0], 5: 1}
+        self.add("Pooling", [node.input[0]], [node.output[0]], params)
 
     def check_axis(self, node: onnx.NodeProto, axis: int) -> None:
         """Refuse all axes but the channels'."""

@@ -12,14 +12,15 @@ import onnx
 import onnxruntime
 from mindspore import nn
 from mindspore import onnx as mindspore_onnx
+from onnx import numpy_helper
 
 from srtrain.export.check import ADVICE
-from srtrain.export.types import METADATA_KEY, ExportError, Options
+from srtrain.export.fold import take_padding_off
+from srtrain.export.types import INPUT, METADATA_KEY, OUTPUT, PADDING, ExportError, Options
 from srtrain.infer.onnxruntime_engine import CANNOT_OPEN
 
-INPUT, OUTPUT = "lq", "sr"
 _AXES = {0: "batch", 2: "height", 3: "width"}
-_TRACED_PX = (12, 10)  # what MindSpore compiles for; the check runs smaller and larger pictures
+_TRACED_PX = (12, 10)  # what MindSpore compiles for, even; the check runs smaller and larger pictures
 
 
 def write_onnx(model: nn.Cell, file: Path, about: dict[str, Any], options: Options) -> None:
@@ -32,6 +33,7 @@ def write_onnx(model: nn.Cell, file: Path, about: dict[str, Any], options: Optio
         options: the sizes; the precision is float32 here.
     """
     raw = file.with_suffix(".raw.onnx")
+    padded = take_padding_off(model)
     height, width = options.input_px or _TRACED_PX
     mindspore_onnx.export(
         model,
@@ -43,6 +45,8 @@ def write_onnx(model: nn.Cell, file: Path, about: dict[str, Any], options: Optio
     )
     graph = onnx.load(str(raw))
     write_out_padding(graph)
+    if padded:
+        pad_to_even(graph, int(about["scale"]))
     onnx.save(graph, str(raw))
     simplify(raw, file)
     raw.unlink()
@@ -76,6 +80,41 @@ def write_out_padding(model: onnx.ModelProto) -> None:
             padding = [px // 2 for px in total] + [px - px // 2 for px in total]
         del node.attribute[[a.name for a in node.attribute].index("auto_pad")]
         node.attribute.append(onnx.helper.make_attribute("pads", padding))
+
+
+def pad_to_even(model: onnx.ModelProto, scale: int) -> None:
+    """Put a padding to even sides before a graph, and a crop behind it: MindSpore can write neither for free sizes.
+
+    The nodes' names begin with ``PADDING``, by which ``export/ncnn.py`` knows them.
+    """
+    graph, inside, outside = model.graph, f"{PADDING}lq", f"{PADDING}sr"
+    for inner in graph.node:
+        for names in (inner.input, inner.output):
+            for i, name in enumerate(names):
+                names[i] = {INPUT: inside, OUTPUT: outside}.get(name, name)
+    numbers = {"zeros": [0] * 6, "two": [2], "four": [4], "none": [0, 0], "axes": [2, 3], "scale": [scale]}
+    for name, values in numbers.items():
+        tensor = numpy_helper.from_array(np.array(values, np.int64), PADDING + name)
+        graph.initializer.append(tensor)
+
+    def node(kind: str, inputs: str, output: str, **attributes: Any) -> onnx.NodeProto:
+        names = [name if name in (INPUT, OUTPUT) else PADDING + name for name in inputs.split()]
+        to = output if output == OUTPUT else PADDING + output
+        return onnx.helper.make_node(
+            kind, names, [to], name=f"{PADDING}{kind.lower()}_{output}", **attributes
+        )
+
+    before = [
+        node("Shape", INPUT, "shape"),
+        node("Slice", "shape two four", "sides"),
+        node("Mod", "sides two", "odd"),
+        node("Concat", "zeros odd", "pads", axis=0),
+        node("Pad", f"{INPUT} pads", "lq", mode="edge"),
+    ]
+    after = [node("Mul", "sides scale", "ends"), node("Slice", "sr none ends axes", OUTPUT)]
+    whole = [*before, *graph.node, *after]
+    del graph.node[:]
+    graph.node.extend(whole)
 
 
 def simplify(source: Path, target: Path) -> None:

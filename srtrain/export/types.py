@@ -10,6 +10,12 @@ from srtrain.errors import RunFolderError, SrtrainError, UserError, did_you_mean
 METADATA_KEY = "srtrain"
 """Under this key a file holds, as JSON, what it is: in ONNX's ``metadata_props`` and in MindIR's ``user_info``."""
 
+INPUT, OUTPUT = "lq", "sr"
+"""The names of an ONNX graph's input and output."""
+
+PADDING = "to_even_"
+"""What the names of nodes begin with that pad a picture to even sides and crop it again."""
+
 PRECISIONS = ("float32", "float16", "int8")
 
 

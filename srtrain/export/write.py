@@ -17,7 +17,7 @@ from srtrain.export.check import LIMIT, Difference, as_function, compare
 from srtrain.export.fold import fold
 from srtrain.export.types import ENGINES, ExportError, Options, check_target
 from srtrain.infer.engines import open_engine
-from srtrain.models.receptive import receptive_px
+from srtrain.models.receptive import receptive_px, size_multiple
 from srtrain.models.weights import Weights
 from srtrain.trainer.backend import Backend
 from srtrain.weights import build_model, read_weights
@@ -87,6 +87,7 @@ def describe(weights: Weights, options: Options) -> dict[str, Any]:
     return {
         **{key: theirs[key] for key in kept if key in theirs},
         "receptive_px": receptive_px(theirs),
+        "size_multiple": size_multiple(theirs),
         "input": "float32 NCHW RGB in [0, 255]",
         "output": f"the same, {theirs['scale']} times as high and wide, not clipped",
         "input_px": options.input_px,

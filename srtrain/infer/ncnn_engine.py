@@ -13,6 +13,7 @@ from srtrain.arrays import Float32
 from srtrain.cores import usable_cores
 from srtrain.errors import CheckpointError
 from srtrain.infer.exported import ExportedEngine
+from srtrain.models.receptive import size_multiple
 from srtrain.registry import ENGINES
 
 _NO_MEMORY = -100
@@ -50,7 +51,11 @@ class NcnnEngine(ExportedEngine):
         return _metadata(path.with_name(path.name + ".json"))
 
     def _run(self, lq: Float32) -> Float32:
-        return np.stack([self._upscale(picture) for picture in lq])
+        height, width = lq.shape[2:]
+        if size_multiple(self.about) == 2:  # as the network does in MindSpore, and in ONNX
+            lq = np.pad(lq, ((0, 0), (0, 0), (0, height % 2), (0, width % 2)), "edge")
+        sr = np.stack([self._upscale(picture) for picture in lq])
+        return sr[..., : height * self.scale, : width * self.scale] if "scale" in self.about else sr
 
     def _upscale(self, chw: Float32) -> Float32:
         borrowed = np.ascontiguousarray(chw)  # has to live as long as the Mat that points into it

@@ -25,7 +25,7 @@ from srtrain.errors import RecipeError, SrtrainError
 from srtrain.infer.engines import Engine
 from srtrain.infer.memory import Gauge
 from srtrain.models.ensemble import SelfEnsemble
-from srtrain.models.receptive import receptive_px
+from srtrain.models.receptive import receptive_px, size_multiple
 
 Read = Callable[[slice, slice], Float32]
 """Gives these rows and columns of a picture as float32 NCHW RGB in [0, 255], N = 1."""
@@ -75,17 +75,20 @@ class Place(NamedTuple):
         return rows, columns
 
 
-def cut(side: int, tile: int, overlap: int) -> list[Span]:
+def cut(side: int, tile: int, overlap: int, multiple: int = 1) -> list[Span]:
     """Cover a side with tiles of one length; each keeps what lies ``overlap`` inside, or at the picture's border.
 
-    A side shorter than a tile is one span, shorter than the tile.
+    A side shorter than a tile is one span, shorter than the tile. Tiles begin at a multiple of ``multiple``, for which
+    the last one may be a little shorter; ``tile`` is at least that much longer than two overlaps.
     """
     if tile >= side:
         return [Span(0, side, 0, side)]
-    starts = [*range(0, side - tile, tile - 2 * overlap), side - tile]
+    step = (tile - 2 * overlap) // multiple * multiple
+    last = math.ceil((side - tile) / multiple) * multiple
+    starts = [*range(0, last, step), last]
     ends = [start + tile - overlap for start in starts[:-1]] + [side]
     return [
-        Span(start, start + tile, keep_start, keep_stop)
+        Span(start, min(start + tile, side), keep_start, keep_stop)
         for start, keep_start, keep_stop in zip(starts, [0, *ends], ends, strict=False)
     ]
 
@@ -171,6 +174,7 @@ class Tiled:
         self.engine = engine
         self.name, self.path, self.about, self.scale = engine.name, engine.path, engine.about, engine.scale
         self.radius_px = receptive_px(engine.about)
+        self.multiple_px = size_multiple(engine.about)
         known = UNKNOWN_OVERLAP_PX if self.radius_px is None else self.radius_px
         self.overlap_px = known if overlap_px is None else overlap_px
         self.tile_px = tile_px
@@ -184,7 +188,7 @@ class Tiled:
             self._run = SelfEnsemble(self._fit)
         if self.overlap_px < 0:
             raise RecipeError(f"an overlap of {self.overlap_px} px is none; give 0 or more.")
-        if tile_px is not None and tile_px <= 2 * self.overlap_px:
+        if tile_px is not None and tile_px < 2 * self.overlap_px + self.multiple_px:
             raise RecipeError(self._too_small(tile_px))
 
     def __call__(self, lq: Float32) -> Float32:
@@ -267,10 +271,11 @@ class Tiled:
 
     def _places(self, height: int, width: int, tile: tuple[int, int]) -> list[Place]:
         for side, length in zip((height, width), tile, strict=True):
-            if length < side and length <= 2 * self.overlap_px:
+            if length < side and length < 2 * self.overlap_px + self.multiple_px:
                 raise RecipeError(self._too_small(length))
         spans = (
-            cut(side, length, self.overlap_px) for side, length in zip((height, width), tile, strict=True)
+            cut(side, length, self.overlap_px, self.multiple_px)
+            for side, length in zip((height, width), tile, strict=True)
         )
         return [Place(*pair) for pair in itertools.product(*spans)]
 
@@ -351,6 +356,7 @@ class Tiled:
         spans = []
         for span, side in zip(place, (height, width), strict=True):
             start, stop = max(0, span.keep_start - margin), min(side, span.keep_stop + margin)
+            start -= start % self.multiple_px
             spans.append(Span(start, stop, span.keep_start, span.keep_stop))
         around = Place(*spans)
         if self.engine.input_px is None:
@@ -372,5 +378,5 @@ class Tiled:
     def _too_small(self, side: int) -> str:
         return (
             f"a tile of {side} px is too small: {self.overlap_px} px of each side are overlap. Take tiles of at least "
-            f"{2 * self.overlap_px + 1} px, better {4 * self.overlap_px} or more, or a smaller overlap."
+            f"{2 * self.overlap_px + self.multiple_px} px, better {4 * self.overlap_px} or more, or a smaller overlap."
         )

@@ -24,13 +24,28 @@ def receptive_px(about: Mapping[str, Any]) -> int | None:
     """
     if "receptive_px" in about:
         return None if about["receptive_px"] is None else int(about["receptive_px"])
-    if about.get("model") not in MODELS.names():
-        return None
-    network = MODELS.get(about["model"])
-    rule = getattr(network, "receptive_px", None)
+    radius: int | None = _ask(about, "receptive_px")
+    return radius
+
+
+def size_multiple(about: Mapping[str, Any]) -> int:
+    """Return what the place of a tile has to be a multiple of, in pixels of the input: 2 where the network halves it.
+
+    Args:
+        about: as in ``receptive_px``; its own key is ``size_multiple``.
+    """
+    return int(about["size_multiple"] if "size_multiple" in about else _ask(about, "size_multiple") or 1)
+
+
+def _ask(about: Mapping[str, Any], question: str) -> Any:
+    """Return what a network's static method says of the arguments in ``about``; ``None`` where it has none."""
+    rule = (
+        getattr(MODELS.get(about["model"]), question, None) if about.get("model") in MODELS.names() else None
+    )
     if rule is None:
         return None
-    arguments = inspect.signature(network).bind_partial(scale=about["scale"], **about.get("model_args", {}))
+    arguments = inspect.signature(MODELS.get(about["model"])).bind_partial(
+        scale=about["scale"], **about.get("model_args", {})
+    )
     arguments.apply_defaults()
-    radius: int | None = rule(**arguments.arguments)
-    return radius
+    return rule(**arguments.arguments)

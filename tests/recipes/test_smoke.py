@@ -11,7 +11,9 @@ from srtrain import config
 from srtrain.cli import main
 
 FOLDER = Path(__file__).resolve().parents[2] / "recipes"
-STARTS = {file.stem: config.load(file, "smoke").init_from for file in FOLDER.glob("[!_]*.py")}
+TWINS = {file.stem: config.load(file, "smoke") for file in FOLDER.glob("[!_]*.py")}
+SEARCHES = sorted(name for name, twin in TWINS.items() if "search" in twin.hooks)
+STARTS = {name: twin.init_from for name, twin in TWINS.items() if name not in SEARCHES}
 # A recipe that starts from another's run comes after it.
 ORDER = sorted(STARTS, key=lambda name: (bool(STARTS[name]), name))
 
@@ -36,6 +38,21 @@ def test_its_twin_learns(name: str, workplace: Path, monkeypatch: pytest.MonkeyP
     assert plain[-1] > plain[0] + 0.3
     if STARTS[name]:
         assert f"weights from {STARTS[name]}/" in log
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SEARCHES)
+def test_the_twin_of_a_search_finds_something(
+    name: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workplace)
+    assert main(["run", str(FOLDER / f"{name}.py"), "--smoke"]) == 0
+    run = workplace / "runs" / f"{name}_smoke"
+    candidates = json.loads((run / "search" / "history.json").read_text())
+    scores = [c["objectives"]["psnr"] for c in candidates if not c["reason"]]
+    assert len(scores) == len(candidates) > 5
+    assert min(scores) > 15
+    assert f"{max(scores):.3f}" in (run / "report.html").read_text()
 
 
 def test_a_twin_keeps_what_the_recipe_is_about() -> None:
