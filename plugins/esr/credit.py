@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -36,12 +36,13 @@ class Tally:
         self.index = space.index
         self.n, self.sum, self.sum_of_squares = np.zeros((3, len(space.kinds)))
 
-    def add(self, name: str, good: float) -> None:
-        """Count a sample."""
-        kind = self.index[name]
-        self.n[kind] += 1
-        self.sum[kind] += good
-        self.sum_of_squares[kind] += good * good
+    def add(self, samples: Iterable[tuple[str, float]]) -> None:
+        """Count samples, each the name of a kind and how much good it did."""
+        named = list(samples)
+        kinds = np.array([self.index[name] for name, _ in named], np.int64)
+        good = np.array([good for _, good in named], np.float64)
+        for sums, each in ((self.n, np.ones_like(good)), (self.sum, good), (self.sum_of_squares, good**2)):
+            sums += np.bincount(kinds, each, len(sums))
 
 
 class Credit(ABC):

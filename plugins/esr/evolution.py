@@ -225,8 +225,7 @@ class Evolution:
         ]
         self._known.update((each.individual.number, each) for each in scored)
         self._population.add(scored)
-        for kind, good in self.credit.samples(scored, self._known):
-            self._tally.add(kind, good)
+        self._tally.add(self.credit.samples(scored, self._known))
         self._weights = self.credit.weights(self.space, self._tally)
         self.history.append(
             Generation(

@@ -35,62 +35,51 @@ def repair(space: Space, genome: Genome, weights: Float64, rng: np.random.Genera
     Raises:
         RecipeError: the space is empty.
     """
-    on, kinds = np.array(genome.on, bool), np.array(genome.kinds, np.int64)
-    while (missing := space.settings.min_active - int(on.sum())) > 0:
-        off = np.flatnonzero(~on)
-        if missing == len(off):
-            on[:] = True
-        else:
-            on[off[pick(rng, weights[kinds[off]])]] = True
-    while True:
-        change = _change(space, on, kinds, weights, rng)
-        if change is None:
-            break
+    on, kinds = list(genome.on), list(genome.kinds)
+    off = [gene for gene, is_on in enumerate(on) if not is_on]
+    for _ in range(space.settings.min_active - sum(on)):
+        on[off.pop(int(pick(rng, weights[[kinds[gene] for gene in off]])[0]))] = True
+    while (change := _change(space, on, kinds, weights, rng)) is not None:
         gene, kind = change
         if kind == len(space.kinds):
             on[gene] = not on[gene]
         else:
             kinds[gene] = kind
-    fixed = Genome(tuple(on.tolist()), tuple(kinds.tolist()))
-    return fixed if space.feasible(fixed) else _with_new_tail(space, fixed, weights, rng)
+    changed = Genome(tuple(on), tuple(kinds))
+    return changed if space.feasible(changed) else _with_new_tail(space, changed, weights, rng)
 
 
 def _change(
-    space: Space, on: NDArray[np.bool_], kinds: NDArray[np.int64], weights: Float64, rng: np.random.Generator
+    space: Space, on: list[bool], kinds: list[int], weights: Float64, rng: np.random.Generator
 ) -> tuple[int, int] | None:
     """Return the gene to change and its new kind; one more than all kinds stands for its bit.
 
-    ``None`` when the genome is feasible, or when no change of one gene brings it nearer.
+    ``None`` when the network is in the window, or when no change of one gene brings it nearer.
     """
+    table, n_kinds = space.table, len(space.kinds)
+    total, widths, following = space.walk(on, kinds)
     low, high = space.settings.min_params, space.settings.max_params
-    table, n_kinds, genes = space.table, len(space.kinds), np.arange(len(on))
-    # What the network before each gene ends with, and what comes after the gene, of no kind at the end.
-    last_on = np.maximum.accumulate(np.where(on, genes, -1))
-    before = np.concatenate(([-1], last_on[:-1]))
-    width = np.where(before < 0, table.start, table.out[kinds[before]])
-    next_on = np.minimum.accumulate(np.where(on, genes, len(on))[::-1])[::-1]
-    after = np.concatenate((next_on[1:], [len(on)]))
-    following = np.append(kinds, n_kinds)[after]
-    # Parameters that each kind would add in each gene's place, and with them the network's.
-    added = table.cost[:-1, width].T + table.behind[following] - table.cost[following, width][:, None]
-    own = added[genes, kinds]
-    total = table.fixed + int(table.cost[kinds, width] @ on)
     if low <= total <= high:
         return None
+    # What each kind would add to the network in each gene's place, the change to the next block's cost among it.
+    added = table.by_width[widths] + table.behind[following]
+    added -= table.cost[following, widths][:, None]
+    is_on, genes = np.array(on), np.arange(len(on))
+    own = added[genes, kinds]
     totals = np.empty((len(on), n_kinds + 1), np.int64)
-    totals[:, :-1] = (total - own)[:, None] + added
-    totals[:, -1] = np.where(on, total - own, total + own)
+    np.add(added, (total - own)[:, None], out=totals[:, :-1])
+    totals[:, -1] = total + np.where(is_on, -own, own)
     away = np.maximum(np.maximum(low - totals, totals - high), 0)
     # A gene that is off has no kind to change, and no fewer may be on than have to be.
-    never = max(low - total, total - high)
-    away[~on, :-1] = never
-    if on.sum() == space.settings.min_active:
-        away[on, -1] = never
+    now = max(low - total, total - high)
+    away[~is_on, :-1] = now
+    if sum(on) == space.settings.min_active:
+        away[is_on, -1] = now
     nearest = int(away.min())
-    if nearest == never:
+    if nearest == now:
         return None
     places = np.flatnonzero(away == nearest)
-    likely = np.append(weights, 1 / n_kinds)  # a bit, as likely as a kind on average
+    likely = np.append(weights, 1 / n_kinds)  # a bit is as likely as a kind on average
     place = int(places[pick(rng, likely[places % (n_kinds + 1)])[0]])
     return divmod(place, n_kinds + 1)
 

@@ -130,6 +130,11 @@ class CostTable:
         """``behind[j, k]``: what kind ``j`` costs right behind kind ``k``."""
         return self.cost[:, self.out]
 
+    @cached_property
+    def by_width(self) -> Int64:
+        """``cost`` of the kinds alone, a row for each width."""
+        return np.ascontiguousarray(self.cost[:-1].T)
+
 
 class Space:
     """All networks that settings allow.
@@ -206,15 +211,27 @@ class Space:
         """Return the names of the blocks that are switched on."""
         return tuple(self.names[kind] for on, kind in zip(genome.on, genome.kinds, strict=True) if on)
 
-    def parameters(self, genome: Genome) -> int:
-        """Return the parameters of the genome's network."""
-        table = self.table
-        total, width = table.fixed, table.start
-        for on, kind in zip(genome.on, genome.kinds, strict=True):
-            if on:
+    def walk(self, on: Sequence[bool], kinds: Sequence[int]) -> tuple[int, list[int], list[int]]:
+        """Return the parameters of a network, and for each gene the width before it and the next block's kind.
+
+        Widths are columns of the cost table; where no block comes, the kind is its last row.
+        """
+        total, width, widths = self.table.fixed, self.table.start, []
+        for is_on, kind in zip(on, kinds, strict=True):
+            widths.append(width)
+            if is_on:
                 total += self._costs[kind][width]
                 width = self._out[kind]
-        return total
+        following, next_kind = [0] * len(widths), len(self.kinds)
+        for gene in reversed(range(len(widths))):
+            following[gene] = next_kind
+            if on[gene]:
+                next_kind = kinds[gene]
+        return total, widths, following
+
+    def parameters(self, genome: Genome) -> int:
+        """Return the parameters of the genome's network."""
+        return self.walk(genome.on, genome.kinds)[0]
 
     def totals(self, on: NDArray[np.bool_], kinds: Int64) -> Int64:
         """Return the parameters of many networks at once; both arguments are (networks, genes)."""

@@ -49,7 +49,7 @@ def write_ncnn(source: Path, file: Path) -> None:
 
 def take_padding_off(graph: onnx.GraphProto) -> None:
     """Take a padding to even sides off a graph (``export/onnx.py``): ncnn has none of that kind, so the engine pads."""
-    inside = {f"{PADDING}lq": INPUT, f"{PADDING}sr": OUTPUT}
+    inside = {PADDING + name: name for name in (INPUT, OUTPUT)}
     kept = [node for node in graph.node if not node.name.startswith(PADDING)]
     if len(kept) == len(graph.node):
         return

@@ -87,7 +87,7 @@ def pad_to_even(model: onnx.ModelProto, scale: int) -> None:
 
     The nodes' names begin with ``PADDING``, by which ``export/ncnn.py`` knows them.
     """
-    graph, inside, outside = model.graph, f"{PADDING}lq", f"{PADDING}sr"
+    graph, inside, outside = model.graph, f"{PADDING}{INPUT}", f"{PADDING}{OUTPUT}"
     for inner in graph.node:
         for names in (inner.input, inner.output):
             for i, name in enumerate(names):
@@ -98,20 +98,22 @@ def pad_to_even(model: onnx.ModelProto, scale: int) -> None:
         graph.initializer.append(tensor)
 
     def node(kind: str, inputs: str, output: str, **attributes: Any) -> onnx.NodeProto:
-        names = [name if name in (INPUT, OUTPUT) else PADDING + name for name in inputs.split()]
-        to = output if output == OUTPUT else PADDING + output
+        """Return a node whose tensors are the padding's own, but for those in capitals."""
+        theirs = {"LQ": INPUT, "SR": OUTPUT}
+        names = [theirs.get(name, PADDING + name) for name in inputs.split()]
+        to = theirs.get(output, PADDING + output)
         return onnx.helper.make_node(
             kind, names, [to], name=f"{PADDING}{kind.lower()}_{output}", **attributes
         )
 
     before = [
-        node("Shape", INPUT, "shape"),
+        node("Shape", "LQ", "shape"),
         node("Slice", "shape two four", "sides"),
         node("Mod", "sides two", "odd"),
         node("Concat", "zeros odd", "pads", axis=0),
-        node("Pad", f"{INPUT} pads", "lq", mode="edge"),
+        node("Pad", "LQ pads", "lq", mode="edge"),
     ]
-    after = [node("Mul", "sides scale", "ends"), node("Slice", "sr none ends axes", OUTPUT)]
+    after = [node("Mul", "sides scale", "ends"), node("Slice", "sr none ends axes", "SR")]
     whole = [*before, *graph.node, *after]
     del graph.node[:]
     graph.node.extend(whole)

@@ -117,6 +117,8 @@ def _write(weights: Weights, file: Path, about: dict[str, Any], options: Options
 
             write_ncnn(file.with_suffix(".onnx"), file)
             file.with_suffix(".onnx").unlink()
+            # The engine that checks it has to know what it is, and a .param cannot say so itself.
+            json_of(file).write_text(json.dumps({"about": about}), encoding="utf-8")
 
 
 def _check(weights: Weights, file: Path, options: Options, threads: int) -> Difference:

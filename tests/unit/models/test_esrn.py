@@ -116,7 +116,7 @@ def test_one_graph_takes_all_sizes(graph):
 
 
 @pytest.mark.parametrize("kind", BLOCK_TYPES)
-@pytest.mark.parametrize(("n_in", "growth", "n_out"), itertools.product((8, 16), repeat=3))
+@pytest.mark.parametrize(("n_in", "growth", "n_out"), list(itertools.product((8, 16), repeat=3)))
 def test_the_residual_is_the_widest_shortcut_there_is(pynative, kind, n_in, growth, n_out):
     block = BLOCK_TYPES[kind](n_in, 2, growth, n_out)
     for parameter in block.middle.get_parameters():

@@ -34,8 +34,7 @@ def scored(number, blocks, fitness, parents=(), drops=()):
 
 def tally_of(space, samples):
     tally = Tally(space)
-    for name, good in samples:
-        tally.add(name, good)
+    tally.add(samples)
     return tally
 
 

@@ -1,0 +1,242 @@
+"""The search: where a generation's time goes, what compiling costs, and a training step against PyTorch.
+
+    pip install '.[cpu,esr,bench]' && python benchmarks/search.py --data ../shared/data
+
+Four measurements. (1) A generation of ``recipes/esr_x2_t91_search.py`` as it is: the share of its wall time that is
+spent in training steps. (2) The first update of the authors' example network (17 blocks), which compiles it: as it is,
+and from MindSpore's compile cache. (3) An update of that network, batch 8, 32 px in, ours against PyTorch's, turn by
+turn. (4) A generation of the evolution alone, population 1000, in the authors' whole space. Prints each and, as its
+last line, JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+ROOT = Path(__file__).resolve().parents[1]
+BATCH, LQ_PX = 8, 32
+STEPS_A_TURN = 3
+
+
+def main() -> int:
+    """Run all measurements, or one of the workers."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument(
+        "--data", type=Path, default=ROOT.parent / "shared" / "data", help="with T91 and Set5"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each worker")
+    parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, default=list(MEASUREMENTS))
+    parser.add_argument("--worker", choices=("ours", "torch"), help=argparse.SUPPRESS)
+    parser.add_argument("--blocks", nargs="+", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.worker:
+        work(args.worker, args.blocks)
+        return 0
+    results: dict[str, float] = {}
+    for name in args.only:
+        results |= MEASUREMENTS[name](args)
+    print(json.dumps({name: round(value, 3) for name, value in results.items()}))
+    return 0
+
+
+def generation(args: argparse.Namespace) -> dict[str, float]:
+    """Search one generation; return the share of its time that went into training steps."""
+    with tempfile.TemporaryDirectory() as place:
+        run_dir = Path(place) / "run"
+        words = [
+            *(sys.executable, "-m", "srtrain.cli", "run", str(ROOT / "recipes" / "esr_x2_t91_search.py")),
+            *(f"data.root={args.data}", f"data.train.root={args.data / 'T91'}", f"run_dir={run_dir}"),
+            *("hooks.search.evolution.n_generations=1", "hooks.search.evolution.n_individuals=4"),
+        ]
+        subprocess.run(words, check=True, stderr=subprocess.DEVNULL)
+        candidates = json.loads((run_dir / "search" / "history.json").read_text())
+    parts: dict[str, float] = {}
+    for candidate in candidates:
+        for part, seconds in candidate["seconds"].items():
+            parts[part] = parts.get(part, 0.0) + seconds
+    whole = sum(parts.values())
+    print(f"\na generation of {len(candidates)} candidates, seconds by part")
+    for part, seconds in parts.items():
+        print(f"{part:<10}{seconds:8.1f}{seconds / whole:8.1%}")
+    return {"training_share": parts["train"] / whole, "candidate_seconds": whole / len(candidates)}
+
+
+def compiling(args: argparse.Namespace) -> dict[str, float]:
+    """Time the first update of the example network, without and with MindSpore's compile cache."""
+    with tempfile.TemporaryDirectory() as cache:
+        cached = {"MS_COMPILER_CACHE_ENABLE": "1", "MS_COMPILER_CACHE_PATH": cache}
+        seconds = {
+            "naive": first_update({}),
+            "fills the cache": first_update(cached),
+            "from the cache": first_update(cached),
+        }
+    print("\nthe first update of the example network, seconds")
+    for name, value in seconds.items():
+        print(f"{name:<18}{value:6.1f}")
+    return {
+        "compile_seconds": seconds["naive"],
+        "compile_speedup_cached": seconds["naive"] / seconds["from the cache"],
+    }
+
+
+def first_update(variables: dict[str, str]) -> float:
+    """Return how long the first update takes in a process with these variables."""
+    process = start("ours", **variables)
+    seconds = float(read(process))
+    process.kill()
+    process.wait()
+    return seconds
+
+
+def step(args: argparse.Namespace) -> dict[str, float]:
+    """Let our update and PyTorch's take turns."""
+    processes = {worker: start(worker) for worker in ("ours", "torch")}
+    for process in processes.values():
+        read(process)
+    seconds: dict[str, list[float]] = {worker: [] for worker in processes}
+    for _ in range(args.rounds):
+        for worker, process in processes.items():
+            pipe(process.stdin).write("go\n")
+            pipe(process.stdin).flush()
+            seconds[worker].append(float(read(process)) / STEPS_A_TURN)
+    for process in processes.values():
+        process.kill()
+        process.wait()
+    ratio = statistics.median(t / o for o, t in zip(seconds["ours"], seconds["torch"], strict=True))
+    print(f"\nan update of the example network, batch {BATCH}, {LQ_PX} px in, milliseconds")
+    for worker, values in seconds.items():
+        print(f"{worker:<8}best {1e3 * min(values):8.1f}   median {1e3 * statistics.median(values):8.1f}")
+    return {"step_over_pytorch": ratio, "step_ms": 1e3 * min(seconds["ours"])}
+
+
+def evolution(args: argparse.Namespace) -> dict[str, float]:
+    """Time ask, repair and tell for a population of 1000, with a fitness that costs nothing."""
+    from srtrain_plugins.esr.costs import Costs
+    from srtrain_plugins.esr.evolution import Evolution, EvolutionSettings
+    from srtrain_plugins.esr.space import Space, SpaceSettings
+    from srtrain_plugins.esr.types import Outcome
+
+    space = Space(SpaceSettings(), Costs(2, 32))
+    search = Evolution(space, 1, EvolutionSettings(n_generations=6, n_individuals=1000, n_elites=100))
+    turns = []
+    while not search.done:
+        started = time.perf_counter()
+        for individual in search.ask():
+            psnr = 30 + sum(map(len, individual.blocks)) / 1000 + individual.number % 7 / 100
+            search.tell(individual, Outcome({"psnr": psnr, "parameters": 320_000, "multi_adds": 7e10}))
+        turns.append(time.perf_counter() - started)
+    print(
+        "\nevolution alone, 1000 individuals, seconds a generation (the first counts the blocks' parameters too)"
+    )
+    print("  ".join(f"{seconds:.2f}" for seconds in turns))
+    return {"evolution_seconds": statistics.median(turns[1:]), "evolution_first_seconds": turns[0]}
+
+
+MEASUREMENTS: dict[str, Callable[[argparse.Namespace], dict[str, float]]] = {
+    "generation": generation,
+    "compiling": compiling,
+    "step": step,
+    "evolution": evolution,
+}
+
+
+def start(worker: str, **variables: str) -> subprocess.Popen[str]:
+    """Start a worker; PyTorch must not inherit what this package tells MindSpore's oneDNN, nor import it."""
+    from srtrain.models.esrn import EXAMPLE
+
+    environment = {k: v for k, v in os.environ.items() if k != "ONEDNN_MAX_CPU_ISA"} | variables
+    return subprocess.Popen(
+        [sys.executable, __file__, "--worker", worker, "--blocks", *EXAMPLE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+    )
+
+
+def pipe(stream: IO[str] | None) -> IO[str]:
+    """Return one of a worker's streams, which are all pipes."""
+    if stream is None:
+        raise TypeError("the worker was started without pipes")
+    return stream
+
+
+def read(process: subprocess.Popen[str]) -> str:
+    """Return the next line of a worker that starts with ``>``."""
+    for line in pipe(process.stdout):
+        if line.startswith(">"):
+            return line[1:]
+    sys.exit(f"a worker ended early: {process.args!r}. PyTorch is needed too: pip install '.[bench]'.")
+
+
+def work(worker: str, blocks: list[str]) -> None:
+    """Be a worker: say how long the first update took, then that of each turn."""
+    import numpy as np
+
+    generator = np.random.default_rng(0)
+    lq = generator.random((BATCH, 3, LQ_PX, LQ_PX), np.float32) * 255
+    gt = generator.random((BATCH, 3, 2 * LQ_PX, 2 * LQ_PX), np.float32) * 255
+    update = our_update(blocks, lq, gt) if worker == "ours" else torch_update(blocks, lq, gt)
+    started = time.perf_counter()
+    update()
+    print(f">{time.perf_counter() - started}", flush=True)
+    update()
+    while sys.stdin.readline():
+        started = time.perf_counter()
+        for _ in range(STEPS_A_TURN):
+            update()
+        print(f">{time.perf_counter() - started}", flush=True)
+
+
+def our_update(blocks: list[str], lq: Any, gt: Any) -> Callable[[], float]:
+    """Return an update as the trainer makes it."""
+    import mindspore as ms
+
+    from srtrain.losses import L1
+    from srtrain.models.esrn import ESRN
+    from srtrain.models.initialise import initialise, kaiming_uniform
+    from srtrain.optim import build_optimizer
+    from srtrain.trainer.backend import Backend
+    from srtrain.trainer.step import TrainStep
+
+    Backend().start("graph", threads=0)
+    model = ESRN(2, blocks)
+    initialise(model, kaiming_uniform(), seed=1)
+    update = TrainStep(model, L1(), build_optimizer("adam", list(model.trainable_params()), 1e-4))
+    tensors = ms.Tensor(lq), ms.Tensor(gt)
+    return lambda: float(update(*tensors))
+
+
+def torch_update(blocks: list[str], lq: Any, gt: Any) -> Callable[[], float]:
+    """Return the same update in PyTorch."""
+    import torch
+    from torch.nn import functional
+    from torch_esrn import ESRN
+
+    model = ESRN(blocks)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-4)
+    inputs, targets = torch.from_numpy(lq), torch.from_numpy(gt)
+
+    def update() -> float:
+        optimizer.zero_grad()
+        loss = functional.l1_loss(model(inputs), targets)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return update
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""A found network as text and as a drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from xml.etree.ElementTree import Element
+
+from srtrain.models.esrn import BlockKind
+from srtrain.registry import BLOCKS
+from srtrain.table import aligned
+
+from .drawing import element, svg, text
+from .measures import lines, origin
+from .types import Individual, Outcome
+
+_IN_WORDS = {"S": "shrink", "G": "group", "C": "context"}
+
+# In pixels: a block's width, from one block to the next, the lower end of them all, the line that their outputs take.
+_BOX, _STEP, _BASE, _BUS = 64, 70, 190, 40
+
+
+def halves(kind: BlockKind) -> bool:
+    """Tell whether a block works at half the feature scale."""
+    return bool(getattr(BLOCKS.get(kind.type), "halves", False))
+
+
+def in_words(kind: BlockKind) -> str:
+    """Return what a block does."""
+    name = _IN_WORDS.get(kind.type, kind.type)
+    return f"{name}, {kind.n_convs} convolutions of growth {kind.growth}"
+
+
+def architecture_text(individual: Individual, outcome: Outcome, scale: int, n_feats: int = 32) -> str:
+    """Return a network as lines to read, and its blocks as a recipe takes them.
+
+    Args:
+        scale: of the network's output.
+        n_feats: channels outside of the blocks, which the first block meets.
+    """
+    kinds = [BlockKind.parse(name) for name in individual.blocks]
+    widths = [n_feats, *(kind.n_out for kind in kinds)]
+    rows = [
+        (str(k), str(kind), f"{n_in} -> {kind.n_out}", in_words(kind), "1/2 inside" if halves(kind) else "1")
+        for k, (kind, n_in) in enumerate(zip(kinds, widths, strict=False))
+    ]
+    n_halved = sum(map(halves, kinds))
+    parts = [
+        f"Individual {individual.number} of generation {individual.generation}, {origin(individual)}: "
+        f"x{scale}, {len(kinds)} blocks, {n_halved} of them at half the feature scale",
+        aligned(("block", "name", "channels", "kind", "feature scale"), rows),
+    ]
+    values = list(lines(outcome.objectives))
+    if values:
+        parts.append("\n".join(f"{label}: {value}" for label, value in values))
+    if outcome.failed:
+        parts.append(f"failed: {outcome.reason}")
+    names = "".join(f'    "{name}",\n' for name in individual.blocks)
+    parts.append(f"blocks = (\n{names})")
+    return "\n\n".join(parts) + "\n"
+
+
+def architecture_drawing(blocks: Sequence[str], scale: int) -> Element:
+    """Draw a network: its blocks as high as they have channels, and under them the feature scale."""
+    kinds = [BlockKind.parse(name) for name in blocks]
+    widest = max(kind.n_out for kind in kinds)
+    first = 160
+    lefts = [first + k * _STEP for k in range(len(kinds))]
+    after = first + len(kinds) * _STEP + 8
+    width = after + 3 * _STEP + 18
+    drawn = [_wires(lefts, first - _STEP - 8, after)]
+    drawn += [_ending(first - _STEP - 8, "head", ("conv 3×3", "conv 3×3"))]
+    drawn += [_block(kind, left, widest) for kind, left in zip(kinds, lefts, strict=True)]
+    drawn += [_ending(after, "fuse", ("conv 1×1", "conv 3×3"))]
+    drawn += [_ending(after + _STEP + 22, f"× {scale}", ("up, to", "RGB"))]
+    drawn.append(_feature_scale(kinds, lefts, first - _STEP - 8, after + _STEP + 22, width, scale))
+    return svg(width, 292, "the network's blocks and their feature scale", *drawn)
+
+
+def _height(kind: BlockKind, widest: int) -> float:
+    return 76 + 48 * kind.n_out / widest
+
+
+def _block(kind: BlockKind, left: float, widest: int) -> Element:
+    height = _height(kind, widest)
+    top, middle = _BASE - height, left + _BOX / 2
+    class_ = f"block {kind.type}" if kind.type in _IN_WORDS else "block other"
+    at_half = ", at half the feature scale" if halves(kind) else ""
+    return element(
+        "g",
+        element("title", f"{kind}: {in_words(kind)}, {kind.n_out} channels out{at_half}"),
+        element("rect", x=left, y=top, width=_BOX, height=height, rx=7),
+        text(middle, top + 22, kind.type, class_="type" if len(kind.type) < 5 else "long type"),
+        text(middle, _BASE - 41, f"{kind.n_convs} convs"),
+        text(middle, _BASE - 25, f"growth {kind.growth}"),
+        text(middle, _BASE - 9, f"out {kind.n_out}"),
+        class_=class_,
+    )
+
+
+def _ending(left: float, name: str, words: tuple[str, str]) -> Element:
+    middle = left + _BOX / 2
+    return element(
+        "g",
+        element("rect", x=left, y=_BASE - 76, width=_BOX, height=76, rx=7),
+        text(middle, _BASE - 54, name, class_="type"),
+        text(middle, _BASE - 27, words[0]),
+        text(middle, _BASE - 11, words[1]),
+        class_="block ending",
+    )
+
+
+def _wires(lefts: Sequence[float], head: float, fuse: float) -> Element:
+    """Draw the row from block to block, each block's output to the fusion, and the residual around all of it."""
+    flow = _BASE - 84 + 20
+    row = [head, *lefts, fuse, fuse + _STEP + 22]
+    d = "".join(f"M{a + _BOX} {flow}H{b}" for a, b in pairwise(row))
+    # Between the blocks the outputs leave for the bus; the fusion takes them from it.
+    taps = "".join(f"M{left + _BOX + 4} {flow}V{_BUS}" for left in lefts)
+    bus = f"{taps}M{lefts[0] + _BOX + 4} {_BUS}H{fuse + _BOX / 2}V{_BASE - 76}"
+    add = fuse + _BOX + 11
+    residual = f"M{head + _BOX / 2} {_BASE - 76}V{_BUS - 20}H{add}V{flow - 8}"
+    return element(
+        "g",
+        element("path", d=d, class_="wire"),
+        element("path", d=bus, class_="wire dense"),
+        element("path", d=residual, class_="wire residual"),
+        element("circle", cx=add, cy=flow, r=8, class_="plus"),
+        text(add, flow + 4.5, "+", class_="type"),
+        text(lefts[0] + _BOX + 12, _BUS - 5, "the outputs of all blocks", "start"),
+        text(head + _BOX / 2 + 8, _BUS - 25, "shallow features", "start"),
+    )
+
+
+def _feature_scale(
+    kinds: Sequence[BlockKind], lefts: Sequence[float], start: float, up: float, width: float, scale: int
+) -> Element:
+    high, one, half = 212.0, 236.0, 262.0
+    group = element("g", class_="scale")
+    for y, words in ((high, f"× {scale}"), (one, "1"), (half, "1/2")):
+        group.append(element("path", d=f"M{start} {y}H{width - 10}", class_="grid"))
+        group.append(text(start - 8, y + 4, words, "end"))
+    group.append(text(8, one - 10, "feature", "start", class_="label"))
+    group.append(text(8, one + 6, "scale", "start", class_="label"))
+    d = f"M{start} {one}"
+    for kind, left in zip(kinds, lefts, strict=True):
+        if halves(kind):
+            a, b = left + 5, left + _BOX - 5
+            group.append(element("rect", x=a, y=one, width=b - a, height=half - one, class_="halved"))
+            group.append(text(left + _BOX / 2, half + 16, "1/2"))
+            d += f"H{a}V{half}H{b}V{one}"
+    group.append(element("path", d=f"{d}H{up + _BOX / 2}V{high}H{width - 10}", class_="line level"))
+    return group

@@ -1,0 +1,162 @@
+"""How good a candidate is: a short training, always with the same pictures in the same order, and its measurements."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Sequence
+
+import mindspore as ms
+import numpy as np
+from mindspore import nn
+
+from srtrain.arrays import Float32
+from srtrain.errors import TrainingDivergedError, first_line
+from srtrain.hooks import base
+from srtrain.hooks.base import Hook
+from srtrain.models.count import count
+from srtrain.models.mode import pynative
+from srtrain.models.upscale import Upscaler
+from srtrain.trainer.factory import TrainerFactory
+from srtrain.trainer.trainer import HOPELESS, Trainer
+from srtrain.trainer.types import StepOutput
+
+from .crops import Crops
+from .types import Outcome
+
+LATENCY_PX = (180, 320)  # height and width of the input that latency is measured on
+_LATENCY_TURNS = 7
+
+
+class Fitness:
+    """Trains networks from lists of blocks and measures them; what it returns depends on the blocks alone.
+
+    Args:
+        new_trainer: makes the trainer of a candidate.
+        crops: what its PSNR is measured on.
+        objectives: names of ``DIRECTIONS``; PSNR, parameters and multi-adds are measured in any case.
+        needs_drops: whether to measure what each block is worth.
+    """
+
+    def __init__(
+        self, new_trainer: TrainerFactory, crops: Crops, objectives: Sequence[str], needs_drops: bool
+    ) -> None:
+        self.new_trainer = new_trainer
+        self.crops = crops
+        self.objectives = objectives
+        self.needs_drops = needs_drops
+
+    def __call__(self, blocks: tuple[str, ...]) -> Outcome:
+        """Train and measure a network; what fails in it is the outcome's reason and not an error."""
+        watch = Stopwatch()
+        try:
+            return self._measure(blocks, watch)
+        except (MemoryError, RuntimeError, ValueError, TrainingDivergedError) as error:
+            # MindSpore says with a RuntimeError or ValueError what it cannot build, run or hold in memory.
+            return Outcome({}, f"{type(error).__name__}: {first_line(error)}", seconds=watch.seconds)
+
+    def _measure(self, blocks: tuple[str, ...], watch: Stopwatch) -> Outcome:
+        watch.lap("")
+        trainer = self.new_trainer.build({"blocks": blocks}, [watch, StopWhenHopeless()])
+        watch.lap("build")
+        trainer.train()
+        watch.lap("train")
+        stop_if_hopeless(trainer)
+        model, scale = trainer.model, self.new_trainer.scale
+        psnr = self.psnr(model)
+        if not math.isfinite(psnr):
+            raise TrainingDivergedError(f"its PSNR is {psnr}")
+        cost = count(model, scale)
+        found = {"psnr": psnr, "parameters": cost.n_parameters, "multi_adds": cost.multi_adds}
+        if "latency" in self.objectives:
+            found["latency"] = latency(model)
+        watch.lap("evaluate")
+        drops = self.drops(model, psnr) if self.needs_drops else ()
+        watch.lap("ablate")
+        return Outcome(found, drops=drops, seconds=watch.seconds)
+
+    def psnr(self, model: nn.Cell) -> float:
+        """Return a network's PSNR in dB on the crops."""
+        return self.crops.psnr(forward(model, self.crops.lq))
+
+    def drops(self, model: nn.Cell, psnr: float) -> tuple[float | None, ...]:
+        """Return for each block the dB that are lost when its input goes around it, ``None`` where that cannot be."""
+        lost: list[float | None] = []
+        for i, block in enumerate(model.blocks):
+            if block.n_in != block.n_out:
+                lost.append(None)
+                continue
+            model.blocks[i] = nn.Identity()
+            lost.append(psnr - self.psnr(model))
+            model.blocks[i] = block
+        return tuple(lost)
+
+
+def forward(model: nn.Cell, lq: Float32) -> Float32:
+    """Run a network line by line: for a few crops that takes less time than to compile it."""
+    with pynative():
+        return np.asarray(model(ms.Tensor(lq)).asnumpy())
+
+
+def latency(model: nn.Cell) -> float:
+    """Return the seconds that one picture takes on this device: the median of some turns, compiled."""
+    upscale, picture = Upscaler(model), np.full((1, 3, *LATENCY_PX), 127, np.float32)
+    upscale(picture)
+    turns = []
+    for _ in range(_LATENCY_TURNS):
+        started = time.perf_counter()
+        upscale(picture)
+        turns.append(time.perf_counter() - started)
+    return statistics.median(turns)
+
+
+class Stopwatch(Hook):
+    """Takes the wall time of each part of a candidate's evaluation; as a hook, the first update apart, which compiles.
+
+    Attributes:
+        seconds: by part.
+    """
+
+    order = base.LAST
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def lap(self, part: str) -> None:
+        """Book the time since the last call on a part."""
+        now = time.perf_counter()
+        if part:
+            self.seconds[part] = self.seconds.get(part, 0.0) + now - self._since
+        self._since = now
+
+    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+        """Book the first update on compiling, but for what an update takes, which the second one shows; beat."""
+        if trainer.step == 1:
+            float(out.loss)  # waits for the device
+            self.lap("compile")
+        trainer.backend.progress.beat()
+
+
+class StopWhenHopeless(Hook):
+    """Ends a training whose updates are all being skipped."""
+
+    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+        """Look now and then: it waits for the device."""
+        if trainer.log_due:
+            stop_if_hopeless(trainer)
+
+
+def stop_if_hopeless(trainer: Trainer) -> None:
+    """Raise what makes a candidate fail.
+
+    Raises:
+        TrainingDivergedError: the last updates were all skipped, or a weight is not finite.
+    """
+    counts = trainer.update.guard.read()
+    if counts.n_bad_in_a_row >= HOPELESS:
+        raise TrainingDivergedError(
+            f"the last {counts.n_bad_in_a_row} updates up to step {trainer.step} were skipped, with a loss of "
+            f"{counts.last_bad_loss:g}"
+        )

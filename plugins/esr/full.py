@@ -1,0 +1,137 @@
+"""``srtrain --plugin esr esr-full SEARCH RECIPE``: train what a search has found in full, and compare."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from srtrain import config
+from srtrain.errors import CheckpointError, RecipeError, SrtrainError
+from srtrain.recipe import Recipe
+from srtrain.registry import COMMANDS
+from srtrain.run_folder import write_text
+from srtrain.table import aligned
+
+HELP = "train the networks that a search has found in full, and compare them"
+EXAMPLES = """\
+examples:
+  srtrain --plugin esr esr-full runs/esr_x2_search recipes/esr_x2_full.py data.root=DIV2K
+  srtrain --plugin esr esr-full runs/esr_x2_search recipes/esr_x2_full.py --best 3 --numbers 41 77
+
+A run folder each, runs/SEARCH_NUMBER. Started again, what is finished is not trained again and what is not goes on.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the search, the recipe, and which of the networks."""
+    parser.add_argument("search", metavar="SEARCH", type=Path, help="the run folder of a search")
+    parser.add_argument("recipe", metavar="RECIPE", help="the full training; its model is replaced")
+    parser.add_argument("overrides", metavar="key=value", nargs="*", help="changes to that recipe")
+    parser.add_argument(
+        "--best", type=int, default=1, metavar="N", help="so many, by PSNR, of pareto.json (1)"
+    )
+    parser.add_argument(
+        "--numbers", type=int, nargs="+", default=[], metavar="K", help="these candidates as well"
+    )
+    parser.add_argument("--smoke", action="store_true", help="run the recipe's one-minute twin")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train one after the other, each in a process of its own, then print what they reached."""
+    search = config.load(args.search)
+    recipe = config.override(config.load(args.recipe, "smoke" if args.smoke else "recipe"), args.overrides)
+    if search.scale != recipe.scale:
+        raise RecipeError(
+            f"{str(args.search)!r} searched at scale {search.scale}, and {args.recipe!r} trains at {recipe.scale}. Both "
+            f"have to be the same."
+        )
+    rows = []
+    for candidate in chosen(args.search, args.best, args.numbers):
+        folder = train(args, search, recipe, candidate)
+        rows += results(folder, candidate)
+    head = ("candidate", "parameters", "G multi-adds", "benchmark", "PSNR", "SSIM", "protocol")
+    print(aligned(head, rows))
+    write_text(
+        args.search / "search" / "full.json",
+        json.dumps([dict(zip(head, r, strict=True)) for r in rows], indent=1),
+    )
+    return 0
+
+
+def chosen(search: Path, n_best: int, numbers: list[int]) -> list[dict[str, Any]]:
+    """Return the candidates to train.
+
+    Raises:
+        CheckpointError: the search has no results yet.
+        RecipeError: a number that it does not have, or of a candidate that failed.
+    """
+    try:
+        front, everybody = (
+            json.loads((search / "search" / f"{name}.json").read_text(encoding="utf-8"))
+            for name in ("pareto", "history")
+        )
+    except OSError as error:
+        raise CheckpointError(
+            f"{str(search)!r} has no results of a search ({error}). Give the run folder of one that has finished a "
+            f"generation."
+        ) from error
+    known = {candidate["number"]: candidate for candidate in everybody if not candidate["reason"]}
+    if unknown := [number for number in numbers if number not in known]:
+        raise RecipeError(f"--numbers {unknown}: {str(search)!r} has no such candidate that did not fail.")
+    found = {candidate["number"]: candidate for candidate in front[:n_best]}
+    found |= {number: known[number] for number in numbers}
+    return list(found.values())
+
+
+def train(args: argparse.Namespace, search: Recipe, recipe: Recipe, candidate: dict[str, Any]) -> Path:
+    """Train one candidate, or go on with it, and return its run folder.
+
+    Raises:
+        SrtrainError: the training failed; it has said why.
+    """
+    folder = Path("runs") / f"{args.search.resolve().name}_{candidate['number']}"
+    words = [
+        *("run", args.recipe, *(["--smoke"] if args.smoke else []), *args.overrides),
+        *(f"run_dir={folder}", f"model.blocks={tuple(candidate['blocks'])!r}"),
+        f"model.n_feats={search.model.args['n_feats']}",
+        *(word for name in search.plugins for word in ("--plugin", name)),
+        *(["--resume"] if folder.exists() else []),
+    ]
+    print(f"candidate {candidate['number']}: srtrain {' '.join(words)}", file=sys.stderr)
+    code = subprocess.run([sys.executable, "-m", "srtrain.cli", *words], check=False).returncode
+    if code:
+        raise SrtrainError(f"the training in {str(folder)!r} ended with exit code {code}; its log says why.")
+    return folder
+
+
+def results(folder: Path, candidate: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return a row for each benchmark, of its last evaluation."""
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    last = {row["benchmark"]: row for row in map(json.loads, lines) if row.get("method") == "plain"}
+    cost = candidate["objectives"]
+    return [
+        (
+            str(candidate["number"]),
+            f"{cost['parameters']:,.0f}",
+            f"{cost['multi_adds'] / 1e9:.1f}",
+            name,
+            f"{row['psnr']:.3f}",
+            f"{row['ssim']:.4f}",
+            row["protocol"],
+        )
+        for name, row in last.items()
+    ]
+
+
+@COMMANDS.register("esr-full")
+class FullCommand:
+    """The command as the command line finds it."""
+
+    HELP = HELP
+    EXAMPLES = EXAMPLES
+    add_arguments = staticmethod(add_arguments)
+    run = staticmethod(run)

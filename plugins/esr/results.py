@@ -1,0 +1,149 @@
+"""What a search leaves behind: pages and files for people, curves for TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+
+from srtrain.run_folder import write_text
+from srtrain.trainer.trainer import Trainer
+
+from .architecture import architecture_text
+from .evolution import Evolution
+from .report import SearchFacts, write_report
+from .types import Individual, Outcome
+
+Evaluated = tuple[Individual, Outcome]
+
+
+class Results:
+    """Writes what is known after each generation; on other ranks than the first it writes nothing.
+
+    In the run folder: ``report.html``, ``search/history.json`` with every candidate, ``search/pareto.json`` with those
+    that nothing beats, ``architecture.txt`` with the best of them, and TensorBoard's event files, whose steps are
+    generations.
+
+    Args:
+        trainer: of the run.
+        scale: enlargement factor of the networks.
+        evolution: whose history it is.
+        protocol: what PSNR means here, in words.
+        settings: what the search was asked, for the page.
+    """
+
+    def __init__(
+        self, trainer: Trainer, scale: int, evolution: Evolution, protocol: str, settings: Mapping[str, str]
+    ) -> None:
+        self.trainer = trainer
+        self.scale = scale
+        self.evolution = evolution
+        self.protocol = protocol
+        self.settings = settings
+        self.folder = trainer.run_dir / "search"
+        self._writer = None
+        if trainer.backend.rank == 0:
+            from tensorboardX import SummaryWriter  # slow to import, so only where it is used
+
+            # What a run before this one wrote is written again: the search is replayed from its beginning.
+            self._writer = SummaryWriter(str(trainer.run_dir), purge_step=0)
+
+    def publish(self) -> None:
+        """Write everything, after a generation."""
+        if self._writer is None:
+            return
+        history = self.evolution.history
+        generation, number = history[-1], len(history) - 1
+        found = [o.objectives["psnr"] for _, o in generation.members if not o.failed]
+        values = {
+            "candidates": float(sum(len(g.members) for g in history)),
+            "failed": float(sum(o.failed for g in history for _, o in g.members)),
+        }
+        if found:
+            values |= {"psnr_median": statistics.median(found), "psnr_best_of_generation": max(found)}
+        if self.best:
+            values["psnr_best"] = max(o.objectives["psnr"] for _, o in self.best)
+        if generation.hypervolume is not None:
+            values["hypervolume"] = generation.hypervolume
+        for name, value in values.items():
+            self._writer.add_scalar(f"search/{name}", value, number)
+        for kind, value in generation.credit.items():
+            if any(g.credit[kind] != 1 for g in history):
+                self._writer.add_scalar(f"credit/{kind}", value, number)
+        self._writer.flush()
+        self._write_files()
+
+    def conclude(self) -> None:
+        """Write everything a last time, and say what was found."""
+        if self._writer is None:
+            return
+        self._write_files()
+        self._writer.close()
+        log = self.trainer.log
+        log.info(self.evolution.why_done)
+        best = [
+            {
+                "worker_id": individual.number,
+                "performance": {
+                    "flops": outcome.objectives["multi_adds"] / 1e9,
+                    "params": outcome.objectives["parameters"] / 1e3,
+                    "PSNR": outcome.objectives["psnr"],
+                },
+            }
+            for individual, outcome in self.best
+        ]
+        log.info(f"Best values: {best}")
+        log.info(f"flops are G multi-adds for 1280 x 720, params thousands, PSNR dB: {self.protocol}")
+        log.info(f"look at {self.trainer.run_dir / 'report.html'}")
+
+    @property
+    def best(self) -> Sequence[Evaluated]:
+        """The candidates that nothing beats, best PSNR first; with one objective the best alone."""
+        return sorted(self.evolution.archive, key=lambda found: -found[1].objectives["psnr"])
+
+    def _write_files(self) -> None:
+        evolution, world_size = self.evolution, self.trainer.backend.world_size
+        everything = [member for generation in evolution.history for member in generation.members]
+        seconds = [sum(outcome.seconds.values()) for _, outcome in everything]
+        n_planned = evolution.settings.n_generations * evolution.settings.n_individuals
+        left = (
+            None if evolution.done or not seconds else statistics.mean(seconds) * (n_planned - len(seconds))
+        )
+        write_text(self.folder / "history.json", _json([_facts(*member) for member in everything]))
+        write_text(self.folder / "pareto.json", _json([_facts(*member) for member in self.best]))
+        if self.best:
+            text = architecture_text(*self.best[0], self.scale, self.evolution.space.settings.n_feats)
+            write_text(self.trainer.run_dir / "architecture.txt", text)
+        facts = SearchFacts(
+            title=self.trainer.run_dir.name,
+            objectives=evolution.objectives,
+            generations=evolution.history,
+            n_generations=evolution.settings.n_generations,
+            pareto=tuple(individual.number for individual, _ in self.best),
+            settings=self.settings,
+            protocol=self.protocol,
+            elapsed_seconds=sum(seconds) / world_size,
+            seconds_left=None if left is None else left / world_size,
+            scale=self.scale,
+            n_ranks=world_size,
+            stopped=evolution.why_done,
+        )
+        write_report(self.trainer.run_dir / "report.html", facts)
+
+
+def _facts(individual: Individual, outcome: Outcome) -> dict[str, object]:
+    return {
+        "number": individual.number,
+        "generation": individual.generation,
+        "origin": individual.origin,
+        "parents": individual.parents,
+        "blocks": individual.blocks,
+        "objectives": dict(outcome.objectives),
+        "reason": outcome.reason,
+        "drops": outcome.drops,
+        "seconds": dict(outcome.seconds),
+    }
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=1) + "\n"

@@ -1,0 +1,33 @@
+"""What is added up part by part is what whole networks have."""
+
+import numpy as np
+import pytest
+from srtrain_plugins.esr.costs import Costs
+
+from srtrain.models.count import n_parameters
+from srtrain.models.esrn import ESRN, EXAMPLE, BlockKind
+
+
+def added_up(costs, names):
+    widths = [costs.n_feats, *(BlockKind.parse(name).n_out for name in names)]
+    blocks = (costs.block(BlockKind.parse(name), n_in) for name, n_in in zip(names, widths, strict=False))
+    return costs.fixed + sum(blocks)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_the_sum_is_the_whole(scale):
+    costs = Costs(scale, 32)
+    draw = np.random.default_rng(scale)
+    networks = [EXAMPLE] + [
+        tuple(
+            f"{draw.choice(list('SGC'))}_{draw.integers(1, 5)}_{8 * draw.integers(1, 4)}_{8 * draw.integers(1, 4)}"
+            for _ in range(draw.integers(1, 5))
+        )
+        for _ in range(6)
+    ]
+    for names in networks:
+        assert added_up(costs, names) == n_parameters(ESRN(scale, names)), names
+
+
+def test_the_authors_example():
+    assert added_up(Costs(2, 32), EXAMPLE) == 520_595
