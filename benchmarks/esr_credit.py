@@ -2,8 +2,8 @@
 
     python benchmarks/esr_credit.py compare --plot credit.png
 
-The table holds all networks of a small space with what came of a short training of each. A search on it costs nothing,
-so that each can be repeated with many seeds, and the best there is is known. Compared are the evolution with the credit
+The table, which ``esr_table.py`` makes, holds all networks of a small space with what came of a short training of each.
+A search on it costs nothing, so that each can be repeated with many seeds, and the best there is is known. Compared are the evolution with the credit
 strategies ``lineage``, ``ablation`` and ``uniform`` (which is none), and ``random``: networks drawn as the first
 generation is, without repeats. All have the same budget of evaluations, and for one seed the same first generation.
 
@@ -209,13 +209,15 @@ class Estimate:
         """Estimate the mean of what the values were drawn from."""
         from scipy.stats import bootstrap
 
-        mean = float(values.mean())
-        if np.ptp(values) == 0:  # nothing to resample
-            return cls(mean, mean, mean)
+        # Not BCa, which has no answer where nearly all values are equal, as when most searches find the best there is.
         interval = bootstrap(
-            (values,), np.mean, n_resamples=N_RESAMPLES, method="BCa", random_state=np.random.default_rng(0)
+            (values,),
+            np.mean,
+            n_resamples=N_RESAMPLES,
+            method="percentile",
+            random_state=np.random.default_rng(0),
         ).confidence_interval
-        return cls(mean, float(interval.low), float(interval.high))
+        return cls(float(values.mean()), float(interval.low), float(interval.high))
 
     @property
     def verdict(self) -> str:
