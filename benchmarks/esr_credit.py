@@ -3,9 +3,10 @@
     python benchmarks/esr_credit.py compare --plot credit.png
 
 The table, which ``esr_table.py`` makes, holds all networks of a small space with what came of a short training of each.
-A search on it costs nothing, so that each can be repeated with many seeds, and the best there is is known. Compared are the evolution with the credit
-strategies ``lineage``, ``ablation`` and ``uniform`` (which is none), and ``random``: networks drawn as the first
-generation is, without repeats. All have the same budget of evaluations, and for one seed the same first generation.
+A search on it costs nothing, so that each can be repeated with many seeds, and the best there is is known. Compared are
+the evolution with the credit strategies ``lineage``, ``ablation`` and ``uniform`` (which is none), and ``random``:
+networks drawn as the first generation is, without repeats. All have the same budget of evaluations, and for one seed
+the same first generation.
 
 Printed are, as means over the seeds with 95 % bootstrap intervals: the best PSNR found, the regret, which is what it is
 short of the best in the table, and the area: the mean over the budget of the best so far, which says how early it is

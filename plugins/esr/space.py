@@ -235,12 +235,16 @@ class Space:
 
     def totals(self, on: NDArray[np.bool_], kinds: Int64) -> Int64:
         """Return the parameters of many networks at once; both arguments are (networks, genes)."""
-        table = self.table
+        table, n_widths = self.table, self.table.cost.shape[1]
+        # A gene that is off is one of no kind, which costs nothing and leaves the width as it is.
+        rows = np.where(on, kinds, len(self.kinds)).T * n_widths
+        after = np.append(np.repeat(table.out, n_widths), np.arange(n_widths))
         totals = np.full(len(on), table.fixed, np.int64)
         width = np.full(len(on), table.start, np.int64)
-        for is_on, kind in zip(on.T, kinds.T, strict=True):
-            totals += np.where(is_on, table.cost[kind, width], 0)
-            width = np.where(is_on, table.out[kind], width)
+        for row in rows:
+            place = row + width
+            totals += table.cost.take(place)
+            width = after.take(place)
         return totals
 
     def feasible(self, genome: Genome) -> bool:

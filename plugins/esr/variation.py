@@ -9,7 +9,7 @@ from .space import Float64, Space
 from .types import Genome
 
 _SHORTEST_SEGMENT = 4
-_N_DRAWS, _N_AT_ONCE = 4096, 256
+_N_DRAWS, _N_AT_ONCE = 4096, 128
 
 
 def draw(space: Space, rng: np.random.Generator) -> Genome:
