@@ -1,8 +1,9 @@
 """Train every network of a small space once: the table that strategies of a search are compared on.
 
-    pip install '.[cpu,esr]' && srtrain launch -n 2 benchmarks/esr_table.py data.root=DATA data.train.root=DATA/T91
+    pip install '.[cpu]'
+    srtrain launch -n 2 benchmarks/esr_table.py data.root=DATA data.train.root=DATA/T91
 
-This is a recipe; what it does is in ``esr_table_hook.py``. Each network gets a real, short training on T91 and is scored
+This is a recipe; what it does is in ``esr_table_hook.py``. Each network gets a real, short training on T91 and is
 on crops of Set5, as in a search; ``esr_credit.py`` then lets searches look results up instead of training. Killed and
 started again with --resume, it trains nothing twice. It writes ``table.json`` into the run folder.
 """

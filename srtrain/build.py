@@ -190,6 +190,9 @@ def build_backend(recipe: Recipe) -> Backend:
     """
     backend: Backend = build_spec(BACKENDS, recipe.device, 1)
     backend.start(recipe.train.mode, recipe.train.threads)
+    if recipe.train.compile_cache:
+        folder = Path(recipe.train.compile_cache).expanduser().resolve()
+        ms.set_context(enable_compile_cache=True, compile_cache_path=str(folder))
     return backend
 
 
@@ -311,7 +314,7 @@ def _initialised_model(recipe: Recipe, per_epoch: int) -> nn.Cell:
 
 def _what_trains(recipe: Recipe) -> Recipe:
     """Return a recipe without what leaves the weights of a network as they are."""
-    train = dataclasses.replace(recipe.train, log_every=1, threads=0)
+    train = dataclasses.replace(recipe.train, log_every=1, threads=0, compile_cache="")
     data = dataclasses.replace(recipe.data, cache="", cache_dir="", workers=1)
     return dataclasses.replace(recipe, name="", train=train, data=data, benchmarks={}, hooks={}, plugins=())
 

@@ -124,6 +124,8 @@ class Train:
             less memory; the update is the same.
         sink_steps: updates at a time from a queue on the device, which the host does not wait for; hooks and the
             learning rate move at multiples of it. Ascend only.
+        compile_cache: folder in which MindSpore keeps what it compiled, so that the same run starts quicker when it is
+            started again, as a resume does; empty keeps nothing.
     """
 
     steps: int | None = None
@@ -134,6 +136,7 @@ class Train:
     threads: int = 0
     accumulate: int = 1
     sink_steps: int = 1
+    compile_cache: str = ""
 
 
 def standard_hooks(**changes: Spec | None) -> dict[str, Spec | None]:

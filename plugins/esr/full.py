@@ -46,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
     recipe = config.override(config.load(args.recipe, "smoke" if args.smoke else "recipe"), args.overrides)
     if search.scale != recipe.scale:
         raise RecipeError(
-            f"{str(args.search)!r} searched at scale {search.scale}, and {args.recipe!r} trains at {recipe.scale}. Both "
-            f"have to be the same."
+            f"{str(args.search)!r} searched at scale {search.scale}, and {args.recipe!r} trains at {recipe.scale}. "
+            f"Both have to be the same."
         )
     rows = []
     for candidate in chosen(args.search, args.best, args.numbers):

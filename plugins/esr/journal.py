@@ -5,7 +5,8 @@
     search/lost/3f2a….1              a process ended while it was at it: the first time
 
 That is all a search saves. The evolution is a pure function of its seed and of these outcomes, so that a search which
-was killed is resumed by running it again: what is here is not trained a second time, and the rest is as it would have been.
+was killed is resumed by running it again: what is here is not trained a second time, and the rest is as it would have
+been.
 """
 
 from __future__ import annotations
@@ -101,7 +102,10 @@ class Journal:
         self._file("claims", blocks).unlink(missing_ok=True)
 
     def forget_claims(self) -> list[str]:
-        """Turn the claims of processes that are no more into losses; return who they were. For one rank, at the start."""
+        """Turn the claims of processes that are no more into losses; return who they were.
+
+        For one rank, before any of them claims anything.
+        """
         owners = []
         for claim in sorted((self.folder / "claims").iterdir()):
             if (self.folder / "individuals" / f"{claim.name}.json").exists():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,14 +26,14 @@ def recipe():
         scale=2,
         model=Spec("esrn", n_feats=8),
         data=Data(train=Spec("embedded"), gt_patch_px=24, batch_size=2),
-        train=Train(steps=12, log_every=4, threads=1),
+        train=Train(steps=12, log_every=4, threads=1, mode="pynative"),
         optim=Optim(lr=2e-3),
         benchmarks={"chelsea": Benchmark(Spec("embedded", names=("chelsea",)))},
         hooks={
             "search": Spec(
                 "esr_search",
                 space={
-                    "types": ("S", "C", "Bad"), "type_prob": (2, 2, 1), "n_convs": (1, 2), "conv_prob": (1, 1),
+                    "types": ("S", "C", "Bad"), "type_prob": (1, 1, 2), "n_convs": (1, 2), "conv_prob": (1, 1),
                     "growths": (8,), "growth_prob": (1,), "n_nodes": 2, "min_active": 1,
                     "min_params": 0, "max_params": 1_000_000,
                 },
@@ -207,7 +208,8 @@ def test_two_processes_make_the_same_search_and_a_lost_ones_candidate_is_trained
 
     again = subprocess.run(launch(recipe, run_dir, "--resume"), capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
-    assert "ended while it trained a candidate, which is trained again" in again.stderr
+    log = (run_dir / "run.log").read_text()
+    assert "rank 1 ended while it trained a candidate, which is trained again" in log
     assert history(run_dir) == history(straight)
     ranks = {
         json.loads(f.read_text())["rank"] for f in (run_dir / "search" / "individuals").glob("[!.]*.json")
@@ -264,3 +266,46 @@ def test_changed_settings_are_refused_on_resume(run: Run, capsys: pytest.Capture
 def test_mistakes_are_said(run: Run, capsys: pytest.CaptureFixture[str], words: list[str], says: str) -> None:
     assert run("mistake", *words) == 2
     assert says in capsys.readouterr().err
+
+
+FULL = """
+from srtrain.recipe import Benchmark, Data, Recipe, Spec, Train, standard_hooks
+
+def recipe():
+    return Recipe(
+        name="full",
+        scale=2,
+        model=Spec("esrn"),
+        data=Data(train=Spec("embedded"), gt_patch_px=24, batch_size=2),
+        train=Train(steps=4, log_every=2, mode="pynative"),
+        benchmarks={"chelsea": Benchmark(Spec("embedded", names=("chelsea",)))},
+        hooks=standard_hooks(evaluate=Spec("evaluate", every=4), tensorboard=None, pictures=None),
+    )
+"""
+
+
+def test_what_was_found_is_trained_in_full_once(
+    straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "full.py").write_text(FULL)
+    shutil.copytree(straight, tmp_path / "found")
+    (other, *_) = [c["number"] for c in history(straight) if not c["reason"]]
+    words = ["--plugin", "esr", "esr-full", "found", "full.py", "--numbers", str(other)]
+    assert main(words) == 0
+    (best,) = json.loads((straight / "search" / "pareto.json").read_text())
+    said = capfd.readouterr()
+    for number in {best["number"], other}:
+        assert (tmp_path / "runs" / f"found_{number}" / "checkpoints" / "step_00000004").is_dir()
+    assert f"{best['objectives']['parameters']:,}" in said.out
+    assert "paper_y (Y of BT.601, 2 px border, 8 bit)" in said.out
+    assert len(json.loads((tmp_path / "found" / "search" / "full.json").read_text())) == len(
+        {best["number"], other}
+    )
+    assert main(words) == 0
+    assert "step 4/4" not in capfd.readouterr().err  # nothing was trained again
+
+    assert main([*words[:-1], "99"]) == 2
+    assert "--numbers [99]" in capfd.readouterr().err
+    assert main(["--plugin", "esr", "esr-full", "nowhere", "full.py"]) == 2
+    assert "nowhere" in capfd.readouterr().err
