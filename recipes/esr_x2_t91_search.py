@@ -2,7 +2,7 @@
 
 Run:       python tools/run.py recipes/esr_x2_t91_search.py data.root=DATA data.train.root=DATA/T91
            srtrain launch -n 2 recipes/esr_x2_t91_search.py data.root=DATA data.train.root=DATA/T91
-Expected:  XX.XX dB for the best of 32 candidates on the crops (paper_y)
+Expected:  XX.XX dB for the best of 24 candidates on the crops (paper_y)
 Time:      half an hour on two cores, by two processes
 """
 
@@ -47,7 +47,7 @@ def recipe() -> Recipe:
             gt_patch_px=48,
             batch_size=8,
         ),
-        train=Train(steps=800, log_every=100),
+        train=Train(steps=700, log_every=100),
         # A short training of a small network bears, and needs, a high rate that comes to rest.
         optim=dataclasses.replace(paper.optim, lr=2e-3, schedule=Spec("cosine", warmup=50)),
         benchmarks={"set5": Benchmark(Spec("set5"), protocol="paper_y")},

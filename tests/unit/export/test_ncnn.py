@@ -83,6 +83,13 @@ def test_kernels_strides_and_paddings_that_are_not_square(tmp_path):
         (helper.make_node("Mul", ["x", "row"], ["y"]), r"a constant of shape \(1, 1, 1, 4\) of Mul"),
         (helper.make_node("Slice", ["x", "at", "end", "axis"], ["y"]), r"a range 1:2:1 of axis 2 of Slice"),
         (helper.make_node("Conv", ["x", "x"], ["y"]), "a computed kernel of Conv"),
+        (helper.make_node("Gather", ["x", "x"], ["y"], axis=1), "a computed order of Gather"),
+        (helper.make_node("Gather", ["x", "swapped"], ["y"], axis=1), "a selection of channels of Gather"),
+        (helper.make_node("Gather", ["x", "swapped"], ["y"], axis=2), "axis 2 of Gather"),
+        (
+            helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[2, 2], ceil_mode=1),
+            "a padding of AveragePool",
+        ),
         (
             helper.make_node("Conv", ["x", "row"], ["y"], auto_pad="SAME_LOWER"),
             "the padding SAME_LOWER of Conv",
@@ -93,6 +100,7 @@ def test_what_is_not_translated_is_named(tmp_path, node, words):
     constants = [
         ("c", np.float32([[[[5]]]])),
         ("row", np.ones((1, 1, 1, 4), np.float32)),
+        ("swapped", np.array([0, 2, 1])),
         *((name, np.array([number])) for name, number in (("at", 1), ("end", 2), ("axis", 2))),
     ]
     file = graph_of([node], tmp_path / "x.onnx", constants)

@@ -54,6 +54,19 @@ def test_spans_keep_every_pixel_once_and_see_far_enough(side, overlap):
             assert (len(spans) - 1) * (tile - 2 * overlap) + 2 * overlap < side
 
 
+@pytest.mark.parametrize("overlap", [0, 1, 3])
+@pytest.mark.parametrize("side", range(1, 40, 3))
+def test_spans_begin_at_a_multiple(side, overlap):
+    for tile in range(2 * overlap + 2, 45):
+        spans = cut(side, tile, overlap, multiple=2)
+        assert [i for span in spans for i in range(span.keep_start, span.keep_stop)] == list(range(side))
+        for span in spans:
+            assert span.start % 2 == 0
+            assert span.stop - span.start <= tile
+            assert span.start <= max(0, span.keep_start - overlap)
+            assert span.stop >= min(side, span.keep_stop + overlap)
+
+
 def computed(height, width, overlap, tile):
     n_rows, n_columns = len(cut(height, tile[0], overlap)), len(cut(width, tile[1], overlap))
     return n_rows * n_columns * tile[0] * tile[1]
