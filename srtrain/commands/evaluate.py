@@ -39,9 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "models",
         metavar="MODEL",
-        nargs="+",
+        nargs="*",
         help="a run folder (its best checkpoint), a step_… folder, a file of weights, an exported model, or bicubic",
     )
+    parser.add_argument("--model", metavar="MODEL", action="append", default=[], help="the same; repeatable")
     parser.add_argument(
         "--sets", metavar="SET[=ROOT]", nargs="+", required=True, help="data sets, such as set5 div2k_valid"
     )
@@ -80,6 +81,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate everything, then report; return the exit code."""
+    args.models += args.model
+    if not args.models:
+        raise RecipeError("there is nothing to evaluate: name a model, such as runs/edsr_x2, edsr_x2.onnx or bicubic.")
     if (args.pictures or args.worst or args.plot) and args.to is None:
         raise RecipeError("--pictures, --worst and --plot write files: add --to FOLDER.")
     from srtrain import build  # noqa: F401  registers all that has a name; a plugin may replace some of it

@@ -111,7 +111,7 @@ def test_two_processes_score_each_picture_once_and_agree_to_the_last_bit(
 def test_json_goes_to_the_console_on_request(
     run_folder: Path, on: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["evaluate", str(run_folder), *on, "--json"]) == 0
+    assert main(["evaluate", "--model", str(run_folder), *on, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["environment"]["mindspore"]
     assert document["rows"][0]["engine"] == "mindspore"
@@ -120,6 +120,7 @@ def test_json_goes_to_the_console_on_request(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ([], "there is nothing to evaluate: name a model"),
         (["bicubic"], "bicubic has no scale of its own: add --scale 2"),
         (["gone"], "'gone' does not exist. Give a run folder"),
         (
