@@ -32,7 +32,7 @@ def recipe() -> Recipe:
     assert spec is not None
     evolution = {
         **spec.args["evolution"],
-        "n_generations": 8,
+        "n_generations": 6,
         "n_individuals": 4,
         "n_elites": 3,
         "mutation_rate": 0.2,

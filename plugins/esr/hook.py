@@ -144,7 +144,7 @@ class SearchHook(Hook):
         }
         return {
             "objectives": ", ".join(self.objectives),
-            "credit": str(self.credit),
+            "credit": " ".join([self.credit.name, *(f"{k}={v!r}" for k, v in self.credit.args.items())]),
             "updates of a candidate": str(trainer.max_steps),
             "ranks": str(trainer.backend.world_size),
             **parts,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import statistics
+import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from srtrain.run_folder import write_text
 from srtrain.trainer.trainer import Trainer
@@ -41,6 +43,8 @@ class Results:
         self.protocol = protocol
         self.settings = settings
         self.folder = trainer.run_dir / "search"
+        self._started = time.monotonic()
+        self._seconds_before = _seconds_of(self.folder / "seconds.json")
         self._writer = None
         if trainer.backend.rank == 0:
             from tensorboardX import SummaryWriter  # slow to import, so only where it is used
@@ -109,6 +113,8 @@ class Results:
         left = (
             None if evolution.done or not seconds else statistics.mean(seconds) * (n_planned - len(seconds))
         )
+        elapsed = self._seconds_before + time.monotonic() - self._started
+        write_text(self.folder / "seconds.json", _json(elapsed))
         write_text(self.folder / "history.json", _json([_facts(*member) for member in everything]))
         write_text(self.folder / "pareto.json", _json([_facts(*member) for member in self.best]))
         if self.best:
@@ -122,13 +128,18 @@ class Results:
             pareto=tuple(individual.number for individual, _ in self.best),
             settings=self.settings,
             protocol=self.protocol,
-            elapsed_seconds=sum(seconds) / world_size,
+            elapsed_seconds=elapsed,
             seconds_left=None if left is None else left / world_size,
             scale=self.scale,
             n_ranks=world_size,
             stopped=evolution.why_done,
         )
         write_report(self.trainer.run_dir / "report.html", facts)
+
+
+def _seconds_of(file: Path) -> float:
+    """Return the wall time of the sessions of a search before this one."""
+    return float(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else 0.0
 
 
 def _facts(individual: Individual, outcome: Outcome) -> dict[str, object]:

@@ -83,7 +83,9 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate everything, then report; return the exit code."""
     args.models += args.model
     if not args.models:
-        raise RecipeError("there is nothing to evaluate: name a model, such as runs/edsr_x2, edsr_x2.onnx or bicubic.")
+        raise RecipeError(
+            "there is nothing to evaluate: name a model, such as runs/edsr_x2, edsr_x2.onnx or bicubic."
+        )
     if (args.pictures or args.worst or args.plot) and args.to is None:
         raise RecipeError("--pictures, --worst and --plot write files: add --to FOLDER.")
     from srtrain import build  # noqa: F401  registers all that has a name; a plugin may replace some of it
