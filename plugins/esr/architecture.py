@@ -55,8 +55,10 @@ def architecture_text(individual: Individual, outcome: Outcome, scale: int, n_fe
         parts.append("\n".join(f"{label}: {value}" for label, value in values))
     if outcome.failed:
         parts.append(f"failed: {outcome.reason}")
-    names = "".join(f'    "{name}",\n' for name in individual.blocks)
-    parts.append(f"blocks = (\n{names})")
+    parts.append(
+        f"for a recipe:        Spec('esrn', n_feats={n_feats}, blocks={individual.blocks!r})\n"
+        f'on a command line:   model=esrn model.n_feats={n_feats} "model.blocks={individual.blocks!r}"'
+    )
     return "\n\n".join(parts) + "\n"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ HELP = "train the networks that a search has found in full, and compare them"
 EXAMPLES = """\
 examples:
   srtrain --plugin esr esr-full runs/esr_x2_search recipes/esr_x2_full.py data.root=DIV2K
-  srtrain --plugin esr esr-full runs/esr_x2_search recipes/esr_x2_full.py --best 3 --numbers 41 77
+  srtrain --plugin esr esr-full runs/esr_x2_search recipes/esr_x2_full.py --best 3 --numbers 41,77
 
 A run folder each, runs/SEARCH_NUMBER. Started again, what is finished is not trained again and what is not goes on.
 """
@@ -34,10 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--best", type=int, default=1, metavar="N", help="so many, by PSNR, of pareto.json (1)"
     )
-    parser.add_argument(
-        "--numbers", type=int, nargs="+", default=[], metavar="K", help="these candidates as well"
-    )
+    parser.add_argument("--numbers", type=numbers, default=[], metavar="K,L", help="these candidates as well")
     parser.add_argument("--smoke", action="store_true", help="run the recipe's one-minute twin")
+
+
+def numbers(text: str) -> list[int]:
+    """Read ``41,77``."""
+    return [int(number) for number in text.split(",")]
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def chosen(search: Path, n_best: int, numbers: list[int]) -> list[dict[str, Any]]:
+def chosen(search: Path, n_best: int, others: list[int]) -> list[dict[str, Any]]:
     """Return the candidates to train.
 
     Raises:
@@ -80,10 +84,10 @@ def chosen(search: Path, n_best: int, numbers: list[int]) -> list[dict[str, Any]
             f"generation."
         ) from error
     known = {candidate["number"]: candidate for candidate in everybody if not candidate["reason"]}
-    if unknown := [number for number in numbers if number not in known]:
+    if unknown := [number for number in others if number not in known]:
         raise RecipeError(f"--numbers {unknown}: {str(search)!r} has no such candidate that did not fail.")
     found = {candidate["number"]: candidate for candidate in front[:n_best]}
-    found |= {number: known[number] for number in numbers}
+    found |= {number: known[number] for number in others}
     return list(found.values())
 
 
@@ -101,7 +105,7 @@ def train(args: argparse.Namespace, search: Recipe, recipe: Recipe, candidate: d
         *(word for name in search.plugins for word in ("--plugin", name)),
         *(["--resume"] if folder.exists() else []),
     ]
-    print(f"candidate {candidate['number']}: srtrain {' '.join(words)}", file=sys.stderr)
+    print(f"candidate {candidate['number']}: srtrain {shlex.join(words)}", file=sys.stderr)
     code = subprocess.run([sys.executable, "-m", "srtrain.cli", *words], check=False).returncode
     if code:
         raise SrtrainError(f"the training in {str(folder)!r} ended with exit code {code}; its log says why.")

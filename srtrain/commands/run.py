@@ -148,11 +148,13 @@ def find_resume(asked: str | None, trainer: Trainer) -> Path | None:
     Raises:
         CheckpointError: a path was given and there is no checkpoint.
     """
+    from srtrain.hooks.checkpoint import CheckpointHook
+
     if asked is None:
         return None
     if asked == "auto":
         latest = trainer.store.latest()
-        if latest is None:
+        if latest is None and any(isinstance(hook, CheckpointHook) for hook in trainer.hooks):
             trainer.log.info(f"there is no checkpoint in {trainer.store.folder} yet: starting at step 0")
         return latest
     path = Path(asked).expanduser()

@@ -50,8 +50,8 @@ INSTALL = {
 }
 """Engines whose package, of the same name, may be missing, and how to get it."""
 
-FASTEST = ("ncnn", "onnxruntime")
-"""What a checkpoint is exported for by ``auto`` on a CPU, the fastest first (docs/benchmarks.md), else MindSpore."""
+FASTEST = "onnxruntime"
+"""What ``auto`` exports a checkpoint for on a CPU (docs/benchmarks.md); where it is missing, MindSpore runs it."""
 
 
 class Engine(ABC):
@@ -137,13 +137,12 @@ def is_installed(engine: str) -> bool:
 
 
 def _open_fastest(path: Path, threads: int) -> Engine:
-    """Open a checkpoint by the first engine that can; on an accelerator MindSpore is the one."""
-    for engine in () if _on_accelerator() else FASTEST:
-        if is_installed(engine) and find_spec("onnx"):
-            try:
-                return _open(engine, path, threads)
-            except ExportError as error:
-                print(f"note: {engine} cannot run {str(path)!r}: {error}", file=sys.stderr)
+    """Open a checkpoint by the fastest engine where that can run it; on an accelerator MindSpore is the one."""
+    if not _on_accelerator() and is_installed(FASTEST) and find_spec("onnx"):
+        try:
+            return _open(FASTEST, path, threads)
+        except ExportError as error:
+            print(f"note: {FASTEST} cannot run {str(path)!r}: {error}", file=sys.stderr)
     return _open("mindspore", path, threads)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from srtrain.errors import CheckpointError, DeviceError, UnknownNameError
-from srtrain.export import ncnn as ncnn_export
+from srtrain.export import onnx as onnx_export
 from srtrain.export.types import ExportError, UnsupportedError
 from srtrain.infer import engines
 from srtrain.infer.engines import Engine, open_engine
@@ -45,41 +45,37 @@ def test_a_run_folder_is_run_by_mindspore_when_that_is_named(run_folder):
 def test_a_run_folder_is_run_by_the_fastest_engine_when_nobody_says(run_folder, capfd):
     path, reference = run_folder
     engine = open_engine(path, threads=1)
-    assert (engine.name, engine.scale, engine.about["step"], engine.path) == ("ncnn", 3, 5, path)
+    assert (engine.name, engine.scale, engine.about["step"], engine.path) == ("onnxruntime", 3, 5, path)
     np.testing.assert_allclose(engine(LQ), reference(LQ), atol=1e-3)
     assert "once" in capfd.readouterr().err
     open_engine(path)
     assert capfd.readouterr().err == ""
 
 
-def test_without_ncnn_it_is_onnxruntime_and_without_that_mindspore(run_folder, monkeypatch):
+def test_without_onnxruntime_it_is_mindspore_and_what_is_missing_is_named(run_folder, monkeypatch):
     path, _ = run_folder
-    missing = {"ncnn"}
+    missing = {"ncnn", "onnxruntime"}
     real = engines.find_spec
     monkeypatch.setattr(engines, "find_spec", lambda name: None if name in missing else real(name))
-    assert open_engine(path).name == "onnxruntime"
+    assert open_engine(path).name == "mindspore"
     with pytest.raises(
         DeviceError, match=r"'ncnn' needs the package 'ncnn', .*: pip install 'srtrain\[ncnn\]'"
     ):
         open_engine(path, "ncnn")
-    missing.add("onnxruntime")
-    assert open_engine(path).name == "mindspore"
 
 
-def test_a_network_that_ncnn_cannot_express_goes_to_the_next_engine_and_it_is_said(
-    run_folder, monkeypatch, capfd
-):
+def test_a_network_that_onnx_cannot_express_goes_to_mindspore_and_it_is_said(run_folder, monkeypatch, capfd):
     path, _ = run_folder
 
-    def refuse(source, file):
-        raise UnsupportedError("ncnn: the operator of Oddity ('x') is not translated.")
+    def refuse(source, target):
+        raise UnsupportedError("the operator of Oddity ('x') is not translated.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(ncnn_export, "write_ncnn", refuse)
-        assert open_engine(path).name == "onnxruntime"
-    assert "ncnn cannot run" in capfd.readouterr().err
+        patch.setattr(onnx_export, "simplify", refuse)
+        assert open_engine(path).name == "mindspore"
+    assert "onnxruntime cannot run" in capfd.readouterr().err
     with pytest.raises(ExportError, match="operator of Oddity"):  # remembered
-        open_engine(path, "ncnn")
+        open_engine(path, "onnxruntime")
 
 
 def test_a_plugins_engine_is_known_by_its_name_and_handed_the_file(tmp_path, monkeypatch):
