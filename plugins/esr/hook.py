@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -204,14 +205,15 @@ def describe(individual: Individual, outcome: Outcome) -> str:
     )
 
 
-class released_on_sigterm:  # noqa: N801  reads as what it does
-    """Within it, SIGTERM unwinds the stack, so that a claim is given back; a cluster that stops a job sends it."""
+@contextmanager
+def released_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM unwind the stack, so that a claim is given back: a cluster that stops a job sends it."""
 
-    def __enter__(self) -> None:
-        self._before = signal.signal(signal.SIGTERM, self._leave)
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGTERM, self._before)
-
-    def _leave(self, number: int, frame: FrameType | None) -> None:
+    def leave(number: int, frame: FrameType | None) -> None:
         sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
