@@ -67,7 +67,7 @@ class SearchHook(Hook):
         space: dict[str, Any] | None = None,
         evolution: dict[str, Any] | None = None,
         objectives: tuple[str, ...] = ("psnr",),
-        credit: Spec = Spec("uniform"),
+        credit: Spec | str = "uniform",
         crops: dict[str, int] | None = None,
     ) -> None:
         self.new_trainer = new_trainer
@@ -75,7 +75,7 @@ class SearchHook(Hook):
         self.seed = seed
         self.space = dict(space or {})
         self.objectives = objectives
-        self.credit = credit
+        self.credit = credit if isinstance(credit, Spec) else Spec(credit)
         self.crops = {"lq_px": 32, "n_per_picture": 4, **(crops or {})}
         filled = {"benchmarks": None, "seed": None}
         check_arguments("hooks.search.space", SpaceSettings, self.space)
@@ -84,7 +84,7 @@ class SearchHook(Hook):
         self.settings = EvolutionSettings(**(evolution or {}))
         SpaceSettings(**self.space)
         Objectives(objectives)
-        CREDITS.build(credit.name, **credit.args)
+        CREDITS.build(self.credit.name, **self.credit.args)
 
     def before_train(self, trainer: Trainer) -> None:
         """Search."""
@@ -115,7 +115,7 @@ class SearchHook(Hook):
                 f"{type(trainer.model).__name__!r}."
             )
         n_feats = trainer.model.n_feats
-        settings = SpaceSettings(**{"n_feats": n_feats, **self.space})
+        settings = SpaceSettings(**{**self.space, "n_feats": n_feats})
         space = Space(settings, Costs(self.new_trainer.scale, n_feats))
         crops = Crops(self.benchmarks, seed=self.seed, **self.crops)
         needs_drops = bool(CREDITS.get(self.credit.name).needs_drops)  # type: ignore[attr-defined]

@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import mindspore as ms
 import pytest
 
 from srtrain.cli import main
@@ -69,10 +70,22 @@ class Bad(ShrinkBlock):
 Run = Callable[..., int]
 
 
+@pytest.fixture(autouse=True)
+def _mode_of_other_tests() -> Iterator[None]:
+    before = ms.get_context("mode")
+    yield
+    ms.set_context(mode=before)
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recipe, at one place for all runs in this process, which registers the user's block once."""
+    return recipe_in(tmp_path_factory.mktemp("recipe"))
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(recipe: Path, tmp_path: Path) -> Run:
     """Run the search in this process."""
-    recipe = recipe_in(tmp_path)
 
     def run(name: str, *words: str) -> int:
         return main(["run", str(recipe), f"run_dir={tmp_path / name}", "train.threads=0", *words])
@@ -254,8 +267,8 @@ def test_changed_settings_are_refused_on_resume(run: Run, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["hooks.search.space.min_parms=3"], "there is no 'min_parms' here. Did you mean 'min_params'"),
-        (["hooks.search.space.max_params=2000"], "least"),
+        (["hooks.search.space.min_parms=3"], "takes no argument 'min_parms'. Did you mean 'min_params'?"),
+        (["hooks.search.space.max_params=2000"], "no network of the space has 1 to 2 blocks"),
         (["hooks.search.credit=lineag"], "Did you mean 'lineage'"),
         (["hooks.search.objectives=('psnr','flops')"], "flops"),
         (["hooks.search.evolution.selection=best"], "evolution.selection = 'best' is not known"),
