@@ -30,6 +30,7 @@ FULL = Recipe(
         threads=2,
         accumulate=4,
         sink_steps=5,
+        compile_cache="graphs",
     ),
     optim=Optim(
         optimizer=Spec("sgd", momentum=0.9, nesterov=True),

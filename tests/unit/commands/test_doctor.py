@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -77,6 +78,9 @@ def test_processes_that_a_launcher_left_are_listed():
         assert str(pid) in finding.todo.split()
     finally:
         os.kill(pid, 9)
+    deadline = time.monotonic() + 30  # a kill takes effect when the system comes to it
+    while pid in doctor.launched_processes()[0] and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert pid not in doctor.launched_processes()[0]
 
 

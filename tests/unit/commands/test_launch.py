@@ -60,7 +60,7 @@ def test_a_run_folder_means_run_and_plugins_follow_the_command(tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ([], r"launch what\? Give a recipe, a run folder, or a command: convert, data, "),
+        ([], r"launch what\? Give a recipe, a run folder, or a command: convert, count, data, "),
         (["evalute", "x"], "'evalute' is no recipe .* and no command\\. Did you mean 'evaluate'\\?"),
         (["launch", "x.py"], "'launch' is no recipe"),
     ],
