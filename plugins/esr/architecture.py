@@ -7,7 +7,6 @@ from itertools import pairwise
 from xml.etree.ElementTree import Element
 
 from srtrain.models.esrn import BlockKind
-from srtrain.registry import BLOCKS
 from srtrain.table import aligned
 
 from .drawing import element, svg, text
@@ -18,11 +17,6 @@ _IN_WORDS = {"S": "shrink", "G": "group", "C": "context"}
 
 # In pixels: a block's width, from one block to the next, the lower end of them all, the line that their outputs take.
 _BOX, _STEP, _BASE, _BUS = 64, 70, 190, 40
-
-
-def halves(kind: BlockKind) -> bool:
-    """Tell whether a block works at half the feature scale."""
-    return bool(getattr(BLOCKS.get(kind.type), "halves", False))
 
 
 def in_words(kind: BlockKind) -> str:
@@ -41,10 +35,10 @@ def architecture_text(individual: Individual, outcome: Outcome, scale: int, n_fe
     kinds = [BlockKind.parse(name) for name in individual.blocks]
     widths = [n_feats, *(kind.n_out for kind in kinds)]
     rows = [
-        (str(k), str(kind), f"{n_in} -> {kind.n_out}", in_words(kind), "1/2 inside" if halves(kind) else "1")
+        (str(k), str(kind), f"{n_in} -> {kind.n_out}", in_words(kind), "1/2 inside" if kind.halves else "1")
         for k, (kind, n_in) in enumerate(zip(kinds, widths, strict=False))
     ]
-    n_halved = sum(map(halves, kinds))
+    n_halved = sum(kind.halves for kind in kinds)
     parts = [
         f"Individual {individual.number} of generation {individual.generation}, {origin(individual)}: "
         f"x{scale}, {len(kinds)} blocks, {n_halved} of them at half the feature scale",
@@ -87,7 +81,7 @@ def _block(kind: BlockKind, left: float, widest: int) -> Element:
     height = _height(kind, widest)
     top, middle = _BASE - height, left + _BOX / 2
     class_ = f"block {kind.type}" if kind.type in _IN_WORDS else "block other"
-    at_half = ", at half the feature scale" if halves(kind) else ""
+    at_half = ", at half the feature scale" if kind.halves else ""
     return element(
         "g",
         element("title", f"{kind}: {in_words(kind)}, {kind.n_out} channels out{at_half}"),
@@ -146,7 +140,7 @@ def _feature_scale(
     group.append(text(8, one + 6, "scale", "start", class_="label"))
     d = f"M{start} {one}"
     for kind, left in zip(kinds, lefts, strict=True):
-        if halves(kind):
+        if kind.halves:
             a, b = left + 5, left + _BOX - 5
             group.append(element("rect", x=a, y=one, width=b - a, height=half - one, class_="halved"))
             group.append(text(left + _BOX / 2, half + 16, "1/2"))

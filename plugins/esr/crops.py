@@ -35,7 +35,7 @@ class Crops:
         lq: list[UInt8] = []
         self._gt: list[tuple[EvalSet, UInt8]] = []
         for benchmark in benchmarks:
-            pictures, scale = benchmark.pictures, benchmark.scale
+            pictures = benchmark.pictures
             for i in range(len(pictures)):
                 height, width = pictures.lq(i).shape[:2]
                 if min(height, width) < lq_px:
@@ -48,7 +48,7 @@ class Crops:
                     y, x = (int(places.integers(0, side - lq_px + 1)) for side in (height, width))
                     patch, gt = pictures.patch(i, y, x, lq_px)
                     lq.append(patch)
-                    self._gt.append((benchmark, gt[: lq_px * scale, : lq_px * scale]))
+                    self._gt.append((benchmark, gt))
         self.lq: Float32 = np.stack(lq).transpose(0, 3, 1, 2).astype(np.float32)
         self.protocol = " and ".join(
             f"{n_per_picture * len(b.pictures)} crops of {b.name}, {lq_px} px in, {b.protocol.describe(b.scale)}"

@@ -7,16 +7,14 @@ import statistics
 import time
 from collections.abc import Sequence
 
-import mindspore as ms
 import numpy as np
 from mindspore import nn
 
-from srtrain.arrays import Float32
 from srtrain.errors import TrainingDivergedError, first_line
 from srtrain.hooks import base
 from srtrain.hooks.base import Hook
 from srtrain.models.count import count
-from srtrain.models.mode import pynative
+from srtrain.models.mode import as_function
 from srtrain.models.upscale import Upscaler
 from srtrain.trainer.factory import TrainerFactory
 from srtrain.trainer.trainer import HOPELESS, Trainer
@@ -78,7 +76,7 @@ class Fitness:
 
     def psnr(self, model: nn.Cell) -> float:
         """Return a network's PSNR in dB on the crops."""
-        return self.crops.psnr(forward(model, self.crops.lq))
+        return self.crops.psnr(as_function(model)(self.crops.lq))
 
     def drops(self, model: nn.Cell, psnr: float) -> tuple[float | None, ...]:
         """Return for each block the dB that are lost when its input goes around it, ``None`` where that cannot be."""
@@ -91,12 +89,6 @@ class Fitness:
             lost.append(psnr - self.psnr(model))
             model.blocks[i] = block
         return tuple(lost)
-
-
-def forward(model: nn.Cell, lq: Float32) -> Float32:
-    """Run a network line by line: for a few crops that takes less time than to compile it."""
-    with pynative():
-        return np.asarray(model(ms.Tensor(lq)).asnumpy())
 
 
 def latency(model: nn.Cell) -> float:
@@ -132,7 +124,7 @@ class Stopwatch(Hook):
         self._since = now
 
     def after_step(self, trainer: Trainer, out: StepOutput) -> None:
-        """Book the first update on compiling, but for what an update takes, which the second one shows; beat."""
+        """Book the first update on compiling, and give a sign of life."""
         if trainer.step == 1:
             float(out.loss)  # waits for the device
             self.lap("compile")
@@ -152,7 +144,7 @@ def stop_if_hopeless(trainer: Trainer) -> None:
     """Raise what makes a candidate fail.
 
     Raises:
-        TrainingDivergedError: the last updates were all skipped, or a weight is not finite.
+        TrainingDivergedError: the last updates were all skipped.
     """
     counts = trainer.update.guard.read()
     if counts.n_bad_in_a_row >= HOPELESS:

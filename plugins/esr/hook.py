@@ -21,7 +21,7 @@ from srtrain.trainer.factory import TrainerFactory
 from srtrain.trainer.trainer import Trainer
 
 from .costs import Costs
-from .credit import CREDITS
+from .credit import CREDITS, Credit
 from .crops import Crops
 from .evolution import Evolution, EvolutionSettings
 from .fitness import Fitness
@@ -76,6 +76,7 @@ class SearchHook(Hook):
         self.space = dict(space or {})
         self.objectives = objectives
         self.credit = credit if isinstance(credit, Spec) else Spec(credit)
+        self.strategy: Credit = CREDITS.build(self.credit.name, **self.credit.args)
         self.crops = {"lq_px": 32, "n_per_picture": 4, **(crops or {})}
         filled = {"benchmarks": None, "seed": None}
         check_arguments("hooks.search.space", SpaceSettings, self.space)
@@ -84,13 +85,11 @@ class SearchHook(Hook):
         self.settings = EvolutionSettings(**(evolution or {}))
         SpaceSettings(**self.space)
         Objectives(objectives)
-        CREDITS.build(self.credit.name, **self.credit.args)
 
     def before_train(self, trainer: Trainer) -> None:
         """Search."""
         space, fitness, journal = self.prepare(trainer)
-        credit = CREDITS.build(self.credit.name, **self.credit.args)
-        evolution = Evolution(space, self.seed, self.settings, self.objectives, credit)
+        evolution = Evolution(space, self.seed, self.settings, self.objectives, self.strategy)
         text = self._settings_text(trainer)
         results = Results(trainer, self.new_trainer.scale, evolution, fitness.crops.protocol, text)
         with released_on_sigterm():
@@ -118,8 +117,7 @@ class SearchHook(Hook):
         settings = SpaceSettings(**{**self.space, "n_feats": n_feats})
         space = Space(settings, Costs(self.new_trainer.scale, n_feats))
         crops = Crops(self.benchmarks, seed=self.seed, **self.crops)
-        needs_drops = bool(CREDITS.get(self.credit.name).needs_drops)  # type: ignore[attr-defined]
-        fitness = Fitness(self.new_trainer, crops, self.objectives, needs_drops)
+        fitness = Fitness(self.new_trainer, crops, self.objectives, self.strategy.needs_drops)
         journal = Journal(trainer.run_dir / "search", self._digest(crops), trainer.backend.rank)
         self._begin(trainer, journal)
         return space, fitness, journal

@@ -112,13 +112,15 @@ class Journal:
                 claim.unlink()  # it was recorded, and then the process ended
                 continue
             owners.append(claim.read_text(encoding="utf-8").strip() or "a rank")
-            n_before = len(list((self.folder / "lost").glob(f"{claim.name}.*")))
-            claim.rename(self.folder / "lost" / f"{claim.name}.{n_before + 1}")
+            claim.rename(self.folder / "lost" / f"{claim.name}.{self._n_lost(claim.name) + 1}")
         return owners
 
     def n_losses(self, blocks: Blocks) -> int:
         """Return how often a process ended while it trained a network."""
-        return len(list((self.folder / "lost").glob(f"{key(blocks)}.*")))
+        return self._n_lost(key(blocks))
+
+    def _n_lost(self, name: str) -> int:
+        return len(list((self.folder / "lost").glob(f"{name}.*")))
 
     def __len__(self) -> int:
         return sum(1 for _ in (self.folder / "individuals").glob("[!.]*.json"))

@@ -12,6 +12,7 @@ from srtrain.run_folder import write_text
 from srtrain.trainer.trainer import Trainer
 
 from .architecture import architecture_text
+from .charts import members
 from .evolution import Evolution
 from .report import SearchFacts, write_report
 from .types import Individual, Outcome
@@ -66,7 +67,7 @@ class Results:
         if found:
             values |= {"psnr_median": statistics.median(found), "psnr_best_of_generation": max(found)}
         if self.best:
-            values["psnr_best"] = max(o.objectives["psnr"] for _, o in self.best)
+            values["psnr_best"] = self.best[0][1].objectives["psnr"]
         if generation.hypervolume is not None:
             values["hypervolume"] = generation.hypervolume
         for name, value in values.items():
@@ -78,10 +79,9 @@ class Results:
         self._write_files()
 
     def conclude(self) -> None:
-        """Write everything a last time, and say what was found."""
+        """Say what was found; ``publish`` has written it after the last generation."""
         if self._writer is None:
             return
-        self._write_files()
         self._writer.close()
         log = self.trainer.log
         log.info(self.evolution.why_done)
@@ -107,7 +107,7 @@ class Results:
 
     def _write_files(self) -> None:
         evolution, world_size = self.evolution, self.trainer.backend.world_size
-        everything = [member for generation in evolution.history for member in generation.members]
+        everything = members(evolution.history)
         seconds = [sum(outcome.seconds.values()) for _, outcome in everything]
         n_planned = evolution.settings.n_generations * evolution.settings.n_individuals
         left = (

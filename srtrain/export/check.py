@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import mindspore as ms
 import numpy as np
-from mindspore import nn
 
 from srtrain.arrays import Float32
 from srtrain.data.embedded import embedded
 from srtrain.data.picture import read_rgb
 from srtrain.export.types import ExportError, Options
-from srtrain.models.mode import pynative
 
 LIMIT = 1e-3
 """In grey levels of [0, 255]: a tenth of a percent of what rounding to 8 bit changes at most."""
@@ -90,13 +87,3 @@ def inputs(options: Options) -> list[Float32]:
 def _noise(n: int, height: int, width: int) -> Float32:
     generator = np.random.default_rng(_SEED)
     return generator.uniform(0, 255, (n, 3, height, width)).astype(np.float32)
-
-
-def as_function(model: nn.Cell) -> Upscale:
-    """Return a network as a function of arrays that compiles nothing: it is called a few times only."""
-
-    def upscale(lq: Float32) -> Float32:
-        with pynative():
-            return np.asarray(model(ms.Tensor(lq)).asnumpy())
-
-    return upscale

@@ -17,6 +17,7 @@ import onnx
 from onnx import numpy_helper
 
 from srtrain.arrays import Float32
+from srtrain.export.graph import rename_tensors
 from srtrain.export.types import INPUT, OUTPUT, PADDING, UnsupportedError
 
 _MAGIC = 7767517  # the first line of every .param file
@@ -49,14 +50,10 @@ def write_ncnn(source: Path, file: Path) -> None:
 
 def take_padding_off(graph: onnx.GraphProto) -> None:
     """Take a padding to even sides off a graph (``export/onnx.py``): ncnn has none of that kind, so the engine pads."""
-    inside = {PADDING + name: name for name in (INPUT, OUTPUT)}
     kept = [node for node in graph.node if not node.name.startswith(PADDING)]
     if len(kept) == len(graph.node):
         return
-    for node in kept:
-        for names in (node.input, node.output):
-            for i, name in enumerate(names):
-                names[i] = inside.get(name, name)
+    rename_tensors(kept, {PADDING + name: name for name in (INPUT, OUTPUT)})
     del graph.node[:]
     graph.node.extend(kept)
 

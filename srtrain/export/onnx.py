@@ -16,6 +16,7 @@ from onnx import numpy_helper
 
 from srtrain.export.check import ADVICE
 from srtrain.export.fold import take_padding_off
+from srtrain.export.graph import rename_tensors
 from srtrain.export.types import INPUT, METADATA_KEY, OUTPUT, PADDING, ExportError, Options
 from srtrain.infer.onnxruntime_engine import CANNOT_OPEN
 
@@ -87,11 +88,8 @@ def pad_to_even(model: onnx.ModelProto, scale: int) -> None:
 
     The nodes' names begin with ``PADDING``, by which ``export/ncnn.py`` knows them.
     """
-    graph, inside, outside = model.graph, f"{PADDING}{INPUT}", f"{PADDING}{OUTPUT}"
-    for inner in graph.node:
-        for names in (inner.input, inner.output):
-            for i, name in enumerate(names):
-                names[i] = {INPUT: inside, OUTPUT: outside}.get(name, name)
+    graph = model.graph
+    rename_tensors(graph.node, {name: PADDING + name for name in (INPUT, OUTPUT)})
     numbers = {"zeros": [0] * 6, "two": [2], "four": [4], "none": [0, 0], "axes": [2, 3], "scale": [scale]}
     for name, values in numbers.items():
         tensor = numpy_helper.from_array(np.array(values, np.int64), PADDING + name)

@@ -66,6 +66,11 @@ class BlockKind:
             )
         return cls(match[1], int(match[2]), int(match[3]), int(match[4]))
 
+    @property
+    def halves(self) -> bool:
+        """Whether it works at half the size, as its class says in ``halves``."""
+        return bool(getattr(BLOCKS.get(self.type), "halves", False))
+
     def build(self, n_in: int) -> nn.Cell:
         """Return the block for an input of ``n_in`` channels."""
         block: nn.Cell = BLOCKS.build(
@@ -95,6 +100,11 @@ class DenseBlock(nn.Cell):
         if not self.keeps_input and not self.keeps_entered:
             self.residual = conv(n_in, n_out, 1)
 
+    @staticmethod
+    def receptive_px(n_convs: int) -> int:
+        """Return how far the block looks from a pixel."""
+        return n_convs
+
     def construct(self, x: Tensor) -> Tensor:
         """Map (N, n_in, H, W) to (N, n_out, H, W)."""
         y = x
@@ -114,11 +124,6 @@ class ShrinkBlock(DenseBlock):
     def __init__(self, n_in: int, n_convs: int, growth: int, n_out: int) -> None:
         super().__init__(n_in, growth, n_out)
         self.middle = ShrinkingDense(n_convs, growth, n_out)
-
-    @staticmethod
-    def receptive_px(n_convs: int) -> int:
-        """Return how far the block looks from a pixel."""
-        return n_convs
 
 
 class ShrinkingDense(nn.Cell):
@@ -151,11 +156,6 @@ class GroupBlock(DenseBlock):
     def __init__(self, n_in: int, n_convs: int, growth: int, n_out: int) -> None:
         super().__init__(n_in, growth, n_out)
         self.middle = GroupedDense(n_convs, growth, n_out)
-
-    @staticmethod
-    def receptive_px(n_convs: int) -> int:
-        """Return how far the block looks from a pixel."""
-        return n_convs
 
 
 class GroupedDense(nn.Cell):
@@ -311,8 +311,8 @@ class ESRN(nn.Cell):
 
 
 def halves(blocks: Sequence[str]) -> bool:
-    """Return whether any block works at half the size, as its class says in ``halves``."""
-    return any(getattr(BLOCKS.get(BlockKind.parse(name).type), "halves", False) for name in blocks)
+    """Return whether any block works at half the size."""
+    return any(BlockKind.parse(name).halves for name in blocks)
 
 
 def upsampler(scale: int, n_feats: int) -> nn.SequentialCell:
