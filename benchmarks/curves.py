@@ -29,13 +29,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from srtrain import build, config
+from srtrain import build
 from srtrain.arrays import Float32
 from srtrain.cores import usable_cores
 from srtrain.data.loader import Loader
 from srtrain.data.sampler import Sampler
 from srtrain.errors import RecipeError, RunFolderError, UserError, listing
 from srtrain.recipe import Recipe, Spec
+from srtrain.recipe.load import load_recipe
+from srtrain.recipe.record import to_json
+from srtrain.recipe.text import differences
 from srtrain.registry import PROTOCOLS, SCHEDULES
 from srtrain.run_folder import write_text
 from srtrain.trainer.backend import Backend
@@ -68,7 +71,7 @@ def main() -> int:
 
 def compare(runs: list[Path], benchmark: str, plot: Path | None, tolerance: float) -> int:
     """Print the ends and what they differ by; return the exit code."""
-    recipes = [config.load(run) for run in runs]
+    recipes = [load_recipe(run) for run in runs]
     refuse_unequal(recipes)
     refuse_what_is_not_repeated(recipes[0])
     ours = [finished(run, recipe) for run, recipe in zip(runs, recipes, strict=True)]
@@ -154,7 +157,7 @@ def refuse_unequal(recipes: list[Recipe]) -> None:
         RecipeError: names what differs, or a seed that is there twice.
     """
     for recipe in recipes[1:]:
-        changed = config.differences(recipes[0], recipe)
+        changed = differences(recipes[0], recipe)
         different = [key for key in changed if key not in ("seed", "name", "run_dir")]
         if different:
             raise RecipeError(
@@ -194,12 +197,12 @@ def refuse_what_is_not_repeated(recipe: Recipe) -> None:
 def repeat(run: Path, recipe: Recipe, mindspore: list[Record]) -> list[Record]:
     """Return the metrics of the same training in PyTorch, which is done now if it was not before."""
     folder = run.with_name(f"{run.name}_pytorch")
-    if (folder / "recipe.json").is_file() and config.load(folder) == recipe:
+    if (folder / "recipe.json").is_file() and load_recipe(folder) == recipe:
         # An unfinished one is done again.
         with suppress(RunFolderError):
             return finished(folder, recipe)
     folder.mkdir(exist_ok=True)
-    write_text(folder / "recipe.json", config.to_json(recipe))
+    write_text(folder / "recipe.json", to_json(recipe))
     file = folder / "metrics.jsonl"
     file.unlink(missing_ok=True)
     started = time.perf_counter()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from srtrain.recipe import Benchmark, Data, Epochs, Optim, Recipe, Spec, Train, standard_hooks
-from srtrain.smoke import twin
+from srtrain.recipe.smoke import twin
 
 BASELINE = Spec("edsr", n_resblocks=16, n_feats=64)
 FULL = Spec("edsr", n_resblocks=32, n_feats=256, res_scale=0.1)

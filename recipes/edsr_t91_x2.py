@@ -6,7 +6,7 @@ Time:      about 17 minutes on two free cores
 """
 
 from srtrain.recipe import Benchmark, Data, Optim, Recipe, Spec, Train, standard_hooks
-from srtrain.smoke import twin
+from srtrain.recipe.smoke import twin
 
 
 def recipe() -> Recipe:

@@ -10,7 +10,7 @@ Time:      750 000 updates of batch 16
 from _esr import full
 
 from srtrain.recipe import Recipe
-from srtrain.smoke import twin
+from srtrain.recipe.smoke import twin
 
 
 def recipe() -> Recipe:

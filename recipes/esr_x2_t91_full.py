@@ -11,7 +11,7 @@ import dataclasses
 from esr_x2_t91_search import recipe as search
 
 from srtrain.recipe import Benchmark, Recipe, Spec, standard_hooks
-from srtrain.smoke import twin
+from srtrain.recipe.smoke import twin
 
 
 def recipe() -> Recipe:

@@ -5,7 +5,7 @@ Expected:  at least +0.8 dB over bicubic's 35.25 dB on chelsea, which it never s
 """
 
 from srtrain.recipe import Benchmark, Data, Optim, Recipe, Spec, Train, standard_hooks
-from srtrain.smoke import twin
+from srtrain.recipe.smoke import twin
 
 
 def recipe() -> Recipe:

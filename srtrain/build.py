@@ -31,7 +31,6 @@ import srtrain.hooks.watchdog
 import srtrain.losses
 import srtrain.models.edsr
 import srtrain.models.esrn
-from srtrain import config
 from srtrain.data.degrade import DEGRADATIONS, Degrade
 from srtrain.data.loader import Loader
 from srtrain.data.sampler import Sampler
@@ -44,6 +43,9 @@ from srtrain.models.upscale import Upscaler
 from srtrain.models.weights import load_weights
 from srtrain.optim import build_optimizer, check_optimizer
 from srtrain.recipe import Benchmark, Epochs, Recipe, Spec
+from srtrain.recipe.check import check_recipe, type_mistake
+from srtrain.recipe.record import digest
+from srtrain.recipe.text import to_text
 from srtrain.registry import (
     BACKENDS,
     DATASETS,
@@ -79,7 +81,7 @@ def check(recipe: Recipe) -> None:
     Raises:
         RecipeError: all mistakes, one a line.
     """
-    config.check(recipe)
+    check_recipe(recipe)
     mistakes = []
     for key, registry, spec in _specs(recipe):
         try:
@@ -143,7 +145,7 @@ def _check_spec(key: str, registry: Registry, spec: Spec) -> None:
         if any(epochs.n <= 0 for epochs in _epochs_in(value)):
             raise RecipeError(f"{key}.{name} = {value!r} must be above 0 epochs.")
         plain = in_steps(value, 1)
-        if name in hints and (mistake := config.type_mistake(f"{key}.{name}", plain, hints[name])):
+        if name in hints and (mistake := type_mistake(f"{key}.{name}", plain, hints[name])):
             raise RecipeError(mistake)
         if name == "every" and isinstance(value, int) and value < 1:
             raise RecipeError(f"{key}.every = {value!r} must be 1 or more steps; {key}=None removes it.")
@@ -266,7 +268,7 @@ def build_trainer(recipe: Recipe, run_dir: Path, backend: Backend, log: Log) -> 
             log=log,
         )
 
-    new_trainer = TrainerFactory(another, recipe.scale, config.digest(_what_trains(recipe)))
+    new_trainer = TrainerFactory(another, recipe.scale, digest(_what_trains(recipe)))
     model = _initialised_model(recipe, per_epoch)
     if recipe.init_from:
         weights = read_weights(Path(recipe.init_from).expanduser())
@@ -348,7 +350,7 @@ def _build_hooks(
         "base_lr": recipe.optim.lr,
         "benchmarks": build_benchmarks(recipe),
         "evaluator": Evaluator(Upscaler(model), backend),
-        "recipe_text": config.to_text(recipe),
+        "recipe_text": to_text(recipe),
         "max_steps": max_steps,
         "scale": recipe.scale,
         "new_trainer": new_trainer,
@@ -365,7 +367,7 @@ def about(recipe: Recipe) -> dict[str, Any]:
         "model_args": recipe.model.args,
         "scale": recipe.scale,
         "precision": recipe.precision.name,
-        "recipe_hash": config.digest(recipe),
+        "recipe_hash": digest(recipe),
         "benchmarks": {name: benchmark.protocol for name, benchmark in _benchmarks(recipe)},
         "srtrain": srtrain.__version__,
     }

@@ -21,9 +21,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from srtrain import config
 from srtrain.errors import RecipeError, did_you_mean, listing
 from srtrain.recipe import Recipe
+from srtrain.recipe.check import check_recipe
 from srtrain.registry import Registry
 
 GROUP = "srtrain.plugins"
@@ -184,5 +184,5 @@ def around_run(recipe: Recipe, *, resume: bool, overwrite: bool) -> Iterator[Rec
                 raise RecipeError(
                     f"around_run of the plugin {plugin.name!r} yields a {type(recipe).__name__}, not the recipe."
                 )
-            config.check(recipe)
+            check_recipe(recipe)
         yield recipe

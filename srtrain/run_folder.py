@@ -13,9 +13,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import IO
 
-from srtrain import config
 from srtrain.errors import RecipeError, RunFolderError
 from srtrain.recipe import Recipe
+from srtrain.recipe.load import load_recipe
+from srtrain.recipe.record import to_json
+from srtrain.recipe.text import differences
 
 # Changing one of these in the middle of a run would make the result neither the old nor the new recipe's.
 LOCKED = (
@@ -117,7 +119,7 @@ class RunFolder:
 
     def record(self, recipe: Recipe, source: Path) -> None:
         """Write how this run was started: recipe, command, versions."""
-        write_text(self.path / "recipe.json", config.to_json(recipe))
+        write_text(self.path / "recipe.json", to_json(recipe))
         if source.suffix == ".py":
             write_text(self.path / "recipe.py", source.read_text(encoding="utf-8"))
         with (self.path / "command.txt").open("a", encoding="utf-8") as file:
@@ -127,7 +129,7 @@ class RunFolder:
     def earlier_recipe(self) -> Recipe | None:
         """Return the recipe of the run that is in this folder, if there is one."""
         file = self.path / "recipe.json"
-        return config.load(file) if file.is_file() else None
+        return load_recipe(file) if file.is_file() else None
 
     def close(self) -> None:
         """Release the lock."""
@@ -143,7 +145,7 @@ def changes_on_resume(old: Recipe, new: Recipe) -> dict[str, tuple[object, objec
     Raises:
         RecipeError: a change that would make the result neither the old nor the new recipe's.
     """
-    changes = config.differences(old, new)
+    changes = differences(old, new)
     locked = [key for key in changes if any(key == name or key.startswith(name + ".") for name in LOCKED)]
     if locked:
         shown = "; ".join(f"{key} was {changes[key][0]!r} and is now {changes[key][1]!r}" for key in locked)

@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from srtrain import config
 from srtrain.errors import CheckpointError, RecipeError, SrtrainError
 from srtrain.recipe import Recipe
+from srtrain.recipe.load import load_recipe
+from srtrain.recipe.override import override
 from srtrain.registry import COMMANDS
 from srtrain.run_folder import write_text
 from srtrain.table import aligned
@@ -46,8 +47,8 @@ def numbers(text: str) -> list[int]:
 
 def run(args: argparse.Namespace) -> int:
     """Train one after the other, each in a process of its own, then print what they reached."""
-    search = config.load(args.search)
-    recipe = config.override(config.load(args.recipe, "smoke" if args.smoke else "recipe"), args.overrides)
+    search = load_recipe(args.search)
+    recipe = override(load_recipe(args.recipe, "smoke" if args.smoke else "recipe"), args.overrides)
     if search.scale != recipe.scale:
         raise RecipeError(
             f"{str(args.search)!r} searched at scale {search.scale}, and {args.recipe!r} trains at {recipe.scale}. "

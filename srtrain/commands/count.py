@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srtrain import config
 from srtrain.errors import RecipeError
+from srtrain.recipe.load import load_recipe
+from srtrain.recipe.override import override
 from srtrain.table import aligned
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def network(path: Path, overrides: list[str]) -> tuple[nn.Cell, int]:
     if path.suffix != ".py":
         read = weights.read_weights(path)
         return weights.build_model(read), int(read.about["scale"])
-    recipe = config.override(config.load(path), overrides)
+    recipe = override(load_recipe(path), overrides)
     for name in recipe.plugins:
         plugins.activate(name, beside=path.parent)
     build.check(recipe)

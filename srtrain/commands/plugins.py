@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from srtrain import config, plugins
+from srtrain import plugins
 from srtrain.errors import RecipeError
+from srtrain.recipe.load import load_recipe
 
 HELP = "list plugins: found, active, broken, and what each registers"
 EXAMPLES = """\
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     """Print every plugin; exit code 2 if one that is asked for is broken."""
     asked = dict.fromkeys(args.plugin, "--plugin")
     if args.recipe:
-        asked = {**dict.fromkeys(config.load(args.recipe).plugins, args.recipe), **asked}
+        asked = {**dict.fromkeys(load_recipe(args.recipe).plugins, args.recipe), **asked}
     reports = [*_asked_for(asked, Path(args.recipe or ".").parent), *_merely_installed(asked)]
     for report in reports:
         print(report)

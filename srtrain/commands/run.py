@@ -8,10 +8,13 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srtrain import config, plugins
+from srtrain import plugins
 from srtrain.errors import CheckpointError
 from srtrain.interrupt import InterruptWatch
 from srtrain.recipe import Recipe
+from srtrain.recipe.load import load_recipe
+from srtrain.recipe.override import override
+from srtrain.recipe.text import to_text
 from srtrain.run_folder import RunFolder, changes_on_resume
 
 if TYPE_CHECKING:
@@ -71,7 +74,7 @@ def _run(args: argparse.Namespace) -> int:
 
     build.check(recipe)
     if args.print_config:
-        print(config.to_text(recipe, original))
+        print(to_text(recipe, original))
         return 0
     if args.print_hooks:
         return print_hooks(recipe)
@@ -95,9 +98,9 @@ def recipe_asked_for(args: argparse.Namespace) -> tuple[Recipe, Recipe]:
     Raises:
         RecipeError: all mistakes in the overrides together.
     """
-    original = config.load(args.recipe, "smoke" if getattr(args, "smoke", False) else "recipe")
+    original = load_recipe(args.recipe, "smoke" if getattr(args, "smoke", False) else "recipe")
     overrides = [*args.overrides, *([f"device={args.device}"] if args.device else [])]
-    return original, config.override(original, overrides)
+    return original, override(original, overrides)
 
 
 def read_recipe(args: argparse.Namespace) -> tuple[Recipe, Recipe]:

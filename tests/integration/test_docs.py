@@ -10,11 +10,11 @@ from pathlib import Path
 import mindspore as ms
 import pytest
 
-from srtrain import config
 from srtrain.cli import main
 from srtrain.hooks import EVAL, FIRST, LAST, LOG, NORMAL, SAVE, STATE
 from srtrain.hooks.base import POINTS
 from srtrain.recipe import Spec
+from srtrain.recipe.load import load_recipe
 
 # Enough of a run to see the effect, and no more.
 TINY = [
@@ -86,7 +86,7 @@ def test_the_first_hook_runs_from_the_command_line_and_from_a_recipe(page, capsy
     assert f"highest loss of 4 updates: {max(losses):.3f}" in log
     assert f"loss_peak {max(losses):g}" in log
     assert [m["loss_peak"] for m in metrics(docs.folder / "line") if "loss" in m] == [losses[0], max(losses)]
-    assert config.load(docs.folder / "line").hooks["peak"] == Spec("loss_peak", factor=3.0)
+    assert load_recipe(docs.folder / "line").hooks["peak"] == Spec("loss_peak", factor=3.0)
 
     log = docs.run("recipe", ["run", "with_hook.py"], "model.n_resblocks=1")
     assert "highest loss of 4 updates" in log

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from srtrain import config
 from srtrain.cli import main
+from srtrain.recipe.load import load_recipe
 
 TINY = (
     "model.n_resblocks=1",
@@ -58,7 +58,7 @@ def x2_run(tiny_div2k: Path, repo_root: Path, tmp_path_factory: pytest.TempPathF
 
 
 def test_a_run_leaves_its_record(x2_run: Path, repo_root: Path) -> None:
-    resolved = config.load(x2_run)
+    resolved = load_recipe(x2_run)
     assert (resolved.name, resolved.model.args["n_feats"], resolved.train.steps) == ("edsr_x2", 4, 4)
     assert (x2_run / "recipe.py").read_text() == (repo_root / "recipes" / "edsr_x2.py").read_text()
     assert "mindspore" in json.loads((x2_run / "env.json").read_text())

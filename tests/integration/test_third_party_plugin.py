@@ -13,8 +13,8 @@ from pathlib import Path
 import mindspore as ms
 import pytest
 
-from srtrain import config
 from srtrain.recipe import Spec
+from srtrain.recipe.load import load_recipe
 
 TINY = [
     "model.n_feats=4",
@@ -115,7 +115,7 @@ def test_a_recipe_trains_with_its_backend_hook_block_and_work_around_the_run(
         LAB_SCRATCH=str(scratch),
     )
     run = tmp_path / "run"
-    recipe = config.load(run)
+    recipe = load_recipe(run)
     assert recipe.device == Spec("pinned_cpu", cores=(core,))
     assert recipe.plugins == ("lab",)
     assert Path(recipe.data.root).parent == scratch  # the data came from the copy,

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from srtrain import build, config, plugins
+from srtrain import build, plugins
 from srtrain.recipe import Recipe
+from srtrain.recipe.load import load_recipe
+from srtrain.recipe.override import parse_value
+from srtrain.recipe.record import from_json, to_json
 
 FOLDER = Path(__file__).resolve().parents[2] / "recipes"
 RECIPES = sorted(FOLDER.glob("[!_]*.py"))
@@ -17,17 +20,17 @@ RECIPES = sorted(FOLDER.glob("[!_]*.py"))
 @pytest.mark.parametrize("file", RECIPES, ids=lambda file: file.stem)
 class TestRecipe:
     def test_it_can_be_started(self, file: Path) -> None:
-        recipe = config.load(file)
+        recipe = load_recipe(file)
         for name in recipe.plugins:
             plugins.activate(name)
         build.check(recipe)
 
     def test_its_run_folder_has_its_name(self, file: Path) -> None:
-        assert config.load(file).name == file.stem
+        assert load_recipe(file).name == file.stem
 
     def test_it_survives_being_written_down(self, file: Path) -> None:
-        recipe = config.load(file)
-        assert config.from_json(config.to_json(recipe)) == recipe
+        recipe = load_recipe(file)
+        assert from_json(to_json(recipe)) == recipe
 
     def test_it_says_how_to_run_it_and_what_to_expect(self, file: Path) -> None:
         text = file.read_text(encoding="utf-8")
@@ -37,12 +40,12 @@ class TestRecipe:
         )
         expected = re.search(r"Expected:.*?(\d\d\.\d+ dB).*?(\w+_\w+)\)", docstring, re.DOTALL)
         assert expected, "no expected PSNR with its protocol"
-        protocols = {b.protocol for b in config.load(file).benchmarks.values() if b is not None}
+        protocols = {b.protocol for b in load_recipe(file).benchmarks.values() if b is not None}
         assert expected[2] in protocols
 
 
 def edsr(name: str) -> Recipe:
-    return config.load(FOLDER / f"{name}.py")
+    return load_recipe(FOLDER / f"{name}.py")
 
 
 BASELINE = {"n_resblocks": 16, "n_feats": 64}
@@ -69,7 +72,7 @@ def test_the_papers_rows_are_the_papers_numbers(
     assert (recipe.scale, recipe.model.args, recipe.init_from) == (scale, model, start)
     assert recipe.data.gt_patch_px == 48 * scale
     assert (recipe.data.batch_size, recipe.loss.name, recipe.optim.lr) == (16, "l1", 1e-4)
-    assert recipe.optim.schedule == config.parse_value("Spec('halve_every', period=200_000)")
+    assert recipe.optim.schedule == parse_value("Spec('halve_every', period=200_000)")
     benchmark = recipe.benchmarks["div2k_valid"]
     assert benchmark is not None
     assert (benchmark.protocol, benchmark.psnr) == ("div2k_rgb", psnr)
@@ -90,9 +93,9 @@ def test_the_model_zoos_rows_are_its_configuration(name: str, scale: int, start:
     assert (recipe.scale, recipe.model.args, recipe.init_from) == (scale, FULL, start)
     assert (recipe.data.gt_patch_px, recipe.data.batch_size, recipe.optim.lr) == (192, 16, 1e-4)
     assert (recipe.train.epochs, recipe.train.steps_per_epoch) == (6000, 50)
-    assert recipe.optim.schedule == config.parse_value("Spec('milestones', at=(4000ep,), gamma=0.5)")
-    assert recipe.precision == config.parse_value("Spec('O3', loss_scale=1000.0)")
+    assert recipe.optim.schedule == parse_value("Spec('milestones', at=(4000ep,), gamma=0.5)")
+    assert recipe.precision == parse_value("Spec('O3', loss_scale=1000.0)")
     assert (recipe.device.name, recipe.plugins, recipe.seed) == ("ascend", ("ascend",), 2021)
     hooks = recipe.hooks
-    assert hooks["checkpoint"] == config.parse_value("Spec('checkpoint', every=100ep, keep=60)")
-    assert hooks["evaluate"] == config.parse_value("Spec('evaluate', every=20ep)")
+    assert hooks["checkpoint"] == parse_value("Spec('checkpoint', every=100ep, keep=60)")
+    assert hooks["evaluate"] == parse_value("Spec('evaluate', every=20ep)")

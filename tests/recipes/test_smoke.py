@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from srtrain import config
 from srtrain.cli import main
+from srtrain.recipe.load import load_recipe
+from srtrain.recipe.override import parse_value
+from srtrain.recipe.record import to_json
 
 FOLDER = Path(__file__).resolve().parents[2] / "recipes"
-TWINS = {file.stem: config.load(file, "smoke") for file in FOLDER.glob("[!_]*.py")}
+TWINS = {file.stem: load_recipe(file, "smoke") for file in FOLDER.glob("[!_]*.py")}
 SEARCHES = sorted(name for name, twin in TWINS.items() if "search" in twin.hooks)
 STARTS = {name: twin.init_from for name, twin in TWINS.items() if name not in SEARCHES}
 # A recipe that starts from another's run comes after it.
@@ -56,13 +58,11 @@ def test_the_twin_of_a_search_finds_something(
 
 
 def test_a_twin_keeps_what_the_recipe_is_about() -> None:
-    recipe, twin = (config.load(FOLDER / "edsr_zoo_x3.py", kind) for kind in ("recipe", "smoke"))
+    recipe, twin = (load_recipe(FOLDER / "edsr_zoo_x3.py", kind) for kind in ("recipe", "smoke"))
     same = ("scale", "loss", "init", "precision", "plugins", "seed")
     assert [getattr(twin, key) for key in same] == [getattr(recipe, key) for key in same]
     assert twin.optim.optimizer == recipe.optim.optimizer
-    assert twin.optim.schedule == config.parse_value(
-        "Spec('milestones', at=(107,), gamma=0.5)"
-    )  # 160 x 4000 / 6000
+    assert twin.optim.schedule == parse_value("Spec('milestones', at=(107,), gamma=0.5)")  # 160 x 4000 / 6000
     assert twin.model.args == {"n_resblocks": 2, "n_feats": 16, "res_scale": 0.1}
     assert (twin.name, twin.init_from, twin.device.name) == (
         "edsr_zoo_x3_smoke",
@@ -81,6 +81,6 @@ def test_a_twin_whose_start_is_missing_says_what_to_run(
 
 
 def test_a_run_folder_has_no_twin(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "recipe.json").write_text(config.to_json(config.load(FOLDER / "quickstart.py")))
+    (tmp_path / "recipe.json").write_text(to_json(load_recipe(FOLDER / "quickstart.py")))
     assert main(["run", str(tmp_path), "--smoke"]) == 2
     assert "is a run's record, which has no smoke()" in capsys.readouterr().err

@@ -1,7 +1,7 @@
 """The checks of a recipe against everything that is registered."""
 
-from srtrain import config
 from srtrain.recipe import Data, Epochs, Optim, Recipe, Spec, Train
+from srtrain.recipe.override import override
 
 SMALL = Recipe(
     name="s",
@@ -16,7 +16,7 @@ def test_milestones_may_be_in_epochs():
     from srtrain import build
 
     schedule = Spec("milestones", at=(Epochs(4000),))
-    build.check(config.override(Recipe(**{**vars(SMALL), "optim": Optim(schedule=schedule)}), []))
+    build.check(override(Recipe(**{**vars(SMALL), "optim": Optim(schedule=schedule)}), []))
 
 
 def test_a_factorys_trainers_differ_in_their_network_alone(tmp_path):
@@ -37,10 +37,10 @@ def test_a_factorys_trainers_differ_in_their_network_alone(tmp_path):
         recipe = Recipe(**{**vars(SMALL), "model": Spec("edsr", n_resblocks=1, n_feats=4), "hooks": hooks})
         backend = Backend()
         backend.rank, backend.world_size = 1, 2
-        recipe = config.override(recipe, ["data.batch_size=4", "train.log_every=7"])
+        recipe = override(recipe, ["data.batch_size=4", "train.log_every=7"])
         run = build.build_trainer(recipe, tmp_path, backend, Log())
-        again = build.build_trainer(config.override(recipe, ["train.log_every=3"]), tmp_path, backend, Log())
-        other = build.build_trainer(config.override(recipe, ["optim.lr=1e-3"]), tmp_path, backend, Log())
+        again = build.build_trainer(override(recipe, ["train.log_every=3"]), tmp_path, backend, Log())
+        other = build.build_trainer(override(recipe, ["optim.lr=1e-3"]), tmp_path, backend, Log())
     finally:
         del build.HOOKS._entries["keeps_the_factory"]
     assert (run.loader.batch_size, again.step, other.step) == (4, 0, 0)

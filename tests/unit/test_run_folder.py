@@ -6,9 +6,12 @@ import sys
 
 import pytest
 
-from srtrain import config
 from srtrain.errors import RecipeError, RunFolderError
 from srtrain.recipe import Data, Optim, Recipe, Spec, Train
+from srtrain.recipe.load import load_recipe
+from srtrain.recipe.override import override
+from srtrain.recipe.record import from_json, to_json
+from srtrain.recipe.text import differences
 from srtrain.run_folder import RunFolder, changes_on_resume, environment, write_text
 
 RECIPE = Recipe(
@@ -135,7 +138,7 @@ def test_the_record_says_how_the_run_was_started(folder, tmp_path, monkeypatch):
     ):
         monkeypatch.setattr(sys, "argv", arguments)
         folder.record(RECIPE, source)
-    assert config.load(folder.path) == RECIPE
+    assert load_recipe(folder.path) == RECIPE
     assert (folder.path / "recipe.py").read_text(encoding="utf-8") == "# a recipe – really\n"
     commands = (folder.path / "command.txt").read_text().splitlines()
     assert [line.split(" ", 1)[1] for line in commands] == [
@@ -167,9 +170,9 @@ def test_text_is_whole_or_unchanged(tmp_path):
      "data.workers=4", "train.log_every=1", "run_dir=y", "optim.schedule=cosine", "device=ascend"],
 )  # fmt: skip
 def test_a_resumed_run_may_change(change):
-    changed = config.override(RECIPE, [change])
+    changed = override(RECIPE, [change])
     changes = changes_on_resume(RECIPE, changed)
-    assert changes == config.differences(RECIPE, changed)
+    assert changes == differences(RECIPE, changed)
     assert changes
 
 
@@ -195,7 +198,7 @@ def test_a_resumed_run_may_change(change):
 )
 def test_a_resumed_run_may_not_change(change, shown):
     with pytest.raises(RecipeError) as caught:
-        changes_on_resume(RECIPE, config.override(RECIPE, [change]))
+        changes_on_resume(RECIPE, override(RECIPE, [change]))
     assert str(caught.value) == (
         f"a run cannot change this when it is resumed: {shown}. Start a new run with name=NEW and, to "
         "keep the weights, init_from=THIS_RUN_FOLDER."
@@ -203,7 +206,7 @@ def test_a_resumed_run_may_not_change(change, shown):
 
 
 def test_all_that_may_not_change_is_said_at_once():
-    changed = config.override(RECIPE, ["seed=1", "scale=3", "optim.lr=1e-5"])
+    changed = override(RECIPE, ["seed=1", "scale=3", "optim.lr=1e-5"])
     with pytest.raises(RecipeError, match=r": scale was 2 and is now 3; seed was 2021 and is now 1\. Start"):
         changes_on_resume(RECIPE, changed)
 
@@ -222,8 +225,8 @@ def test_a_list_in_a_recipe_does_not_forbid_to_resume(tmp_path):
         "    data = Data(train=Spec('embedded', names=['chelsea']))\n"
         "    return Recipe(name='lists', scale=2, model=Spec('edsr'), data=data, train=Train(steps=1))\n"
     )
-    recipe = config.load(file)
-    assert changes_on_resume(config.from_json(config.to_json(recipe)), recipe) == {}
+    recipe = load_recipe(file)
+    assert changes_on_resume(from_json(to_json(recipe)), recipe) == {}
 
 
 def test_the_logs_of_other_ranks_are_a_runs_own(tmp_path):

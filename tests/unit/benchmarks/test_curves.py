@@ -10,10 +10,10 @@ import sys
 import numpy as np
 import pytest
 
-from srtrain import config
 from srtrain.data.picture import read_rgb
 from srtrain.errors import RecipeError, RunFolderError
 from srtrain.recipe import Benchmark, Data, Optim, Recipe, Spec, Train
+from srtrain.recipe.record import to_json
 
 RECIPE = Recipe(
     name="tiny",
@@ -47,7 +47,7 @@ def evaluation(step, psnr, benchmark="chelsea", method="plain"):
 
 def write_run(folder, recipe, records):
     folder.mkdir()
-    (folder / "recipe.json").write_text(config.to_json(recipe))
+    (folder / "recipe.json").write_text(to_json(recipe))
     (folder / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     return folder
 

@@ -7,9 +7,9 @@ import pytest
 from mindspore import nn
 from srtrain_plugins.esr.architecture import architecture_drawing, architecture_text
 
-from srtrain import config
 from srtrain.models.esrn import EXAMPLE
 from srtrain.recipe import Recipe, Spec
+from srtrain.recipe.override import override, parse_value
 from srtrain.registry import BLOCKS
 
 
@@ -35,9 +35,9 @@ def test_the_first_width_is_that_of_the_network(member) -> None:
 def test_the_blocks_can_be_pasted_into_a_recipe(member) -> None:
     text = architecture_text(*member(0, blocks=EXAMPLE), scale=2)
     (spec,) = re.findall(r"^for a recipe: +(.+)$", text, re.MULTILINE)
-    assert config.parse_value(spec) == Spec("esrn", n_feats=32, blocks=EXAMPLE)
+    assert parse_value(spec) == Spec("esrn", n_feats=32, blocks=EXAMPLE)
     (words,) = re.findall(r"^on a command line: +(.+)$", text, re.MULTILINE)
-    recipe = config.override(Recipe("x", 2, Spec("edsr")), shlex.split(words))
+    recipe = override(Recipe("x", 2, Spec("edsr")), shlex.split(words))
     assert recipe.model == Spec("esrn", n_feats=32, blocks=EXAMPLE)
 
 

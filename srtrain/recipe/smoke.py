@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from srtrain.recipe import Benchmark, Data, Epochs, Recipe, Spec, Train
+from srtrain.recipe.schema import Benchmark, Data, Epochs, Recipe, Spec, Train
 
 N_STEPS = 160
 

@@ -6,9 +6,13 @@ import sys
 
 import pytest
 
-from srtrain import config
 from srtrain.errors import RecipeError
 from srtrain.recipe import Benchmark, Data, Epochs, Optim, Recipe, Spec, Train, standard_hooks
+from srtrain.recipe.check import check_recipe
+from srtrain.recipe.load import load_recipe
+from srtrain.recipe.override import override, parse_value
+from srtrain.recipe.record import digest, from_json, to_json
+from srtrain.recipe.text import differences, flatten, to_text
 
 FULL = Recipe(
     name="full",
@@ -74,11 +78,11 @@ def refusal(call, *args):
 
 @pytest.mark.parametrize("recipe", [FULL, SMALL], ids=["full", "small"])
 def test_what_is_written_reads_back_equal(recipe):
-    again = config.from_json(config.to_json(recipe))
+    again = from_json(to_json(recipe))
     assert again == recipe
-    assert config.to_json(again) == config.to_json(recipe)
-    assert config.digest(again) == config.digest(recipe)
-    assert config.differences(recipe, again) == {}
+    assert to_json(again) == to_json(recipe)
+    assert digest(again) == digest(recipe)
+    assert differences(recipe, again) == {}
 
 
 def test_a_recipe_of_the_test_uses_every_field_other_than_the_default():
@@ -92,14 +96,14 @@ def test_a_recipe_of_the_test_uses_every_field_other_than_the_default():
 
 def test_the_digest_changes_with_what_is_said_and_not_with_where_files_are():
     changes = ["seed=6", "model.res_scale=0.2", "hooks.ema.decay=0.98", "benchmarks.a.protocol=paper_y"]
-    digests = {config.digest(config.override(FULL, [change])) for change in changes}
-    assert len(digests | {config.digest(FULL)}) == len(changes) + 1
-    assert config.digest(config.override(FULL, ["data.root=x", "run_dir=y"])) == config.digest(FULL)
+    digests = {digest(override(FULL, [change])) for change in changes}
+    assert len(digests | {digest(FULL)}) == len(changes) + 1
+    assert digest(override(FULL, ["data.root=x", "run_dir=y"])) == digest(FULL)
 
 
 @pytest.mark.parametrize("text", ["{", "", "{}", '{"name": "x", "scale": 2, "modell": 1}'])
 def test_json_that_is_no_recipe_is_named(text):
-    assert refusal(config.from_json, text, "runs/x/recipe.json").startswith(
+    assert refusal(from_json, text, "runs/x/recipe.json").startswith(
         "runs/x/recipe.json is not a recipe that this version can read: "
     )
 
@@ -125,13 +129,13 @@ def recipe():
 
 
 def test_a_recipe_file_is_run(write):
-    assert config.load(write(GOOD)).name == "mine"
+    assert load_recipe(write(GOOD)).name == "mine"
 
 
 def test_a_run_folder_and_its_json_are_recipes_too(write, tmp_path):
-    write(config.to_json(FULL), "recipe.json")
-    assert config.load(tmp_path) == FULL
-    assert config.load(tmp_path / "recipe.json") == FULL
+    write(to_json(FULL), "recipe.json")
+    assert load_recipe(tmp_path) == FULL
+    assert load_recipe(tmp_path / "recipe.json") == FULL
 
 
 def test_a_recipe_may_import_its_neighbours_and_leaves_the_path_as_it_was(write):
@@ -140,22 +144,22 @@ def test_a_recipe_may_import_its_neighbours_and_leaves_the_path_as_it_was(write)
         "from _shared_by_recipes_of_this_test import STEPS\n" + GOOD.replace("steps=3", "steps=STEPS")
     )
     before = list(sys.path)
-    assert config.load(file).train.steps == 17
+    assert load_recipe(file).train.steps == 17
     assert sys.path == before
 
 
 def test_a_missing_recipe_suggests_its_neighbour(write, tmp_path):
     write(GOOD, "quickstart.py")
     given = str(tmp_path / "quikstart.py")
-    assert refusal(config.load, given) == (
+    assert refusal(load_recipe, given) == (
         f"there is no recipe {given!r}. Did you mean 'quickstart.py'? Give a .py recipe file, or a run folder to "
         "resume."
     )
-    assert "there is no recipe 'nowhere/x.py'. Give a .py" in refusal(config.load, "nowhere/x.py")
+    assert "there is no recipe 'nowhere/x.py'. Give a .py" in refusal(load_recipe, "nowhere/x.py")
 
 
 def test_an_underscore_means_shared(write):
-    assert refusal(config.load, write(GOOD, "_edsr.py")).endswith(
+    assert refusal(load_recipe, write(GOOD, "_edsr.py")).endswith(
         "_edsr.py' starts with an underscore: it is shared by recipes and not one itself."
     )
 
@@ -177,11 +181,11 @@ def test_an_underscore_means_shared(write):
     ],
 )
 def test_a_file_that_is_no_recipe_says_why(write, text, says):
-    assert re.search(says, refusal(config.load, write(text)))
+    assert re.search(says, refusal(load_recipe, write(text)))
 
 
 def test_a_file_that_is_not_python_is_refused(write):
-    assert refusal(config.load, write("hello", "notes.txt")).endswith(
+    assert refusal(load_recipe, write("hello", "notes.txt")).endswith(
         "notes.txt' is not a Python file: a recipe ends in .py."
     )
 
@@ -221,18 +225,18 @@ def test_a_file_that_is_not_python_is_refused(write):
     ],
 )
 def test_an_override_of_each_kind(assignment, get, value):
-    assert get(config.override(SMALL, [assignment])) == value
+    assert get(override(SMALL, [assignment])) == value
 
 
 def test_overrides_apply_in_order_and_leave_the_original_alone():
-    before = config.to_json(SMALL)
-    changed = config.override(
+    before = to_json(SMALL)
+    changed = override(
         SMALL, ["hooks.ema=ema", "hooks.ema.decay=0.9", "seed=1", "seed=2", "model=x", "model.y=1"]
     )
     assert changed.hooks["ema"] == Spec("ema", decay=0.9)
     assert changed.seed == 2
     assert changed.model == Spec("x", y=1)
-    assert config.to_json(SMALL) == before
+    assert to_json(SMALL) == before
 
 
 @pytest.mark.parametrize(
@@ -254,7 +258,7 @@ def test_overrides_apply_in_order_and_leave_the_original_alone():
     ],
 )
 def test_values_are_literals_or_epochs_or_strings(text, value):
-    got = config.parse_value(text)
+    got = parse_value(text)
     assert got == value
     assert type(got) is type(value)
 
@@ -294,19 +298,17 @@ def test_values_are_literals_or_epochs_or_strings(text, value):
     ],
 )
 def test_an_impossible_override_says_what_and_where(assignment, says):
-    assert refusal(config.override, SMALL, [assignment]).startswith(says)
+    assert refusal(override, SMALL, [assignment]).startswith(says)
 
 
 def test_an_absent_hook_says_how_to_add_it():
-    assert refusal(config.override, SMALL, ["hooks.ema.decay=1"]).endswith(
-        "Add one by name first: hooks.ema=NAME."
-    )
-    without = config.override(SMALL, ["hooks.lr=None"])
-    assert "there is no 'lr' here" in refusal(config.override, without, ["hooks.lr.x=1"])
+    assert refusal(override, SMALL, ["hooks.ema.decay=1"]).endswith("Add one by name first: hooks.ema=NAME.")
+    without = override(SMALL, ["hooks.lr=None"])
+    assert "there is no 'lr' here" in refusal(override, without, ["hooks.lr.x=1"])
 
 
 def test_all_mistakes_of_a_command_line_are_reported_together():
-    text = refusal(config.override, SMALL, ["optim.lrr=1", "seed=4", "scale=x", "nonsense", "optim.lr=2"])
+    text = refusal(override, SMALL, ["optim.lrr=1", "seed=4", "scale=x", "nonsense", "optim.lr=2"])
     assert [line[:14] for line in text.splitlines()] == ["unknown key 'o", "scale = 'x' is", "'nonsense' is "]
 
 
@@ -351,42 +353,39 @@ def test_all_mistakes_of_a_command_line_are_reported_together():
     ],
 )
 def test_a_recipe_that_cannot_be_is_refused(changes, says):
-    assert refusal(config.check, dataclasses.replace(SMALL, **changes)).startswith(says)
+    assert refusal(check_recipe, dataclasses.replace(SMALL, **changes)).startswith(says)
 
 
 def test_a_good_recipe_passes():
-    config.check(SMALL)
-    config.check(FULL)
+    check_recipe(SMALL)
+    check_recipe(FULL)
 
 
 def test_all_mistakes_of_a_recipe_are_reported_together():
     bad = dataclasses.replace(SMALL, seed="x", scale="y", data=Data(augment="z"))
-    assert len(refusal(config.check, bad).splitlines()) == 3
+    assert len(refusal(check_recipe, bad).splitlines()) == 3
     bad = dataclasses.replace(SMALL, scale=3, data=Data(gt_patch_px=100, cache="no"), train=Train(mode="no"))
-    assert len(refusal(config.check, bad).splitlines()) == 4
+    assert len(refusal(check_recipe, bad).splitlines()) == 4
 
 
 # As text
 
 
 def test_the_text_has_one_line_for_each_key_that_an_override_takes():
-    lines = dict(line.split(" = ", 1) for line in config.to_text(FULL).splitlines())
+    lines = dict(line.split(" = ", 1) for line in to_text(FULL).splitlines())
     assert lines["model"] == "'edsr'"
     assert lines["model.rgb_mean"] == "(0.1, 0.2, 0.3)"
     assert lines["train.log_every"] == "0.5ep"
     assert lines["hooks.pictures"] == "None"
     assert lines["benchmarks.a.data.names"] == "('chelsea',)"
     assert lines["hooks.nested.table.k"] == "(1, {'l': None})"
-    assert list(lines) == list(config.flatten(FULL))
-    assert (
-        config.differences(FULL, config.override(FULL, [f"{key}={value}" for key, value in lines.items()]))
-        == {}
-    )
+    assert list(lines) == list(flatten(FULL))
+    assert differences(FULL, override(FULL, [f"{key}={value}" for key, value in lines.items()])) == {}
 
 
 def test_the_text_marks_what_the_command_line_changed():
-    changed = config.override(SMALL, ["optim.lr=0.5", "hooks.ema=ema", "hooks.pictures=None"])
-    marked = [line for line in config.to_text(changed, SMALL).splitlines() if "#" in line]
+    changed = override(SMALL, ["optim.lr=0.5", "hooks.ema=ema", "hooks.pictures=None"])
+    marked = [line for line in to_text(changed, SMALL).splitlines() if "#" in line]
     assert marked == [
         "optim.lr = 0.5    # command line; the recipe says 0.0001",
         "hooks.pictures = None    # command line; the recipe says 'pictures'",
@@ -395,8 +394,8 @@ def test_the_text_marks_what_the_command_line_changed():
 
 
 def test_differences_name_each_leaf_with_both_values():
-    changed = config.override(SMALL, ["model=esrn", "model.depth=3", "data.batch_size=4"])
-    assert config.differences(SMALL, changed) == {
+    changed = override(SMALL, ["model=esrn", "model.depth=3", "data.batch_size=4"])
+    assert differences(SMALL, changed) == {
         "model": ("edsr", "esrn"),
         "model.n_feats": (64, None),
         "model.depth": (None, 3),
@@ -419,20 +418,20 @@ def test_a_mistake_inside_recipe_is_one_message(tmp_path, body, reason):
     file = tmp_path / "mine.py"
     file.write_text(f"from srtrain.recipe import *\ndef recipe():\n    {body}\n")
     with pytest.raises(RecipeError, match=rf"mine\.py.*{reason}"):
-        config.load(file)
+        load_recipe(file)
 
 
 def test_removing_a_hook_that_is_not_there_is_a_mistake():
     with pytest.raises(RecipeError, match=r"hooks\.tensorbord: .*Did you mean 'tensorboard'\?"):
-        config.override(SMALL, ["hooks.tensorbord=None"])
+        override(SMALL, ["hooks.tensorbord=None"])
 
 
 def test_a_text_key_takes_digits():
-    assert config.override(SMALL, ["name=42", "run_dir=2024"]).name == "42"
+    assert override(SMALL, ["name=42", "run_dir=2024"]).name == "42"
 
 
 def test_epochs_may_stand_in_a_tuple():
-    assert config.override(SMALL, ["optim.schedule.at=(20ep, 40ep)"]).optim.schedule.args["at"] == (
+    assert override(SMALL, ["optim.schedule.at=(20ep, 40ep)"]).optim.schedule.args["at"] == (
         Epochs(20),
         Epochs(40),
     )
@@ -441,4 +440,4 @@ def test_epochs_may_stand_in_a_tuple():
 @pytest.mark.parametrize("text", ["[]", '"x"', "3"])
 def test_json_that_is_no_object_is_no_recipe(text):
     with pytest.raises(RecipeError, match="is not a recipe that this version can read"):
-        config.from_json(text)
+        from_json(text)

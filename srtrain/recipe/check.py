@@ -1,0 +1,112 @@
+"""Check the types and values of a recipe without building anything."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import typeguard
+
+from srtrain.errors import RecipeError
+from srtrain.recipe.schema import Benchmark, Epochs, Recipe
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Check every type and value that can be checked without building anything.
+
+    Raises:
+        RecipeError: all mistakes, one a line.
+    """
+    mistakes = list(_type_mistakes(recipe, ""))
+    if not mistakes:
+        mistakes += _value_mistakes(recipe)
+    raise_all(mistakes)
+
+
+def _type_mistakes(owner: Any, prefix: str) -> Iterator[str]:
+    hints = typing.get_type_hints(type(owner))
+    for part in dataclasses.fields(owner):
+        key, value = prefix + part.name, getattr(owner, part.name)
+        if mistake := type_mistake(key, value, hints[part.name]):
+            yield mistake
+        elif dataclasses.is_dataclass(value) and not isinstance(value, (type, Epochs)):
+            yield from _type_mistakes(value, key + ".")
+        elif isinstance(value, dict):
+            for name, item in value.items():
+                if isinstance(item, Benchmark):
+                    yield from _type_mistakes(item, f"{key}.{name}.")
+
+
+def _value_mistakes(recipe: Recipe) -> list[str]:
+    train, data = recipe.train, recipe.data
+    mistakes = []
+    if (train.steps is None) == (train.epochs is None):
+        mistakes.append(
+            f"say how long to train once: train.steps={train.steps!r} and train.epochs={train.epochs!r} "
+            f"(give one of them, set the other to None)."
+        )
+    for key, value in {
+        "train.steps": train.steps,
+        "train.epochs": train.epochs,
+        "train.steps_per_epoch": train.steps_per_epoch,
+        "train.log_every": train.log_every,
+        "train.accumulate": train.accumulate,
+        "train.sink_steps": train.sink_steps,
+        "data.batch_size": data.batch_size,
+        "data.gt_patch_px": data.gt_patch_px,
+        "data.workers": data.workers,
+        "scale": recipe.scale,
+        "optim.clip_norm": recipe.optim.clip_norm,
+    }.items():
+        number = value.n if isinstance(value, Epochs) else value
+        if number is not None and number <= 0:
+            mistakes.append(f"{key} = {number!r} must be above 0.")
+    if train.threads < 0:
+        mistakes.append(f"train.threads = {train.threads!r} must be 0 (all cores) or more.")
+    if train.mode not in ("graph", "pynative"):
+        mistakes.append(f"train.mode = {train.mode!r} must be 'graph' or 'pynative'.")
+    if data.cache not in ("memory", "mmap", "none"):
+        mistakes.append(f"data.cache = {data.cache!r} must be 'memory', 'mmap' or 'none'.")
+    if recipe.scale > 0 and data.gt_patch_px % recipe.scale:
+        mistakes.append(
+            f"data.gt_patch_px = {data.gt_patch_px} is no multiple of scale = {recipe.scale}: the input patch "
+            f"would not be whole. Nearest: {max(1, data.gt_patch_px // recipe.scale) * recipe.scale}."
+        )
+    if not recipe.name or "/" in recipe.name:
+        mistakes.append(f"name = {recipe.name!r} must be a plain word: it names the run folder.")
+    return mistakes
+
+
+def type_mistake(key: str, value: Any, annotation: Any) -> str:
+    """Return what is wrong with the type of ``value``, or an empty string."""
+    wanted = annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+    says = f"{key} = {value!r} is {kind_of(value)}, but must be {wanted}.".replace("srtrain.recipe.schema.", "")
+    if isinstance(value, bool) and annotation is not Any and annotation is not bool:
+        return "" if bool in typing.get_args(annotation) else says
+    try:
+        typeguard.check_type(
+            value, annotation, collection_check_strategy=typeguard.CollectionCheckStrategy.ALL_ITEMS
+        )
+    except typeguard.TypeCheckError:
+        return says
+    return ""
+
+
+def kind_of(value: Any) -> str:
+    """Return the type of a value with its article: ``an int``, ``a str``, or ``None``."""
+    name = "None" if value is None else type(value).__name__
+    return name if value is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
+def item_type(annotation: Any) -> Any:
+    """Return the type of the values of a ``dict[str, …]``."""
+    return typing.get_args(annotation)[1] if typing.get_origin(annotation) is dict else Any
+
+
+def raise_all(mistakes: Iterable[str]) -> None:
+    """Raise all mistakes as one ``RecipeError``, one a line, if there are any."""
+    found = list(mistakes)
+    if found:
+        raise RecipeError("\n".join(found))

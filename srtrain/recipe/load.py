@@ -1,0 +1,86 @@
+"""Load a recipe from a Python file, a ``recipe.json`` or a run folder."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from srtrain.errors import RecipeError, did_you_mean
+from srtrain.recipe.record import from_json, to_json
+from srtrain.recipe.schema import Recipe
+
+
+def load_recipe(path: str | Path, function: str = "recipe") -> Recipe:
+    """Read a recipe: a ``.py`` file, a ``recipe.json``, or a run folder that holds one.
+
+    Args:
+        path: the file or folder.
+        function: which function of a ``.py`` file makes the recipe; ``smoke`` makes its one-minute twin.
+
+    Raises:
+        RecipeError: no such file, not a recipe, or a recipe that cannot be run.
+    """
+    file = Path(path)
+    if file.is_dir():
+        file = file / "recipe.json"
+    if not file.is_file():
+        beside = [p.name for p in file.parent.glob("*.py")] if file.parent.is_dir() else []
+        raise RecipeError(
+            f"there is no recipe {str(path)!r}.{did_you_mean(file.name, beside)} "
+            f"Give a .py recipe file, or a run folder to resume."
+        )
+    if file.suffix == ".json":
+        if function != "recipe":
+            raise RecipeError(
+                f"{str(path)!r} is a run's record, which has no {function}(). Give the .py recipe."
+            )
+        return from_json(file.read_text(encoding="utf-8"), str(file))
+    if file.name.startswith("_"):
+        raise RecipeError(
+            f"{str(path)!r} starts with an underscore: it is shared by recipes and not one itself."
+        )
+    make = getattr(_called(file, _import_file, file), function, None)
+    if make is None:
+        raise RecipeError(
+            f"{str(path)!r} has no function {function}(). A recipe file defines: def {function}() -> Recipe:"
+        )
+    made = _called(file, make)
+    if not isinstance(made, Recipe):
+        raise RecipeError(
+            f"{function}() in {str(path)!r} returned {type(made).__name__}, not srtrain.recipe.Recipe."
+        )
+    return from_json(to_json(made), str(file))  # lists become tuples, as they will when it is resumed
+
+
+def _called(file: Path, function: Callable[..., Any], *args: Any) -> Any:
+    """Call something of a recipe file; its mistakes become one message with their line."""
+    try:
+        return function(*args)
+    except RecipeError:
+        raise
+    except Exception as error:
+        lines = [
+            f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).name == file.name
+        ]
+        line = getattr(error, "lineno", None) or (lines[-1] if lines else 1)
+        reason = f"{type(error).__name__}: {error}"
+        raise RecipeError(f"{str(file)!r}, line {line}, cannot be read: {reason}") from error
+
+
+def _import_file(file: Path) -> ModuleType:
+    """Execute a recipe file; a recipe may import its neighbours (``from _edsr import paper``)."""
+    spec = importlib.util.spec_from_file_location(f"srtrain_recipe_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise RecipeError(f"{str(file)!r} is not a Python file: a recipe ends in .py.")
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(file.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(file.resolve().parent))
+    return module
