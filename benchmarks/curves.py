@@ -31,9 +31,10 @@ from typing import TYPE_CHECKING, Any
 
 from srtrain import build
 from srtrain.arrays import Float32
-from srtrain.cores import usable_cores
 from srtrain.data.loader import Loader
 from srtrain.data.sampler import Sampler
+from srtrain.device.backend import Backend
+from srtrain.device.cores import usable_cores
 from srtrain.errors import RecipeError, RunFolderError, UserError, listing
 from srtrain.recipe import Recipe, Spec
 from srtrain.recipe.load import load_recipe
@@ -41,7 +42,6 @@ from srtrain.recipe.record import to_json
 from srtrain.recipe.text import differences
 from srtrain.registry import PROTOCOLS, SCHEDULES
 from srtrain.run_folder import write_text
-from srtrain.trainer.backend import Backend
 from srtrain.trainer.evaluator import EvalSet, Evaluator
 
 if TYPE_CHECKING:

@@ -209,11 +209,11 @@ def prepare(folder: Path, weights: Path | None, networks: list[str], threads: in
     """Write the weights of each network, and all that is exported of them; answer with the default engines."""
     import numpy as np
 
+    from srtrain.device.backend import Backend
     from srtrain.infer.engines import open_engine
     from srtrain.models import edsr_pytorch
     from srtrain.models.edsr import EDSR
     from srtrain.models.initialise import initialise, kaiming_uniform
-    from srtrain.trainer.backend import Backend
     from srtrain.weights import read_weights
 
     Backend().start("graph", threads)

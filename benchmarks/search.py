@@ -203,11 +203,11 @@ def our_update(blocks: list[str], lq: Any, gt: Any) -> Callable[[], float]:
     """Return an update as the trainer makes it."""
     import mindspore as ms
 
+    from srtrain.device.backend import Backend
     from srtrain.losses import L1
     from srtrain.models.esrn import ESRN
     from srtrain.models.initialise import initialise, kaiming_uniform
     from srtrain.optim import build_optimizer
-    from srtrain.trainer.backend import Backend
     from srtrain.trainer.step import TrainStep
 
     Backend().start("graph", threads=0)

@@ -163,11 +163,11 @@ def bare_step(network: dict[str, int]) -> Callable[[], float]:
     """Return one update of the compiled Cell on constant tensors; it reads the loss, as the others do."""
     import mindspore as ms
 
+    from srtrain.device.backend import Backend
     from srtrain.losses import L1
     from srtrain.models.edsr import EDSR
     from srtrain.models.initialise import initialise, kaiming_uniform
     from srtrain.optim import build_optimizer
-    from srtrain.trainer.backend import Backend
     from srtrain.trainer.step import TrainStep
 
     Backend().start("graph", threads=0)

@@ -35,6 +35,7 @@ from srtrain.data.degrade import DEGRADATIONS, Degrade
 from srtrain.data.loader import Loader
 from srtrain.data.sampler import Sampler
 from srtrain.data.store import Pictures
+from srtrain.device.backend import Backend
 from srtrain.errors import RecipeError, UserError
 from srtrain.hooks.base import Hook, plan
 from srtrain.hooks.lr import LrHook
@@ -59,7 +60,6 @@ from srtrain.registry import (
     check_arguments,
     parameters_of,
 )
-from srtrain.trainer.backend import Backend
 from srtrain.trainer.checkpoint import CheckpointStore
 from srtrain.trainer.evaluator import EvalSet, Evaluator
 from srtrain.trainer.factory import TrainerFactory

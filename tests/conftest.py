@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
-from srtrain.trainer.backend import Backend
+from srtrain.device.backend import Backend
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 from mindspore import nn
 
+from srtrain.device.mode import as_function
 from srtrain.errors import TrainingDivergedError, first_line
 from srtrain.hooks import base
 from srtrain.hooks.base import Hook
 from srtrain.models.count import count
-from srtrain.models.mode import as_function
 from srtrain.models.upscale import Upscaler
 from srtrain.trainer.factory import TrainerFactory
 from srtrain.trainer.trainer import HOPELESS, Trainer

@@ -15,10 +15,10 @@ from srtrain.errors import RecipeError, RunFolderError
 
 if TYPE_CHECKING:
     from srtrain.comparison import Row
+    from srtrain.device.backend import Backend
     from srtrain.infer.engines import Engine
     from srtrain.metrics.protocol import Protocol
     from srtrain.models.count import Cost
-    from srtrain.trainer.backend import Backend
     from srtrain.trainer.evaluator import EvalSet, Evaluator
 
 HELP = "score checkpoints and exported models on benchmarks"

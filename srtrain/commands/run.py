@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srtrain import plugins
+from srtrain.device.interrupt import InterruptWatch
 from srtrain.errors import CheckpointError
-from srtrain.interrupt import InterruptWatch
 from srtrain.recipe import Recipe
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.override import override
@@ -18,7 +18,7 @@ from srtrain.recipe.text import to_text
 from srtrain.run_folder import RunFolder, changes_on_resume
 
 if TYPE_CHECKING:
-    from srtrain.trainer.backend import Backend
+    from srtrain.device.backend import Backend
     from srtrain.trainer.trainer import Trainer
 
 EXAMPLES = """\

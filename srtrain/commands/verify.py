@@ -13,8 +13,8 @@ from srtrain.table import aligned
 if TYPE_CHECKING:
     from mindspore import nn
 
+    from srtrain.device.backend import Backend
     from srtrain.recipe import Benchmark, Recipe
-    from srtrain.trainer.backend import Backend
     from srtrain.trainer.types import EvalResult
 
 HELP = "compare weights with the scores a recipe expects"

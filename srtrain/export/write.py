@@ -13,14 +13,14 @@ from typing import Any
 
 import srtrain
 from srtrain.data.picture import cannot_write
+from srtrain.device.backend import Backend
+from srtrain.device.mode import as_function
 from srtrain.export.check import LIMIT, Difference, compare
 from srtrain.export.fold import fold
 from srtrain.export.types import ENGINES, ExportError, Options, check_target
 from srtrain.infer.engines import open_engine
-from srtrain.models.mode import as_function
 from srtrain.models.receptive import receptive_px, size_multiple
 from srtrain.models.weights import Weights
-from srtrain.trainer.backend import Backend
 from srtrain.weights import build_model, read_weights
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import IO
 
 from srtrain.data.loader import Batch
+from srtrain.device.progress import EXIT_STUCK, Progress
 from srtrain.errors import RecipeError
 from srtrain.hooks import base
 from srtrain.hooks.base import Hook
-from srtrain.launch.progress import EXIT_STUCK, Progress
 from srtrain.registry import HOOKS
 from srtrain.trainer.evaluator import EvalSet
 from srtrain.trainer.trainer import Trainer

@@ -10,12 +10,12 @@ import numpy as np
 from mindspore import nn
 
 from srtrain.arrays import Float32
+from srtrain.device.backend import Backend
 from srtrain.errors import CheckpointError
 from srtrain.infer.exported import ExportedEngine
 from srtrain.infer.mindir_file import read_metadata
 from srtrain.infer.mindspore_engine import lack_of_memory_named
 from srtrain.registry import ENGINES
-from srtrain.trainer.backend import Backend
 
 
 @ENGINES.register("mindir")

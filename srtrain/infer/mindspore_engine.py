@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from srtrain.arrays import Float32
+from srtrain.device.backend import Backend
 from srtrain.infer.engines import Engine
 from srtrain.models.upscale import Upscaler
 from srtrain.registry import ENGINES
-from srtrain.trainer.backend import Backend
 from srtrain.weights import build_model, read_weights
 
 

@@ -12,7 +12,7 @@ import mindspore_lite
 import numpy as np
 
 from srtrain.arrays import Float32
-from srtrain.cores import usable_cores
+from srtrain.device.cores import usable_cores
 from srtrain.errors import CheckpointError
 from srtrain.infer.exported import ExportedEngine
 from srtrain.infer.mindir_file import read_metadata

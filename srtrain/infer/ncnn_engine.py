@@ -10,7 +10,7 @@ import ncnn
 import numpy as np
 
 from srtrain.arrays import Float32
-from srtrain.cores import usable_cores
+from srtrain.device.cores import usable_cores
 from srtrain.errors import CheckpointError
 from srtrain.infer.exported import ExportedEngine
 from srtrain.models.receptive import size_multiple

@@ -10,7 +10,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
 from srtrain.arrays import Float32
-from srtrain.cores import usable_cores
+from srtrain.device.cores import usable_cores
 from srtrain.errors import CheckpointError
 from srtrain.export.types import METADATA_KEY
 from srtrain.infer.exported import ExportedEngine

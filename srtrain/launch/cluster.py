@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from srtrain.device.progress import FILE_VARIABLE, LOCAL_VARIABLE, Progress
 from srtrain.errors import DeviceError
-from srtrain.launch.progress import FILE_VARIABLE, LOCAL_VARIABLE, Progress
 
 LAUNCHER_VARIABLE = "SRTRAIN_LAUNCHER"
 """Environment variable: the process id of the launcher."""

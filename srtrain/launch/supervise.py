@@ -14,8 +14,8 @@ from typing import Any, TextIO
 
 import psutil
 
+from srtrain.device.progress import EXIT_STUCK, Position, behind
 from srtrain.launch.cluster import Job
-from srtrain.launch.progress import EXIT_STUCK, Position, behind
 from srtrain.launch.worker import DUMP_SIGNAL, EXIT_LOST
 
 POLL_SECONDS = 0.2

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor, nn
 
-from srtrain.models.mode import pynative
+from srtrain.device.mode import pynative
 
 _PROBE_PX = (12, 16)
 

@@ -82,7 +82,9 @@ def _value_mistakes(recipe: Recipe) -> list[str]:
 def type_mistake(key: str, value: Any, annotation: Any) -> str:
     """Return what is wrong with the type of ``value``, or an empty string."""
     wanted = annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
-    says = f"{key} = {value!r} is {kind_of(value)}, but must be {wanted}.".replace("srtrain.recipe.schema.", "")
+    says = f"{key} = {value!r} is {kind_of(value)}, but must be {wanted}.".replace(
+        "srtrain.recipe.schema.", ""
+    )
     if isinstance(value, bool) and annotation is not Any and annotation is not bool:
         return "" if bool in typing.get_args(annotation) else says
     try:

@@ -14,8 +14,8 @@ from srtrain.arrays import Float32, UInt8
 from srtrain.data.resize import imresize
 from srtrain.data.sampler import shard
 from srtrain.data.store import Pictures
+from srtrain.device.backend import Backend
 from srtrain.metrics.protocol import Protocol, quantise
-from srtrain.trainer.backend import Backend
 from srtrain.trainer.types import EvalResult, Example, PictureScore
 
 Upscale = Callable[[Float32], Float32]

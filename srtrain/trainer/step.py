@@ -5,8 +5,8 @@ from __future__ import annotations
 import mindspore as ms
 from mindspore import Tensor, amp, nn, ops
 
+from srtrain.device.precision import Precision
 from srtrain.trainer.guard import Guard
-from srtrain.trainer.precision import Precision
 
 
 class TrainStep(nn.Cell):

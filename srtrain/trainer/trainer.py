@@ -12,11 +12,11 @@ import numpy as np
 from mindspore import nn
 
 from srtrain.data.loader import Loader
+from srtrain.device.backend import Backend
 from srtrain.errors import CheckpointError, DeviceError, RecipeError, TrainingDivergedError
 from srtrain.hooks.base import Hook, overrides, plan
 from srtrain.models.parameters import put
 from srtrain.optim import own_state
-from srtrain.trainer.backend import Backend
 from srtrain.trainer.checkpoint import Checkpoint, CheckpointStore, assign
 from srtrain.trainer.evaluator import EvalSet
 from srtrain.trainer.log import Log

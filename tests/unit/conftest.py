@@ -16,6 +16,8 @@ from srtrain.data.loader import Loader
 from srtrain.data.picture import read_rgb, write_png
 from srtrain.data.sampler import Sampler
 from srtrain.data.store import Pictures
+from srtrain.device.backend import Backend
+from srtrain.device.precision import Precision
 from srtrain.hooks import Hook
 from srtrain.losses import L1
 from srtrain.metrics.protocol import Protocol
@@ -24,11 +26,9 @@ from srtrain.models.initialise import initialise, kaiming_uniform
 from srtrain.models.upscale import Upscaler
 from srtrain.optim import build_optimizer
 from srtrain.registry import PROTOCOLS
-from srtrain.trainer.backend import Backend
 from srtrain.trainer.checkpoint import CheckpointStore
 from srtrain.trainer.evaluator import EvalSet, Evaluator
 from srtrain.trainer.log import Log
-from srtrain.trainer.precision import Precision
 from srtrain.trainer.step import TrainStep
 from srtrain.trainer.trainer import Trainer
 

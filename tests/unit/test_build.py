@@ -22,7 +22,7 @@ def test_milestones_may_be_in_epochs():
 def test_a_factorys_trainers_differ_in_their_network_alone(tmp_path):
     """What a search trains its candidates with: fresh weights, the same patches, nothing of the run's own ranks."""
     from srtrain import build
-    from srtrain.trainer.backend import Backend
+    from srtrain.device.backend import Backend
     from srtrain.trainer.log import Log
 
     made = []

@@ -3,10 +3,10 @@
 import pytest
 from mindspore import amp
 
+from srtrain.device.precision import Precision
 from srtrain.errors import RecipeError, TrainingDivergedError
 from srtrain.hooks.checkpoint import CheckpointHook
 from srtrain.hooks.loss_scale import LossScaleHook
-from srtrain.trainer.precision import Precision
 
 
 class Scaled(Precision):

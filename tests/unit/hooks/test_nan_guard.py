@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from mindspore import amp
 
+from srtrain.device.precision import Precision
 from srtrain.errors import CheckpointError, RecipeError, TrainingDivergedError
 from srtrain.hooks import FIRST, LAST, Hook
 from srtrain.hooks.checkpoint import CheckpointHook
@@ -11,7 +12,6 @@ from srtrain.hooks.ema import EmaHook
 from srtrain.hooks.lr import LrHook
 from srtrain.hooks.nan_guard import NanGuardHook
 from srtrain.models.parameters import put
-from srtrain.trainer.precision import Precision
 
 
 class Ruins(Hook):

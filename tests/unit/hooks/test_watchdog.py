@@ -14,7 +14,7 @@ WATCH = """
 import ctypes, sys, time
 from pathlib import Path
 from srtrain.hooks.watchdog import Watch
-from srtrain.launch.progress import Progress
+from srtrain.device.progress import Progress
 
 progress = Progress()
 progress.watch(float(sys.argv[1]))

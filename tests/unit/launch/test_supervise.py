@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from srtrain.device.progress import EXIT_STUCK, Progress
 from srtrain.launch.cluster import Job, Plan
-from srtrain.launch.progress import EXIT_STUCK, Progress
 from srtrain.launch.supervise import LogTail, Supervisor, last_lines
 
 PRELUDE = """
 import faulthandler, os, signal, sys, time
 from pathlib import Path
-from srtrain.launch.progress import Progress
+from srtrain.device.progress import Progress
 faulthandler.register(signal.SIGUSR1)
 row = int(sys.argv[2])
 progress = Progress(Path(sys.argv[1]), row + 1, row)

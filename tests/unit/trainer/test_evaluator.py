@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from srtrain.data.resize import imresize
+from srtrain.device.backend import Backend
 from srtrain.metrics.protocol import quantise
 from srtrain.models.ensemble import SelfEnsemble
-from srtrain.trainer.backend import Backend
 from srtrain.trainer.evaluator import Evaluator
 
 

@@ -6,12 +6,12 @@ import pytest
 
 from srtrain.data.loader import Loader
 from srtrain.data.sampler import Sampler
+from srtrain.device.backend import Backend
 from srtrain.errors import DeviceError, RecipeError
 from srtrain.hooks import Hook
 from srtrain.hooks.checkpoint import CheckpointHook
 from srtrain.hooks.ema import EmaHook
 from srtrain.hooks.lr import LrHook
-from srtrain.trainer.backend import Backend
 from srtrain.trainer.sink import batches_to_sink
 
 

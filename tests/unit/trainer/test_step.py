@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from mindspore import amp, nn, ops
 
+from srtrain.device.precision import Precision
 from srtrain.losses import L1, MSE
 from srtrain.optim import build_optimizer
 from srtrain.trainer.guard import WARM_UP, WINDOW
-from srtrain.trainer.precision import Precision
 from srtrain.trainer.step import TrainStep
 
 RNG = np.random.default_rng(11)

@@ -8,12 +8,12 @@ import pytest
 from mindspore import nn
 from srtrain_plugins.ascend.precision import MixedPrecision, twin
 
+from srtrain.device.precision import Precision
 from srtrain.errors import RecipeError
 from srtrain.losses import L1
 from srtrain.models.upscale import Upscaler
 from srtrain.optim import build_optimizer
 from srtrain.registry import PRECISIONS
-from srtrain.trainer.precision import Precision
 from srtrain.trainer.step import TrainStep
 
 LEVELS = ("O1", "O2", "O3", "auto")

@@ -2,8 +2,8 @@
 
 import pytest
 
+from srtrain.device.precision import Precision
 from srtrain.registry import PRECISIONS
-from srtrain.trainer.precision import Precision
 
 
 def test_float32_is_the_network_itself(new_model):

@@ -2,7 +2,7 @@
 
 import os
 
-from srtrain.cores import usable_cores
+from srtrain.device.cores import usable_cores
 
 
 def test_usable_cores_are_those_of_this_process():

@@ -14,9 +14,9 @@ import numpy as np
 from mindspore import communication, nn, ops
 from numpy.typing import NDArray
 
-from srtrain.cores import usable_cores
+from srtrain.device.cores import usable_cores
+from srtrain.device.progress import LOCAL_VARIABLE, Progress
 from srtrain.errors import DeviceError, first_line
-from srtrain.launch.progress import LOCAL_VARIABLE, Progress
 from srtrain.registry import BACKENDS
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from srtrain.device.backend import Backend
 from srtrain.errors import DeviceError
-from srtrain.trainer.backend import Backend
 
 START = """
 import mindspore as ms
 from srtrain.errors import DeviceError
 from srtrain.registry import BACKENDS
-import srtrain.trainer.backend
+import srtrain.device.backend
 
 backend = BACKENDS.build("cpu")
 for mode in ("graph", "pynative"):

@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from srtrain.launch.progress import FILE_VARIABLE, POINTS, Position, Progress, behind
+from srtrain.device.progress import FILE_VARIABLE, POINTS, Position, Progress, behind
 
 WORKER = """
 import os, signal
-from srtrain.launch.progress import Progress
+from srtrain.device.progress import Progress
 progress = Progress.of_this_process()
 progress.watch(7)
 progress.passed("setup", 0)

@@ -9,7 +9,7 @@ import pytest
 
 RUN = """
 import os, signal, sys, time
-from srtrain.interrupt import InterruptWatch
+from srtrain.device.interrupt import InterruptWatch
 
 seen = []
 with InterruptWatch():
