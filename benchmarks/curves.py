@@ -36,13 +36,13 @@ from srtrain.data.sampler import Sampler
 from srtrain.device.backend import Backend
 from srtrain.device.cores import usable_cores
 from srtrain.errors import RecipeError, RunFolderError, UserError, listing
+from srtrain.evaluation.evaluator import EvalSet, Evaluator
 from srtrain.recipe import Recipe, Spec
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.record import to_json
 from srtrain.recipe.text import differences
 from srtrain.registry import PROTOCOLS, SCHEDULES
 from srtrain.run_folder import write_text
-from srtrain.trainer.evaluator import EvalSet, Evaluator
 
 if TYPE_CHECKING:
     from torch_edsr import EDSR

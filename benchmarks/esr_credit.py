@@ -37,8 +37,8 @@ from srtrain_plugins.esr.space import Space, SpaceSettings
 from srtrain_plugins.esr.types import Outcome
 
 from srtrain.errors import DataError, RecipeError, UserError
+from srtrain.evaluation.table import aligned
 from srtrain.registry import check_arguments
-from srtrain.table import aligned
 
 Float64 = NDArray[np.float64]
 Blocks = tuple[str, ...]

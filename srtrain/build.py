@@ -37,6 +37,7 @@ from srtrain.data.sampler import Sampler
 from srtrain.data.store import Pictures
 from srtrain.device.backend import Backend
 from srtrain.errors import RecipeError, UserError
+from srtrain.evaluation.evaluator import EvalSet, Evaluator
 from srtrain.hooks.base import Hook, plan
 from srtrain.hooks.lr import LrHook
 from srtrain.models.initialise import INITIALISERS, initialise
@@ -61,7 +62,6 @@ from srtrain.registry import (
     parameters_of,
 )
 from srtrain.trainer.checkpoint import CheckpointStore
-from srtrain.trainer.evaluator import EvalSet, Evaluator
 from srtrain.trainer.factory import TrainerFactory
 from srtrain.trainer.log import Log
 from srtrain.trainer.step import TrainStep

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from xml.etree.ElementTree import Element
 
+from srtrain.evaluation.table import aligned
 from srtrain.models.esrn import BlockKind
-from srtrain.table import aligned
 
 from .drawing import element, svg, text
 from .measures import lines, origin

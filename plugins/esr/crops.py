@@ -8,8 +8,8 @@ import numpy as np
 
 from srtrain.arrays import Float32, UInt8
 from srtrain.errors import RecipeError
+from srtrain.evaluation.evaluator import EvalSet
 from srtrain.metrics.protocol import quantise
-from srtrain.trainer.evaluator import EvalSet
 
 
 class Crops:

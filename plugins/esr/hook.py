@@ -11,12 +11,12 @@ from types import FrameType
 from typing import Any
 
 from srtrain.errors import RecipeError
+from srtrain.evaluation.evaluator import EvalSet
 from srtrain.hooks import base
 from srtrain.hooks.base import Hook
 from srtrain.models.esrn import ESRN
 from srtrain.recipe import Spec
 from srtrain.registry import HOOKS, check_arguments
-from srtrain.trainer.evaluator import EvalSet
 from srtrain.trainer.factory import TrainerFactory
 from srtrain.trainer.trainer import Trainer
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srtrain.errors import RecipeError
+from srtrain.evaluation.table import aligned
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.override import override
-from srtrain.table import aligned
 
 if TYPE_CHECKING:
     from mindspore import nn

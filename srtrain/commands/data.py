@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from srtrain.errors import DataError
-from srtrain.table import aligned
+from srtrain.evaluation.table import aligned
 
 EXAMPLES = """\
 examples:

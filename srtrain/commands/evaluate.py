@@ -14,12 +14,12 @@ from srtrain import plugins
 from srtrain.errors import RecipeError, RunFolderError
 
 if TYPE_CHECKING:
-    from srtrain.comparison import Row
     from srtrain.device.backend import Backend
+    from srtrain.evaluation.comparison import Row
+    from srtrain.evaluation.evaluator import EvalSet, Evaluator
     from srtrain.infer.engines import Engine
     from srtrain.metrics.protocol import Protocol
     from srtrain.models.count import Cost
-    from srtrain.trainer.evaluator import EvalSet, Evaluator
 
 HELP = "score checkpoints and exported models on benchmarks"
 EXAMPLES = """\
@@ -135,11 +135,11 @@ def _evaluate_set(
     facts: tuple[str, Cost | None],
     benchmark: EvalSet,
 ) -> list[Row]:
-    from srtrain.comparison import Row, write_pictures
+    from srtrain.evaluation.comparison import Row, write_pictures
+    from srtrain.evaluation.evaluator import Evaluator
     from srtrain.infer.tiles import Tiled
     from srtrain.metrics.published import SELF_ENSEMBLE, published
     from srtrain.models.ensemble import SelfEnsemble
-    from srtrain.trainer.evaluator import Evaluator
 
     rows: list[Row] = []
     network = engine if engine.input_px is None else Tiled(engine)
@@ -170,7 +170,7 @@ def _write_worst(
     args: argparse.Namespace, folder: Path, evaluator: Evaluator, benchmark: EvalSet, row: Row, upscale: Any
 ) -> None:
     """Upscale the worst pictures again: which they are is known only when all ranks are done."""
-    from srtrain.comparison import write_worst
+    from srtrain.evaluation.comparison import write_worst
 
     scores = row.result.scores
     order = sorted(range(len(scores)), key=lambda i: scores[i].psnr)[: args.worst]
@@ -222,8 +222,8 @@ def _label(given: str) -> str:
 
 def _open_set(args: argparse.Namespace, given: str, scale: int) -> EvalSet:
     from srtrain.data.store import Pictures
+    from srtrain.evaluation.evaluator import EvalSet
     from srtrain.registry import DATASETS, PROTOCOLS, check_arguments, parameters_of
-    from srtrain.trainer.evaluator import EvalSet
 
     name, _, root = given.partition("=")
     takes = parameters_of(DATASETS.get(name))
@@ -273,7 +273,7 @@ def _make_folder(folder: Path | None) -> None:
 
 
 def _report(args: argparse.Namespace, rows: list[Row]) -> None:
-    from srtrain.comparison import plot, to_json, to_text
+    from srtrain.evaluation.comparison import plot, to_json, to_text
     from srtrain.run_folder import environment, write_text
 
     text = to_text(rows)

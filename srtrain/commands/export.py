@@ -115,9 +115,9 @@ def parse_px(text: str | None) -> tuple[int, int] | None:
 
 def _run_quantised(args: argparse.Namespace, options: Options) -> int:
     """Export in float32, check that, take bits away, and measure what they were worth."""
+    from srtrain.evaluation.evaluator import EvalSet
     from srtrain.export.quantise import export_quantised
     from srtrain.registry import PROTOCOLS
-    from srtrain.trainer.evaluator import EvalSet
 
     protocol = PROTOCOLS.build(args.protocol)
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from srtrain.commands.run import read_recipe
 from srtrain.errors import CheckpointError, RecipeError
-from srtrain.table import aligned
+from srtrain.evaluation.table import aligned
 
 if TYPE_CHECKING:
     from mindspore import nn
 
     from srtrain.device.backend import Backend
+    from srtrain.evaluation.results import EvalResult
     from srtrain.recipe import Benchmark, Recipe
-    from srtrain.trainer.types import EvalResult
 
 HELP = "compare weights with the scores a recipe expects"
 EXAMPLES = """\
@@ -105,8 +105,8 @@ def _evaluate(
     recipe: Recipe, model: nn.Cell, backend: Backend, expected: dict[str, Benchmark]
 ) -> list[EvalResult]:
     from srtrain import build
+    from srtrain.evaluation.evaluator import Evaluator
     from srtrain.models.upscale import Upscaler
-    from srtrain.trainer.evaluator import Evaluator
 
     evaluator = Evaluator(Upscaler(model), backend)
     return [

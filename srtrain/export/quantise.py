@@ -25,13 +25,13 @@ from onnxruntime.transformers.onnx_model import OnnxModel
 from srtrain.arrays import Float32, UInt8
 from srtrain.data.store import Pictures
 from srtrain.device.backend import Backend
+from srtrain.evaluation.evaluator import EvalSet, Evaluator
 from srtrain.export.check import compare
 from srtrain.export.onnx import save
 from srtrain.export.types import INPUT, Options, check_target
 from srtrain.export.write import Report, export, json_of, published, write_json
 from srtrain.infer.engines import Engine, open_engine
 from srtrain.infer.tiles import Tiled
-from srtrain.trainer.evaluator import EvalSet, Evaluator
 
 _OPSET = 17  # scales for each channel need 13 or more
 _CROP_PX = 160  # of a calibration picture: the calibrator keeps histograms of every feature map

@@ -27,9 +27,10 @@ from srtrain.errors import HookError, did_you_mean, listing
 
 if TYPE_CHECKING:
     from srtrain.data.loader import Batch
-    from srtrain.trainer.evaluator import EvalSet
+    from srtrain.evaluation.evaluator import EvalSet
+    from srtrain.evaluation.results import EvalResult
     from srtrain.trainer.trainer import Trainer
-    from srtrain.trainer.types import EvalResult, StepOutput
+    from srtrain.trainer.types import StepOutput
 
 FIRST = 0  # timing: must see a step before anything else spends time on it
 STATE = 20  # learning rate, EMA, loss scale, NaN guard: whatever is part of the run's state

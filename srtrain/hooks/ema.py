@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srtrain.errors import RecipeError
+from srtrain.evaluation.evaluator import EvalSet
+from srtrain.evaluation.results import EvalResult
 from srtrain.hooks import base
 from srtrain.hooks.base import Hook
 from srtrain.models.parameters import put
 from srtrain.registry import HOOKS
-from srtrain.trainer.evaluator import EvalSet
 from srtrain.trainer.trainer import Trainer
-from srtrain.trainer.types import EvalResult, StepOutput
+from srtrain.trainer.types import StepOutput
 
 
 @HOOKS.register("ema")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from srtrain.evaluation.evaluator import EvalSet, Evaluator
+from srtrain.evaluation.results import EvalResult
 from srtrain.hooks import base
 from srtrain.hooks.base import Hook
 from srtrain.metrics.published import SELF_ENSEMBLE
 from srtrain.models.ensemble import SelfEnsemble
 from srtrain.registry import HOOKS
-from srtrain.trainer.evaluator import EvalSet, Evaluator
 from srtrain.trainer.trainer import Trainer
-from srtrain.trainer.types import EvalResult, StepOutput
+from srtrain.trainer.types import StepOutput
 
 
 @HOOKS.register("evaluate")

@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from srtrain.evaluation.results import EvalResult
 from srtrain.hooks import base
 from srtrain.hooks.base import Hook
 from srtrain.registry import HOOKS
 from srtrain.trainer.trainer import Trainer
-from srtrain.trainer.types import EvalResult, StepOutput
+from srtrain.trainer.types import StepOutput
 
 
 @HOOKS.register("metrics")

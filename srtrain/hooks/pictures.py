@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from srtrain.data.picture import write_png
+from srtrain.evaluation.results import EvalResult
+from srtrain.evaluation.sheet import example_sheet
 from srtrain.hooks import base
 from srtrain.hooks.base import Hook
 from srtrain.registry import HOOKS
-from srtrain.sheet import example_sheet
 from srtrain.trainer.trainer import Trainer
-from srtrain.trainer.types import EvalResult
 
 
 @HOOKS.register("pictures")

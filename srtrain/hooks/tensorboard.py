@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from srtrain.evaluation.results import EvalResult
+from srtrain.evaluation.sheet import example_sheet
 from srtrain.hooks import base
 from srtrain.hooks.base import Hook
 from srtrain.registry import HOOKS
-from srtrain.sheet import example_sheet
 from srtrain.trainer.trainer import Trainer
-from srtrain.trainer.types import EvalResult, StepOutput
+from srtrain.trainer.types import StepOutput
 
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter

@@ -14,12 +14,13 @@ from typing import IO
 from srtrain.data.loader import Batch
 from srtrain.device.progress import EXIT_STUCK, Progress
 from srtrain.errors import RecipeError
+from srtrain.evaluation.evaluator import EvalSet
+from srtrain.evaluation.results import EvalResult
 from srtrain.hooks import base
 from srtrain.hooks.base import Hook
 from srtrain.registry import HOOKS
-from srtrain.trainer.evaluator import EvalSet
 from srtrain.trainer.trainer import Trainer
-from srtrain.trainer.types import EvalResult, StepOutput
+from srtrain.trainer.types import StepOutput
 
 
 @HOOKS.register("watchdog")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from srtrain.arrays import UInt8
 from srtrain.data.resize import imresize
-from srtrain.sheet import Panel, comparison_sheet
+from srtrain.evaluation.sheet import Panel, comparison_sheet
 
 _SIDE_PX = 1024  # of the input: a sheet is for looking, and finding the detail takes 50 bytes a pixel
 

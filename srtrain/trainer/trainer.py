@@ -14,15 +14,16 @@ from mindspore import nn
 from srtrain.data.loader import Loader
 from srtrain.device.backend import Backend
 from srtrain.errors import CheckpointError, DeviceError, RecipeError, TrainingDivergedError
+from srtrain.evaluation.evaluator import EvalSet
+from srtrain.evaluation.results import EvalResult
 from srtrain.hooks.base import Hook, overrides, plan
 from srtrain.models.parameters import put
 from srtrain.optim import own_state
 from srtrain.trainer.checkpoint import Checkpoint, CheckpointStore, assign
-from srtrain.trainer.evaluator import EvalSet
 from srtrain.trainer.log import Log
 from srtrain.trainer.sink import batches_to_sink
 from srtrain.trainer.step import TrainStep
-from srtrain.trainer.types import EvalResult, GuardCounts, StepOutput
+from srtrain.trainer.types import GuardCounts, StepOutput
 
 HOPELESS = 10  # bad updates in a row after which the weights themselves are under suspicion
 

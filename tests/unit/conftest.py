@@ -18,6 +18,7 @@ from srtrain.data.sampler import Sampler
 from srtrain.data.store import Pictures
 from srtrain.device.backend import Backend
 from srtrain.device.precision import Precision
+from srtrain.evaluation.evaluator import EvalSet, Evaluator
 from srtrain.hooks import Hook
 from srtrain.losses import L1
 from srtrain.metrics.protocol import Protocol
@@ -27,7 +28,6 @@ from srtrain.models.upscale import Upscaler
 from srtrain.optim import build_optimizer
 from srtrain.registry import PROTOCOLS
 from srtrain.trainer.checkpoint import CheckpointStore
-from srtrain.trainer.evaluator import EvalSet, Evaluator
 from srtrain.trainer.log import Log
 from srtrain.trainer.step import TrainStep
 from srtrain.trainer.trainer import Trainer

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from srtrain.evaluation.evaluator import EvalSet, Evaluator
 from srtrain.hooks import Hook
 from srtrain.hooks.base import plan
 from srtrain.hooks.checkpoint import CheckpointHook
@@ -12,7 +13,6 @@ from srtrain.hooks.evaluate import EvaluateHook
 from srtrain.hooks.metrics import MetricsHook
 from srtrain.models.ensemble import SelfEnsemble
 from srtrain.registry import HOOKS
-from srtrain.trainer.evaluator import EvalSet, Evaluator
 
 
 class Results(Hook):

@@ -4,10 +4,10 @@ import numpy as np
 
 from srtrain.data.picture import read_rgb
 from srtrain.data.resize import imresize
+from srtrain.evaluation.evaluator import Evaluator
+from srtrain.evaluation.sheet import example_sheet
 from srtrain.hooks.evaluate import EvaluateHook
 from srtrain.hooks.pictures import PicturesHook
-from srtrain.sheet import example_sheet
-from srtrain.trainer.evaluator import Evaluator
 
 
 def share_of_colours(sheet, picture):

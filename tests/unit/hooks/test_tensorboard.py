@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from srtrain.evaluation.sheet import example_sheet
 from srtrain.hooks.evaluate import EvaluateHook
 from srtrain.hooks.tensorboard import TensorBoardHook
-from srtrain.sheet import example_sheet
 
 
 def values(found):

@@ -1,6 +1,6 @@
 """An evaluation's result never shows a number without its protocol."""
 
-from srtrain.trainer.types import EvalResult
+from srtrain.evaluation.results import EvalResult
 
 RESULT = EvalResult("set5", "paper_y (Y, 2 px)", "plain", 5, 33.5, 0.9301, 33.66, 1.0)
 

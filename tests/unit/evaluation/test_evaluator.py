@@ -5,9 +5,9 @@ import pytest
 
 from srtrain.data.resize import imresize
 from srtrain.device.backend import Backend
+from srtrain.evaluation.evaluator import Evaluator
 from srtrain.metrics.protocol import quantise
 from srtrain.models.ensemble import SelfEnsemble
-from srtrain.trainer.evaluator import Evaluator
 
 
 def enlarge(lq):

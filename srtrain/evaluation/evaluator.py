@@ -15,8 +15,8 @@ from srtrain.data.resize import imresize
 from srtrain.data.sampler import shard
 from srtrain.data.store import Pictures
 from srtrain.device.backend import Backend
+from srtrain.evaluation.results import EvalResult, Example, PictureScore
 from srtrain.metrics.protocol import Protocol, quantise
-from srtrain.trainer.types import EvalResult, Example, PictureScore
 
 Upscale = Callable[[Float32], Float32]
 """From float32 NCHW RGB in [0, 255] to the same at ``scale`` times the size, not clipped."""

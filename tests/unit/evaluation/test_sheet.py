@@ -4,7 +4,7 @@ import pytest
 from PIL import ImageFont
 
 from srtrain.errors import DataError
-from srtrain.sheet import Crop, Panel, _wrap, comparison_sheet, worst_crop
+from srtrain.evaluation.sheet import Crop, Panel, _wrap, comparison_sheet, worst_crop
 
 FRAME = (255, 214, 0)
 

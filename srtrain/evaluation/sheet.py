@@ -15,7 +15,7 @@ from srtrain.data.resize import imresize
 from srtrain.errors import DataError
 
 if TYPE_CHECKING:
-    from srtrain.trainer.types import Example
+    from srtrain.evaluation.results import Example
 
 Colour = tuple[int, int, int]
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from srtrain.data.picture import write_png
 from srtrain.errors import DeviceError
+from srtrain.evaluation.results import EvalResult, Example
+from srtrain.evaluation.sheet import error_map, example_sheet, stacked
+from srtrain.evaluation.table import aligned
 from srtrain.metrics.published import Published
 from srtrain.models.count import Cost
-from srtrain.sheet import error_map, example_sheet, stacked
-from srtrain.table import aligned
-from srtrain.trainer.types import EvalResult, Example
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Evaluation: score a network on whole pictures, and show and compare what came out."""

@@ -1,0 +1,71 @@
+"""The results of an evaluation, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from srtrain.arrays import UInt8
+
+
+@dataclass(frozen=True)
+class PictureScore:
+    """One picture of a benchmark: PSNR in dB and SSIM under its protocol."""
+
+    name: str
+    psnr: float
+    ssim: float
+    bicubic_psnr: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Example:
+    """An evaluated picture to look at: uint8 HWC RGB."""
+
+    name: str
+    lq: UInt8
+    sr: UInt8
+    gt: UInt8
+    score: PictureScore
+
+
+@dataclass(frozen=True)
+class EvalResult:
+    """The scores of one model on one benchmark.
+
+    Attributes:
+        benchmark: its name in the recipe.
+        protocol: the protocol in words, to be printed wherever the number is.
+        method: ``plain`` or ``self-ensemble x8``.
+        psnr: mean over the pictures in dB, as are ``ssim`` and ``bicubic_psnr``.
+        scores: one a picture, over all ranks, in the order of the benchmark.
+        examples: the first few pictures of this rank.
+    """
+
+    benchmark: str
+    protocol: str
+    method: str
+    n_pictures: int
+    psnr: float
+    ssim: float
+    bicubic_psnr: float
+    seconds: float
+    scores: tuple[PictureScore, ...] = field(default=(), repr=False)
+    examples: tuple[Example, ...] = field(default=(), repr=False)
+
+    @property
+    def gain(self) -> float:
+        """PSNR above bicubic interpolation, in dB."""
+        return self.psnr - self.bicubic_psnr
+
+    @property
+    def tag(self) -> str:
+        """A short key for plots and files: ``set5`` or ``set5_x8``."""
+        return self.benchmark if self.method == "plain" else f"{self.benchmark}_x8"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.benchmark} ({self.method}): PSNR {self.psnr:.3f} dB, SSIM {self.ssim:.4f}, "
+            f"bicubic {self.bicubic_psnr:.3f} dB, gain {self.gain:+.3f} dB  "
+            f"[{self.n_pictures} pictures, {self.protocol}]"
+        )
