@@ -211,10 +211,9 @@ def prepare(folder: Path, weights: Path | None, networks: list[str], threads: in
 
     from srtrain.device.backend import Backend
     from srtrain.infer.engines import open_engine
-    from srtrain.models import edsr_pytorch
     from srtrain.models.edsr import EDSR
     from srtrain.models.initialise import initialise, kaiming_uniform
-    from srtrain.weights import read_weights
+    from srtrain.weights import edsr_pytorch, read_weights
 
     Backend().start("graph", threads)
     defaults = {}
@@ -244,7 +243,7 @@ def torch_network(file: Path) -> Any:
     import torch
     from torch_edsr import EDSR
 
-    from srtrain.weights import read_weights
+    from srtrain.weights.read import read_weights
 
     weights = read_weights(file)
     args = weights.about["model_args"]

@@ -42,7 +42,6 @@ from srtrain.hooks.base import Hook, plan
 from srtrain.hooks.lr import LrHook
 from srtrain.models.initialise import INITIALISERS, initialise
 from srtrain.models.upscale import Upscaler
-from srtrain.models.weights import load_weights
 from srtrain.optim import build_optimizer, check_optimizer
 from srtrain.recipe import Benchmark, Epochs, Recipe, Spec
 from srtrain.recipe.check import check_recipe, type_mistake
@@ -66,7 +65,8 @@ from srtrain.trainer.factory import TrainerFactory
 from srtrain.trainer.log import Log
 from srtrain.trainer.step import TrainStep
 from srtrain.trainer.trainer import Trainer
-from srtrain.weights import read_weights
+from srtrain.weights.read import read_weights
+from srtrain.weights.transfer import load_weights
 
 # Arguments that build.py fills in where a class or function has a parameter of that name.
 FILLED_IN = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from srtrain.errors import CheckpointError, RunFolderError
 
 if TYPE_CHECKING:
-    from srtrain.models.weights import Weights
+    from srtrain.weights.transfer import Weights
 
 HELP = "turn others' weights into a checkpoint, and a checkpoint into theirs"
 EXAMPLES = """\
@@ -53,10 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, check on a network of ours, say what was found, and write."""
-    from srtrain.models.edsr_pytorch import write
-    from srtrain.models.tensor_file import SUFFIXES
     from srtrain.trainer.checkpoint import CheckpointStore
-    from srtrain.weights import build_model
+    from srtrain.weights.edsr_pytorch import write
+    from srtrain.weights.read import build_model
+    from srtrain.weights.tensor_file import SUFFIXES
 
     foreign = args.file.suffix in SUFFIXES and not args.file.is_dir()
     to_file = args.to.suffix in SUFFIXES
@@ -99,8 +99,8 @@ def _check_target(target: Path, to_file: bool, overwrite: bool) -> None:
 
 
 def _read_theirs(file: Path, res_scale: float | None) -> Weights:
-    from srtrain.models import edsr_pytorch
-    from srtrain.models.weights import Weights
+    from srtrain.weights import edsr_pytorch
+    from srtrain.weights.transfer import Weights
 
     return Weights(file, *edsr_pytorch.read(file, res_scale))
 
@@ -108,9 +108,9 @@ def _read_theirs(file: Path, res_scale: float | None) -> Weights:
 def _read_ours(path: Path, res_scale: float | None) -> Weights:
     """Read a checkpoint; arguments that its recipe left to their defaults are written out."""
     from srtrain.models.edsr import EDSR
-    from srtrain.models.weights import Weights
     from srtrain.registry import parameters_of
-    from srtrain.weights import read_weights
+    from srtrain.weights.read import read_weights
+    from srtrain.weights.transfer import Weights
 
     if res_scale is not None:
         raise CheckpointError(
@@ -127,7 +127,7 @@ def _read_ours(path: Path, res_scale: float | None) -> Weights:
 
 def _describe(weights: Weights) -> str:
     """Return what was found in a file, and how much of it is a guess."""
-    from srtrain.models.weights import variant
+    from srtrain.weights.transfer import variant
 
     about, args = weights.about, weights.about.get("model_args", {})
     origin = about.get("origin", {})

@@ -75,7 +75,8 @@ def network(path: Path, overrides: list[str]) -> tuple[nn.Cell, int]:
     Raises:
         UserError: it cannot be read or built.
     """
-    from srtrain import build, plugins, weights
+    from srtrain import build, plugins
+    from srtrain.weights import read as weights
 
     if path.suffix != ".py":
         read = weights.read_weights(path)

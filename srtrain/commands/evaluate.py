@@ -251,9 +251,9 @@ def _protocols(names: list[str]) -> list[Protocol]:
 def _facts(engine: Engine) -> tuple[str, Cost | None]:
     """Return what papers call a model, and what it costs, as far as its file says what it is."""
     from srtrain.models.count import count
-    from srtrain.models.weights import variant
     from srtrain.registry import MODELS
-    from srtrain.weights import model_args
+    from srtrain.weights.read import model_args
+    from srtrain.weights.transfer import variant
 
     name = engine.about.get("model", "")
     if name == "bicubic":

@@ -87,8 +87,8 @@ def _network(recipe: Recipe, path: Path) -> nn.Cell:
         CheckpointError: the weights are of another network, in shapes, scale or arguments.
     """
     from srtrain import build
-    from srtrain.models.weights import load_weights
-    from srtrain.weights import read_weights
+    from srtrain.weights.read import read_weights
+    from srtrain.weights.transfer import load_weights
 
     model = build.build_model(recipe)
     weights = read_weights(path.expanduser())

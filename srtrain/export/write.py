@@ -20,8 +20,8 @@ from srtrain.export.fold import fold
 from srtrain.export.types import ENGINES, ExportError, Options, check_target
 from srtrain.infer.engines import open_engine
 from srtrain.models.receptive import receptive_px, size_multiple
-from srtrain.models.weights import Weights
-from srtrain.weights import build_model, read_weights
+from srtrain.weights.read import build_model, read_weights
+from srtrain.weights.transfer import Weights
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from srtrain.device.backend import Backend
 from srtrain.infer.engines import Engine
 from srtrain.models.upscale import Upscaler
 from srtrain.registry import ENGINES
-from srtrain.weights import build_model, read_weights
+from srtrain.weights.read import build_model, read_weights
 
 
 @ENGINES.register("mindspore")

@@ -20,13 +20,13 @@ from srtrain.cli import main
 from srtrain.data.store import Pictures
 from srtrain.device.backend import Backend
 from srtrain.evaluation.evaluator import EvalSet, Evaluator
-from srtrain.models import edsr_pytorch
 from srtrain.models.edsr import EDSR
 from srtrain.models.upscale import Upscaler
-from srtrain.models.weights import Weights
 from srtrain.registry import DATASETS, PROTOCOLS
 from srtrain.trainer.checkpoint import CheckpointStore, find_checkpoint
-from srtrain.weights import build_model, read_weights
+from srtrain.weights import edsr_pytorch
+from srtrain.weights.read import build_model, read_weights
+from srtrain.weights.transfer import Weights
 
 ARGS = {"n_resblocks": 1, "n_feats": 4}
 

@@ -13,7 +13,7 @@ from srtrain.export.write import export, json_of
 from srtrain.infer.engines import open_engine
 from srtrain.models.upscale import Upscaler
 from srtrain.trainer.checkpoint import CheckpointStore
-from srtrain.weights import build_model, read_weights
+from srtrain.weights.read import build_model, read_weights
 
 LQ = np.random.default_rng(3).uniform(0, 255, (2, 3, 13, 29)).astype(np.float32)
 

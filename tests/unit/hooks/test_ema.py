@@ -9,8 +9,8 @@ from srtrain.hooks.base import plan
 from srtrain.hooks.checkpoint import CheckpointHook
 from srtrain.hooks.ema import EmaHook
 from srtrain.hooks.evaluate import EvaluateHook
-from srtrain.models.weights import load_weights
-from srtrain.weights import read_weights
+from srtrain.weights.read import read_weights
+from srtrain.weights.transfer import load_weights
 
 
 class Weights(Hook):

@@ -6,7 +6,7 @@ import pytest
 
 from srtrain.errors import CheckpointError
 from srtrain.trainer.checkpoint import CheckpointStore
-from srtrain.weights import build_model, read_weights
+from srtrain.weights.read import build_model, read_weights
 
 ABOUT = {"model": "edsr", "model_args": {"n_resblocks": 1, "n_feats": 4, "rgb_mean": [0, 0, 0]}, "scale": 2}
 

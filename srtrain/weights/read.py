@@ -13,10 +13,10 @@ from mindspore import nn
 import srtrain.models.edsr
 import srtrain.models.esrn  # noqa: F401  both register networks that a file may name
 from srtrain.errors import CheckpointError
-from srtrain.models import edsr_pytorch, tensor_file
-from srtrain.models.weights import Weights, load_weights
 from srtrain.registry import MODELS
 from srtrain.trainer.checkpoint import find_weights
+from srtrain.weights import edsr_pytorch, tensor_file
+from srtrain.weights.transfer import Weights, load_weights
 
 
 def read_weights(path: Path) -> Weights:

@@ -13,10 +13,10 @@ import pytest
 import safetensors.numpy
 
 from srtrain.errors import CheckpointError
-from srtrain.models import edsr_pytorch, tensor_file, torch_file
 from srtrain.models.blocks import DIV2K_MEAN
 from srtrain.models.edsr import EDSR
-from srtrain.weights import build_model, read_weights
+from srtrain.weights import edsr_pytorch, tensor_file, torch_file
+from srtrain.weights.read import build_model, read_weights
 
 STAGES = {2: (2,), 3: (3,), 4: (2, 2)}
 

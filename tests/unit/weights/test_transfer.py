@@ -7,7 +7,7 @@ import pytest
 
 from srtrain.errors import CheckpointError
 from srtrain.models.edsr import EDSR
-from srtrain.models.weights import Weights, load_weights
+from srtrain.weights.transfer import Weights, load_weights
 
 EDSR_X2 = {"model": "edsr", "scale": 2}
 

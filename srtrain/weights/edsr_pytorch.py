@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srtrain.errors import CheckpointError
-from srtrain.models import tensor_file
+from srtrain.weights import tensor_file
 
 Tensors = dict[str, NDArray[np.float32]]
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from srtrain.errors import CheckpointError
-from srtrain.models import torch_file
+from srtrain.weights import torch_file
 
 
 class Named:

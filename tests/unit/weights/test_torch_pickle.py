@@ -10,7 +10,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
-from srtrain.models.torch_pickle import Storage, Tensor, UnreadableError, dump, load
+from srtrain.weights.torch_pickle import Storage, Tensor, UnreadableError, dump, load
 
 
 def loads(data):

@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srtrain.errors import CheckpointError, listing
-from srtrain.models import torch_pickle
-from srtrain.models.torch_pickle import RESAVE, STORAGES, Storage, Tensor, UnreadableError
+from srtrain.weights import torch_pickle
+from srtrain.weights.torch_pickle import RESAVE, STORAGES, Storage, Tensor, UnreadableError
 
 ENTRIES = ("params_ema", "params", "state_dict", "model_state_dict", "model")
 """Where a checkpoint keeps its state dict, the first found: BasicSR's averages are what it evaluates."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from srtrain.errors import CheckpointError, SrtrainError
-from srtrain.models import tensor_file
+from srtrain.weights import tensor_file
 
 TENSORS = {
     "a.weight": np.arange(24, dtype=np.float32).reshape(2, 3, 4),
