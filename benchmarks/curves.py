@@ -42,7 +42,7 @@ from srtrain.recipe.load import load_recipe
 from srtrain.recipe.record import to_json
 from srtrain.recipe.text import differences
 from srtrain.registry import PROTOCOLS, SCHEDULES
-from srtrain.run_folder import write_text
+from srtrain.trainer.run_folder import write_text
 
 if TYPE_CHECKING:
     from torch_edsr import EDSR

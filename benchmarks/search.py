@@ -207,7 +207,7 @@ def our_update(blocks: list[str], lq: Any, gt: Any) -> Callable[[], float]:
     from srtrain.losses import L1
     from srtrain.models.esrn import ESRN
     from srtrain.models.initialise import initialise, kaiming_uniform
-    from srtrain.optim import build_optimizer
+    from srtrain.trainer.optim import build_optimizer
     from srtrain.trainer.step import TrainStep
 
     Backend().start("graph", threads=0)

@@ -167,7 +167,7 @@ def bare_step(network: dict[str, int]) -> Callable[[], float]:
     from srtrain.losses import L1
     from srtrain.models.edsr import EDSR
     from srtrain.models.initialise import initialise, kaiming_uniform
-    from srtrain.optim import build_optimizer
+    from srtrain.trainer.optim import build_optimizer
     from srtrain.trainer.step import TrainStep
 
     Backend().start("graph", threads=0)
@@ -197,8 +197,8 @@ def work_loop(network: dict[str, int]) -> None:
     from srtrain.hooks import LAST, Hook
     from srtrain.recipe import Benchmark, Data, Recipe, Spec, Train, standard_hooks
     from srtrain.registry import HOOKS
-    from srtrain.run_folder import RunFolder
     from srtrain.trainer.log import Log
+    from srtrain.trainer.run_folder import RunFolder
 
     class Turns(Hook):
         """Reports how long a turn took, everything between two steps included."""

@@ -38,11 +38,9 @@ from srtrain.data.store import Pictures
 from srtrain.device.backend import Backend
 from srtrain.errors import RecipeError, UserError
 from srtrain.evaluation.evaluator import EvalSet, Evaluator
-from srtrain.hooks.base import Hook, plan
 from srtrain.hooks.lr import LrHook
 from srtrain.models.initialise import INITIALISERS, initialise
 from srtrain.models.upscale import Upscaler
-from srtrain.optim import build_optimizer, check_optimizer
 from srtrain.recipe import Benchmark, Epochs, Recipe, Spec
 from srtrain.recipe.check import check_recipe, type_mistake
 from srtrain.recipe.record import digest
@@ -62,7 +60,9 @@ from srtrain.registry import (
 )
 from srtrain.trainer.checkpoint import CheckpointStore
 from srtrain.trainer.factory import TrainerFactory
+from srtrain.trainer.hook import Hook, plan
 from srtrain.trainer.log import Log
+from srtrain.trainer.optim import build_optimizer, check_optimizer
 from srtrain.trainer.step import TrainStep
 from srtrain.trainer.trainer import Trainer
 from srtrain.weights.read import read_weights

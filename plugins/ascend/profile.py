@@ -6,9 +6,8 @@ from mindspore.profiler import ProfilerActivity, profile, tensorboard_trace_hand
 
 from srtrain.data.loader import Batch
 from srtrain.errors import RecipeError
-from srtrain.hooks import base
-from srtrain.hooks.base import Hook
 from srtrain.registry import HOOKS
+from srtrain.trainer.hook import FIRST, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput
 
@@ -24,7 +23,7 @@ class ProfileHook(Hook):
         last: the last one.
     """
 
-    order = base.FIRST  # what other hooks do is part of a step
+    order = FIRST  # what other hooks do is part of a step
 
     def __init__(self, first: int = 11, last: int = 15) -> None:
         if not 1 <= first <= last:

@@ -12,11 +12,10 @@ from mindspore import nn
 
 from srtrain.device.mode import as_function
 from srtrain.errors import TrainingDivergedError, first_line
-from srtrain.hooks import base
-from srtrain.hooks.base import Hook
 from srtrain.models.count import count
 from srtrain.models.upscale import Upscaler
 from srtrain.trainer.factory import TrainerFactory
+from srtrain.trainer.hook import LAST, Hook
 from srtrain.trainer.trainer import HOPELESS, Trainer
 from srtrain.trainer.types import StepOutput
 
@@ -110,7 +109,7 @@ class Stopwatch(Hook):
         seconds: by part.
     """
 
-    order = base.LAST
+    order = LAST
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}

@@ -16,7 +16,7 @@ from srtrain.recipe import Recipe
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.override import override
 from srtrain.registry import COMMANDS
-from srtrain.run_folder import write_text
+from srtrain.trainer.run_folder import write_text
 
 HELP = "train the networks that a search has found in full, and compare them"
 EXAMPLES = """\

@@ -12,12 +12,11 @@ from typing import Any
 
 from srtrain.errors import RecipeError
 from srtrain.evaluation.evaluator import EvalSet
-from srtrain.hooks import base
-from srtrain.hooks.base import Hook
 from srtrain.models.esrn import ESRN
 from srtrain.recipe import Spec
 from srtrain.registry import HOOKS, check_arguments
 from srtrain.trainer.factory import TrainerFactory
+from srtrain.trainer.hook import STATE, Hook
 from srtrain.trainer.trainer import Trainer
 
 from .costs import Costs
@@ -57,7 +56,7 @@ class SearchHook(Hook):
         RecipeError: settings that contradict each other, or a space without a network in its window.
     """
 
-    order = base.STATE
+    order = STATE
 
     def __init__(
         self,

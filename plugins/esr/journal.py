@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from srtrain.errors import CheckpointError
-from srtrain.run_folder import write_text
+from srtrain.trainer.run_folder import write_text
 
 from .types import Outcome
 

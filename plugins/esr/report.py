@@ -14,7 +14,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, tostring
 
 from srtrain.hooks.console import duration
-from srtrain.run_folder import write_text
+from srtrain.trainer.run_folder import write_text
 
 from .architecture import architecture_drawing
 from .charts import NO_SCORE, Member, credit, fitness, front, hypervolume, lineage, members, note

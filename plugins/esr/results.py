@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from srtrain.run_folder import write_text
+from srtrain.trainer.run_folder import write_text
 from srtrain.trainer.trainer import Trainer
 
 from .architecture import architecture_text

@@ -274,7 +274,7 @@ def _make_folder(folder: Path | None) -> None:
 
 def _report(args: argparse.Namespace, rows: list[Row]) -> None:
     from srtrain.evaluation.comparison import plot, to_json, to_text
-    from srtrain.run_folder import environment, write_text
+    from srtrain.trainer.run_folder import environment, write_text
 
     text = to_text(rows)
     document = json.dumps({"environment": environment(), "rows": to_json(rows)}, indent=2)

@@ -15,7 +15,7 @@ from srtrain.recipe import Recipe
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.override import override
 from srtrain.recipe.text import to_text
-from srtrain.run_folder import RunFolder, changes_on_resume
+from srtrain.trainer.run_folder import RunFolder, changes_on_resume
 
 if TYPE_CHECKING:
     from srtrain.device.backend import Backend
@@ -114,7 +114,7 @@ def read_recipe(args: argparse.Namespace) -> tuple[Recipe, Recipe]:
 def print_hooks(recipe: Recipe) -> int:
     """Print the plan of the hooks as a tree."""
     from srtrain import build
-    from srtrain.hooks.base import plan_text
+    from srtrain.trainer.hook import plan_text
 
     print(plan_text(build.planned_hooks(recipe)))
     return 0

@@ -1,5 +1,5 @@
 """Hooks, one file each. ``build.py`` imports the files, which registers their names."""
 
-from srtrain.hooks.base import EVAL, FIRST, LAST, LOG, NORMAL, SAVE, STATE, Hook
+from srtrain.trainer.hook import EVAL, FIRST, LAST, LOG, NORMAL, SAVE, STATE, Hook
 
 __all__ = ["EVAL", "FIRST", "LAST", "LOG", "NORMAL", "SAVE", "STATE", "Hook"]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from srtrain.errors import RecipeError
-from srtrain.hooks import base
-from srtrain.hooks.base import Hook
 from srtrain.registry import HOOKS
+from srtrain.trainer.hook import SAVE, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput
 
@@ -18,7 +17,7 @@ class CheckpointHook(Hook):
     checkpoint that is due waits for the next good one; at the end of a run it is written all the same.
     """
 
-    order = base.SAVE  # after everything that is state, before evaluation may fail
+    order = SAVE  # after everything that is state, before evaluation may fail
 
     def __init__(self, every: int = 1000, keep: int = 3) -> None:
         if keep < 1:

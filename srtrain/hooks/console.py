@@ -7,9 +7,8 @@ import sys
 from tqdm import tqdm
 
 from srtrain.evaluation.results import EvalResult
-from srtrain.hooks import base
-from srtrain.hooks.base import Hook
 from srtrain.registry import HOOKS
+from srtrain.trainer.hook import LOG, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput
 
@@ -18,7 +17,7 @@ from srtrain.trainer.types import StepOutput
 class ConsoleHook(Hook):
     """One line each logging step, one each evaluation, and a progress bar where there is a terminal."""
 
-    order = base.LOG
+    order = LOG
 
     def before_train(self, trainer: Trainer) -> None:
         """Say what is about to happen."""

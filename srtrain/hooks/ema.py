@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from srtrain.errors import RecipeError
 from srtrain.evaluation.evaluator import EvalSet
 from srtrain.evaluation.results import EvalResult
-from srtrain.hooks import base
-from srtrain.hooks.base import Hook
 from srtrain.models.parameters import put
 from srtrain.registry import HOOKS
+from srtrain.trainer.hook import STATE, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput
 
@@ -28,7 +27,7 @@ class EmaHook(Hook):
     The averages are in the checkpoint beside the weights. Evaluations see them; training does not.
     """
 
-    order = base.STATE
+    order = STATE
     state_key = "ema"
 
     def __init__(self, decay: float = 0.999) -> None:

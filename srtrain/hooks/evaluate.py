@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from srtrain.evaluation.evaluator import EvalSet, Evaluator
 from srtrain.evaluation.results import EvalResult
-from srtrain.hooks import base
-from srtrain.hooks.base import Hook
 from srtrain.metrics.published import SELF_ENSEMBLE
 from srtrain.models.ensemble import SelfEnsemble
 from srtrain.registry import HOOKS
+from srtrain.trainer.hook import EVAL, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput
 
@@ -27,7 +26,7 @@ class EvaluateHook(Hook):
         best: whether the first benchmark's PSNR decides which checkpoint ``best`` names.
     """
 
-    order = base.EVAL  # after saving, so that a crash here costs nothing
+    order = EVAL  # after saving, so that a crash here costs nothing
 
     def __init__(
         self,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from srtrain.errors import RecipeError, TrainingDivergedError
-from srtrain.hooks import base
-from srtrain.hooks.base import Hook
 from srtrain.registry import HOOKS
+from srtrain.trainer.hook import STATE, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput
 
@@ -19,7 +18,7 @@ class LossScaleHook(Hook):
             at 2^16 needs at most 16 to come down to 1, after which no scale can help.
     """
 
-    order = base.STATE
+    order = STATE
 
     def __init__(self, stop_after: int = 30) -> None:
         if stop_after < 1:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from srtrain.data.loader import Batch
-from srtrain.hooks import base
-from srtrain.hooks.base import Hook
 from srtrain.registry import HOOKS
 from srtrain.schedule import Schedule
+from srtrain.trainer.hook import STATE, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput
 
@@ -20,7 +19,7 @@ class LrHook(Hook):
         base_lr: filled in from ``optim.lr``.
     """
 
-    order = base.STATE
+    order = STATE
 
     def __init__(self, schedule: Schedule, base_lr: float) -> None:
         self.schedule = schedule

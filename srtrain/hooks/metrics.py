@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from srtrain.evaluation.results import EvalResult
-from srtrain.hooks import base
-from srtrain.hooks.base import Hook
 from srtrain.registry import HOOKS
+from srtrain.trainer.hook import LOG, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput
 
@@ -18,7 +17,7 @@ from srtrain.trainer.types import StepOutput
 class MetricsHook(Hook):
     """Appends numbers to ``metrics.jsonl``; a resumed run first drops the lines beyond its checkpoint."""
 
-    order = base.LOG
+    order = LOG
 
     def before_train(self, trainer: Trainer) -> None:
         """Open the file."""

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from srtrain.errors import RecipeError, TrainingDivergedError
-from srtrain.hooks import base
-from srtrain.hooks.base import Hook
 from srtrain.registry import HOOKS
+from srtrain.trainer.hook import STATE, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import GuardCounts, StepOutput
 
@@ -34,7 +33,7 @@ class NanGuardHook(Hook):
         max_rollbacks: how many are tried in a run before it ends.
     """
 
-    order = base.STATE
+    order = STATE
     state_key = "nan_guard"
 
     def __init__(self, every: int = 20, patience: int = 10, max_rollbacks: int = 3) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from srtrain.data.picture import write_png
 from srtrain.evaluation.results import EvalResult
 from srtrain.evaluation.sheet import example_sheet
-from srtrain.hooks import base
-from srtrain.hooks.base import Hook
 from srtrain.registry import HOOKS
+from srtrain.trainer.hook import LOG, Hook
 from srtrain.trainer.trainer import Trainer
 
 
@@ -15,7 +14,7 @@ from srtrain.trainer.trainer import Trainer
 class PicturesHook(Hook):
     """Writes ``pictures/<benchmark>_<picture>.png`` after each evaluation, the newest over the older."""
 
-    order = base.LOG
+    order = LOG
 
     def after_eval(self, trainer: Trainer, result: EvalResult) -> None:
         """Write a sheet for each picture the evaluation hands on."""

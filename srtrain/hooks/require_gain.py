@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from srtrain.errors import SrtrainError
 from srtrain.evaluation.results import EvalResult
-from srtrain.hooks import base
-from srtrain.hooks.base import Hook
 from srtrain.registry import HOOKS
+from srtrain.trainer.hook import LAST, Hook
 from srtrain.trainer.trainer import Trainer
 
 
@@ -14,7 +13,7 @@ from srtrain.trainer.trainer import Trainer
 class RequireGainHook(Hook):
     """Ends a finished run with an error when a benchmark's last PSNR is less than ``db`` above bicubic."""
 
-    order = base.LAST  # after everything about the run is written
+    order = LAST  # after everything about the run is written
 
     def __init__(self, db: float = 0.5) -> None:
         self.db = db

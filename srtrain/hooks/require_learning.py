@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from srtrain.errors import SrtrainError
 from srtrain.evaluation.results import EvalResult
-from srtrain.hooks import base
-from srtrain.hooks.base import Hook
 from srtrain.registry import HOOKS
+from srtrain.trainer.hook import LAST, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput
 
@@ -18,7 +17,7 @@ class RequireLearningHook(Hook):
     The first logged loss and the first evaluation are compared with the last ones.
     """
 
-    order = base.LAST  # after everything about the run is written
+    order = LAST  # after everything about the run is written
 
     def __init__(self) -> None:
         self._losses: list[float] = []

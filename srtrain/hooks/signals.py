@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from srtrain.hooks import base
-from srtrain.hooks.base import Hook
 from srtrain.registry import HOOKS
+from srtrain.trainer.hook import FIRST, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput
 
@@ -27,7 +26,7 @@ class SignalsHook(Hook):
     about once every ``agree_seconds``, not each step; how many steps that is they agree on as well.
     """
 
-    order = base.FIRST  # so that nothing of a step runs unprotected
+    order = FIRST  # so that nothing of a step runs unprotected
 
     def __init__(self, agree_seconds: float = 1.0) -> None:
         self.agree_seconds = agree_seconds

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from srtrain.evaluation.results import EvalResult
 from srtrain.evaluation.sheet import example_sheet
-from srtrain.hooks import base
-from srtrain.hooks.base import Hook
 from srtrain.registry import HOOKS
+from srtrain.trainer.hook import LOG, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput
 
@@ -26,7 +25,7 @@ class TensorBoardHook(Hook):
         recipe_text: filled in: the resolved recipe, shown as text.
     """
 
-    order = base.LOG
+    order = LOG
 
     def __init__(self, recipe_text: str) -> None:
         self.recipe_text = recipe_text

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 
 import srtrain
-from srtrain.hooks import base
-from srtrain.hooks.base import Hook
 from srtrain.registry import HOOKS
+from srtrain.trainer.hook import FIRST, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput
 
@@ -20,7 +19,7 @@ class TimingHook(Hook):
         data_warning: share of time waiting for data above which the log names the remedy; once a run.
     """
 
-    order = base.FIRST  # must see a step end before other hooks spend time on it
+    order = FIRST  # must see a step end before other hooks spend time on it
 
     def __init__(self, data_warning: float = 0.2) -> None:
         self.data_warning = data_warning

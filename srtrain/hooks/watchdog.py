@@ -16,9 +16,8 @@ from srtrain.device.progress import EXIT_STUCK, Progress
 from srtrain.errors import RecipeError
 from srtrain.evaluation.evaluator import EvalSet
 from srtrain.evaluation.results import EvalResult
-from srtrain.hooks import base
-from srtrain.hooks.base import Hook
 from srtrain.registry import HOOKS
+from srtrain.trainer.hook import LAST, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput
 
@@ -35,7 +34,7 @@ class WatchdogHook(Hook):
         seconds: longer than the longest single thing: compiling, one evaluated picture, one checkpoint.
     """
 
-    order = base.LAST  # a point counts as passed when all other hooks are done with it
+    order = LAST  # a point counts as passed when all other hooks are done with it
 
     def __init__(self, seconds: float = 1800.0) -> None:
         if seconds <= 0:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from srtrain.hooks.base import Hook
+from srtrain.trainer.hook import Hook
 from srtrain.trainer.trainer import Trainer
 
 

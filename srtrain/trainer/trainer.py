@@ -16,11 +16,11 @@ from srtrain.device.backend import Backend
 from srtrain.errors import CheckpointError, DeviceError, RecipeError, TrainingDivergedError
 from srtrain.evaluation.evaluator import EvalSet
 from srtrain.evaluation.results import EvalResult
-from srtrain.hooks.base import Hook, overrides, plan
 from srtrain.models.parameters import put
-from srtrain.optim import own_state
 from srtrain.trainer.checkpoint import Checkpoint, CheckpointStore, assign
+from srtrain.trainer.hook import Hook, overrides, plan
 from srtrain.trainer.log import Log
+from srtrain.trainer.optim import own_state
 from srtrain.trainer.sink import batches_to_sink
 from srtrain.trainer.step import TrainStep
 from srtrain.trainer.types import GuardCounts, StepOutput

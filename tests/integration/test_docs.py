@@ -12,9 +12,9 @@ import pytest
 
 from srtrain.cli import main
 from srtrain.hooks import EVAL, FIRST, LAST, LOG, NORMAL, SAVE, STATE
-from srtrain.hooks.base import POINTS
 from srtrain.recipe import Spec
 from srtrain.recipe.load import load_recipe
+from srtrain.trainer.hook import POINTS
 
 # Enough of a run to see the effect, and no more.
 TINY = [

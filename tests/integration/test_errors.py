@@ -183,7 +183,7 @@ def test_init_from_nothing(fails: Fails, tmp_path: Path) -> None:
 
 def test_run_folder_in_use(repo_root: Path, fails: Fails, tmp_path: Path) -> None:
     hold = (
-        "import sys, pathlib; from srtrain.run_folder import RunFolder\n"
+        "import sys, pathlib; from srtrain.trainer.run_folder import RunFolder\n"
         "held = RunFolder(pathlib.Path(sys.argv[1]))\n"
         "held.open(resume=False, overwrite=False)\n"
         "print('held', flush=True); sys.stdin.read()"

@@ -25,10 +25,10 @@ from srtrain.metrics.protocol import Protocol
 from srtrain.models.edsr import EDSR
 from srtrain.models.initialise import initialise, kaiming_uniform
 from srtrain.models.upscale import Upscaler
-from srtrain.optim import build_optimizer
 from srtrain.registry import PROTOCOLS
 from srtrain.trainer.checkpoint import CheckpointStore
 from srtrain.trainer.log import Log
+from srtrain.trainer.optim import build_optimizer
 from srtrain.trainer.step import TrainStep
 from srtrain.trainer.trainer import Trainer
 

@@ -8,7 +8,7 @@ import pytest
 
 from srtrain.losses import L1
 from srtrain.models.upscale import Upscaler
-from srtrain.optim import build_optimizer
+from srtrain.trainer.optim import build_optimizer
 from srtrain.trainer.step import TrainStep
 
 torch = pytest.importorskip("torch", reason="the extra 'bench' (PyTorch) is not installed")

@@ -5,10 +5,10 @@ import pytest
 
 from srtrain.errors import RecipeError
 from srtrain.hooks import LOG, Hook
-from srtrain.hooks.base import plan
 from srtrain.hooks.checkpoint import CheckpointHook
 from srtrain.hooks.ema import EmaHook
 from srtrain.hooks.evaluate import EvaluateHook
+from srtrain.trainer.hook import plan
 from srtrain.weights.read import read_weights
 from srtrain.weights.transfer import load_weights
 

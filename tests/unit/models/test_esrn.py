@@ -23,8 +23,8 @@ from srtrain.models.initialise import initialise, kaiming_uniform
 from srtrain.models.parameters import put
 from srtrain.models.receptive import receptive_px, size_multiple
 from srtrain.models.upscale import Upscaler
-from srtrain.optim import build_optimizer
 from srtrain.registry import MODELS
+from srtrain.trainer.optim import build_optimizer
 from srtrain.trainer.step import TrainStep
 
 BLOCK_TYPES = {"S": ShrinkBlock, "G": GroupBlock, "C": ContextBlock}

@@ -7,8 +7,8 @@ from mindspore import amp, nn, ops
 
 from srtrain.device.precision import Precision
 from srtrain.losses import L1, MSE
-from srtrain.optim import build_optimizer
 from srtrain.trainer.guard import WARM_UP, WINDOW
+from srtrain.trainer.optim import build_optimizer
 from srtrain.trainer.step import TrainStep
 
 RNG = np.random.default_rng(11)

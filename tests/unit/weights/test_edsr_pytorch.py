@@ -356,7 +356,7 @@ def test_neither_pytorch_nor_mindspore_is_needed(tmp_path):
     file = save(tmp_path / "a.pt", their_weights())
     code = (
         "import sys; sys.modules.update(torch=None, mindspore=None); from pathlib import Path; "
-        "from srtrain.models import edsr_pytorch as e; tensors, about = e.read(Path(sys.argv[1])); "
+        "from srtrain.weights import edsr_pytorch as e; tensors, about = e.read(Path(sys.argv[1])); "
         "e.write(Path(sys.argv[1]), tensors, about); print(len(tensors))"
     )
     done = subprocess.run([sys.executable, "-c", code, file], capture_output=True, text=True, check=True)

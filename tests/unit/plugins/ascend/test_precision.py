@@ -12,8 +12,8 @@ from srtrain.device.precision import Precision
 from srtrain.errors import RecipeError
 from srtrain.losses import L1
 from srtrain.models.upscale import Upscaler
-from srtrain.optim import build_optimizer
 from srtrain.registry import PRECISIONS
+from srtrain.trainer.optim import build_optimizer
 from srtrain.trainer.step import TrainStep
 
 LEVELS = ("O1", "O2", "O3", "auto")

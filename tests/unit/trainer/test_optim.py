@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from srtrain.errors import RecipeError, UnknownNameError
-from srtrain.optim import ARGUMENTS, build_optimizer, check_optimizer, own_state
+from srtrain.trainer.optim import ARGUMENTS, build_optimizer, check_optimizer, own_state
 
 # Large at first, then turning: so that clipping, AMSGrad and momentum all make a difference.
 GRADIENTS = [np.float32([1, -2, 30]), np.float32([0.1, 0.2, -0.9]), np.float32([0.01, -0.2, 0.3])]

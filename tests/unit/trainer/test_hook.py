@@ -6,7 +6,7 @@ import pytest
 
 from srtrain.errors import HookError
 from srtrain.hooks import EVAL, FIRST, LAST, LOG, NORMAL, SAVE, STATE, Hook
-from srtrain.hooks.base import POINTS, overrides, plan, plan_text
+from srtrain.trainer.hook import POINTS, overrides, plan, plan_text
 
 
 def refusal(*hooks):

@@ -12,7 +12,7 @@ from srtrain.recipe.load import load_recipe
 from srtrain.recipe.override import override
 from srtrain.recipe.record import from_json, to_json
 from srtrain.recipe.text import differences
-from srtrain.run_folder import RunFolder, changes_on_resume, environment, write_text
+from srtrain.trainer.run_folder import RunFolder, changes_on_resume, environment, write_text
 
 RECIPE = Recipe(
     name="x", scale=2, model=Spec("edsr", n_feats=4), data=Data(train=Spec("embedded")), train=Train(steps=9)
@@ -53,7 +53,7 @@ def test_a_new_folder_is_made(folder):
 HOLD = """
 import sys
 from pathlib import Path
-from srtrain.run_folder import RunFolder
+from srtrain.trainer.run_folder import RunFolder
 folder = RunFolder(Path(sys.argv[1]))
 folder.open(resume=False, overwrite=False)
 print("locked", flush=True)
