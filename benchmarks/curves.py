@@ -29,20 +29,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from srtrain import build
 from srtrain.arrays import Float32
+from srtrain.build.parts import build_pictures, build_spec
 from srtrain.data.loader import Loader
 from srtrain.data.sampler import Sampler
 from srtrain.device.backend import Backend
 from srtrain.device.cores import usable_cores
 from srtrain.errors import RecipeError, RunFolderError, UserError, listing
 from srtrain.evaluation.evaluator import EvalSet, Evaluator
+from srtrain.metrics import PROTOCOLS
 from srtrain.recipe import Recipe, Spec
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.record import to_json
 from srtrain.recipe.text import differences
-from srtrain.registry import PROTOCOLS, SCHEDULES
 from srtrain.trainer.run_folder import write_text
+from srtrain.trainer.schedules import SCHEDULES
 
 if TYPE_CHECKING:
     from torch_edsr import EDSR
@@ -227,7 +228,7 @@ def train(recipe: Recipe, evaluate_at: set[int]) -> Iterator[Record]:
     betas = {"beta1": 0.9, "beta2": 0.999, **recipe.optim.optimizer.args}
     optimizer = torch.optim.Adam(model.parameters(), recipe.optim.lr, (betas["beta1"], betas["beta2"]))
     loader, per_epoch = build_loader(recipe)
-    schedule = build.build_spec(SCHEDULES, recipe.optim.schedule, per_epoch, max_steps=recipe.train.steps)
+    schedule = build_spec(SCHEDULES, recipe.optim.schedule, per_epoch, {"max_steps": recipe.train.steps})
     benchmarks = build_benchmarks(recipe)
     losses: list[float] = []
     with loader:
@@ -250,7 +251,7 @@ def train(recipe: Recipe, evaluate_at: set[int]) -> Iterator[Record]:
 def build_loader(recipe: Recipe) -> tuple[Loader, int]:
     """Return the batches of a recipe, and how many updates an epoch has."""
     data = recipe.data
-    pictures = build.build_pictures(recipe, "data.train", data.train, data.cache)
+    pictures = build_pictures(recipe, "data.train", data.train, data.cache)
     sampler = Sampler(len(pictures), data.batch_size, recipe.seed)
     loader = Loader(pictures, sampler, data.gt_patch_px, data.augment, data.workers)
     return loader, recipe.train.steps_per_epoch or max(1, len(pictures) // data.batch_size)
@@ -261,7 +262,7 @@ def build_benchmarks(recipe: Recipe) -> list[EvalSet]:
     return [
         EvalSet(
             name,
-            build.build_pictures(recipe, f"benchmarks.{name}.data", benchmark.data, cache="none"),
+            build_pictures(recipe, f"benchmarks.{name}.data", benchmark.data, cache="none"),
             recipe.scale,
             PROTOCOLS.build(benchmark.protocol),
         )

@@ -20,10 +20,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from srtrain.hooks import LAST, Hook
+from srtrain.hooks import HOOKS, LAST, Hook
 from srtrain.launch.cluster import Plan, free_port, started
 from srtrain.launch.supervise import Supervisor
-from srtrain.registry import HOOKS
 
 NETWORKS = {
     "baseline": {"n_resblocks": 16, "n_feats": 64, "lq_px": 48, "batch": 8, "steps": 6},

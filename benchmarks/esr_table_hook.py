@@ -8,7 +8,7 @@ from typing import Any
 from srtrain_plugins.esr.hook import SearchHook, evaluate
 from srtrain_plugins.esr.types import Genome, Individual, Outcome
 
-from srtrain.registry import HOOKS
+from srtrain.hooks import HOOKS
 from srtrain.trainer.trainer import Trainer
 
 

@@ -210,10 +210,11 @@ def prepare(folder: Path, weights: Path | None, networks: list[str], threads: in
     import numpy as np
 
     from srtrain.device.backend import Backend
-    from srtrain.infer.engines import open_engine
+    from srtrain.infer.open import open_engine
     from srtrain.models.edsr import EDSR
     from srtrain.models.initialise import initialise, kaiming_uniform
-    from srtrain.weights import edsr_pytorch, read_weights
+    from srtrain.weights import edsr_pytorch
+    from srtrain.weights.read import read_weights
 
     Backend().start("graph", threads)
     defaults = {}
@@ -322,10 +323,10 @@ def since_start() -> float:
 
 def run_engine(name: str, folder: Path, threads: int) -> Run:
     """Return one of our engines, as ``srtrain infer`` runs it."""
-    from srtrain.infer.engines import open_engine
-    from srtrain.infer.memory import parse_bytes
+    from srtrain.engines.memory import parse_bytes
+    from srtrain.engines.tiles import Tiled
     from srtrain.infer.model import DEFAULT_MEMORY
-    from srtrain.infer.tiles import Tiled
+    from srtrain.infer.open import open_engine
 
     if name == WHOLE:
         return open_engine(folder / "weights.npz", threads=threads)

@@ -204,9 +204,9 @@ def our_update(blocks: list[str], lq: Any, gt: Any) -> Callable[[], float]:
     import mindspore as ms
 
     from srtrain.device.backend import Backend
-    from srtrain.losses import L1
     from srtrain.models.esrn import ESRN
     from srtrain.models.initialise import initialise, kaiming_uniform
+    from srtrain.trainer.losses.l1 import L1
     from srtrain.trainer.optim import build_optimizer
     from srtrain.trainer.step import TrainStep
 

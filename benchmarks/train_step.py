@@ -164,9 +164,9 @@ def bare_step(network: dict[str, int]) -> Callable[[], float]:
     import mindspore as ms
 
     from srtrain.device.backend import Backend
-    from srtrain.losses import L1
     from srtrain.models.edsr import EDSR
     from srtrain.models.initialise import initialise, kaiming_uniform
+    from srtrain.trainer.losses.l1 import L1
     from srtrain.trainer.optim import build_optimizer
     from srtrain.trainer.step import TrainStep
 
@@ -193,10 +193,11 @@ def constant_batch(network: dict[str, int]) -> tuple[Any, Any]:
 
 def work_loop(network: dict[str, int]) -> None:
     """Train through the trainer; a hook stops at the end of each turn until the next ``go``."""
-    from srtrain import build
-    from srtrain.hooks import LAST, Hook
+    from srtrain.build.check import check_names
+    from srtrain.build.parts import build_backend
+    from srtrain.build.trainer import build_trainer
+    from srtrain.hooks import HOOKS, LAST, Hook
     from srtrain.recipe import Benchmark, Data, Recipe, Spec, Train, standard_hooks
-    from srtrain.registry import HOOKS
     from srtrain.trainer.log import Log
     from srtrain.trainer.run_folder import RunFolder
 
@@ -241,11 +242,11 @@ def work_loop(network: dict[str, int]) -> None:
         ),
     )
     with tempfile.TemporaryDirectory() as place:
-        build.check(recipe)
+        check_names(recipe)
         folder = RunFolder(Path(place) / "run")
         folder.open(resume=False, overwrite=False)
-        backend = build.build_backend(recipe)
-        build.build_trainer(recipe, folder.path, backend, Log(folder.path / "run.log")).train()
+        backend = build_backend(recipe)
+        build_trainer(recipe, folder.path, backend, Log(folder.path / "run.log")).train()
 
 
 def torch_step(network: dict[str, int], channels_last: bool) -> Callable[[], float]:

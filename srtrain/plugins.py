@@ -5,16 +5,15 @@ A plugin is a module whose import registers things. It is looked up as an entry 
 recipe (``plugins=(…,)``) or ``--plugin`` activates one.
 
 A plugin may also define ``around_run``, a context manager that has the recipe before a run is built and the
-last word after it has ended; see ``around_run`` below and docs/new_plugin.md.
+last word after it has ended; see ``srtrain/build/around.py`` and docs/new_plugin.md.
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -22,8 +21,6 @@ from types import ModuleType
 from typing import Any
 
 from srtrain.errors import RecipeError, did_you_mean, listing
-from srtrain.recipe import Recipe
-from srtrain.recipe.check import check_recipe
 from srtrain.registry import Registry
 
 GROUP = "srtrain.plugins"
@@ -77,9 +74,7 @@ def load(name: str, beside: Path | None = None) -> Plugin:
     """Import the plugin ``name``, unless that was done before; see ``activate``."""
     lasting, module_of = _find(name, beside)
     if lasting not in _active:
-        # What the package registers comes first: a plugin may replace it.
-        importlib.import_module("srtrain.build")
-        before = {registry: registry.entries() for registry in Registry.instances}
+        before = {registry: registry.additions() for registry in Registry.instances}
         try:
             module = module_of()
         except (Exception, SystemExit) as error:
@@ -117,8 +112,8 @@ def _new_names(before: dict[Registry, dict[str, Callable[..., Any]]]) -> dict[st
     new = {
         registry.kind: sorted(
             name
-            for name, made in registry.entries().items()
-            if before.get(registry, {}).get(name) is not made
+            for name, entry in registry.additions().items()
+            if before.get(registry, {}).get(name) is not entry
         )
         for registry in Registry.instances
     }
@@ -160,29 +155,3 @@ def _module_exists(name: str) -> bool:
         return importlib.util.find_spec(name) is not None
     except (ImportError, ValueError):
         return False
-
-
-@contextlib.contextmanager
-def around_run(recipe: Recipe, *, resume: bool, overwrite: bool) -> Iterator[Recipe]:
-    """Enter ``around_run`` of each plugin of the recipe that defines one, and leave them in reverse order.
-
-    A plugin's ``around_run(recipe, *, resume, overwrite)`` is a context manager. Up to its ``yield`` nothing of
-    the run is open: no device, no data set, no run folder. What it yields is the recipe that is run. After the
-    ``yield`` everything is closed again; an exception of the run is raised there.
-
-    Raises:
-        RecipeError: a plugin yields something that is no recipe, or one that cannot be run.
-    """
-    with contextlib.ExitStack() as stack:
-        modules = {id(plugin.module): plugin for plugin in map(load, recipe.plugins)}
-        for plugin in modules.values():
-            enter = getattr(plugin.module, "around_run", None)
-            if enter is None:
-                continue
-            recipe = stack.enter_context(enter(recipe, resume=resume, overwrite=overwrite))
-            if not isinstance(recipe, Recipe):
-                raise RecipeError(
-                    f"around_run of the plugin {plugin.name!r} yields a {type(recipe).__name__}, not the recipe."
-                )
-            check_recipe(recipe)
-        yield recipe

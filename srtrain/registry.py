@@ -1,102 +1,173 @@
-"""Names for things: a registry maps a name in a recipe to a class or function.
+"""Registries: a name in a recipe, mapped to a class or function.
 
-    @MODELS.register                 # the name is the snake case of the class: EDSR -> "edsr"
+    @MODELS.register                                  # the name is the class in snake case: EDSR -> "edsr"
     class EDSR(nn.Cell): ...
 
-    @BLOCKS.register("S")            # or the name is said
-    class ShrinkBlock(nn.Cell): ...
+    @HOOKS.register("lr", from_run=("schedule",))     # or the name is given; the run supplies the schedule
+    class LrHook(Hook): ...
 
     model = MODELS.build("edsr", n_feats=64)
 
-There are no scopes and no dotted import paths: importing a module is what registers its names, and a
-plugin is the way to import a module that this package does not know.
+A registry lives in the package of its entries, and imports the modules of that package at the first lookup. A new
+built-in entry is therefore one new file. Everything else comes from plugins.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import importlib
 import inspect
+import pkgutil
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar, overload
 
 from srtrain.errors import RecipeError, UnknownNameError, did_you_mean, listing
 
 T = TypeVar("T", bound=Callable[..., Any])
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
 
 class Registry:
-    """A set of named classes or functions of one kind."""
+    """Named classes or functions of one kind.
+
+    Args:
+        kind: what an entry is, for messages.
+        package: the package or module whose import registers the built-in entries; usually ``__name__``.
+        by_file: each module of the package registers one entry under the module's own name, so that listing the names
+            imports nothing and a lookup imports one module. For entries that need optional or slow packages.
+    """
 
     instances: ClassVar[list[Registry]] = []
-    """Every registry there is, so that it can be said what a plugin has registered."""
+    """Every registry that exists, to find out what a plugin has registered."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, package: str, *, by_file: bool = False) -> None:
         self.kind = kind
+        self.package = package
+        self.by_file = by_file
         self._entries: dict[str, Callable[..., Any]] = {}
+        self._from_run: dict[str, tuple[str, ...]] = {}
+        self._loaded = False
         Registry.instances.append(self)
 
     @overload
     def register(self, target: T) -> T: ...
 
     @overload
-    def register(self, target: str, *, replace: bool = False) -> Callable[[T], T]: ...
+    def register(
+        self, target: str | None = None, *, replace: bool = False, from_run: tuple[str, ...] = ()
+    ) -> Callable[[T], T]: ...
 
-    def register(self, target: T | str, *, replace: bool = False) -> T | Callable[[T], T]:
-        """Register a class or function, under its snake-case name or under the name given.
+    def register(
+        self, target: T | str | None = None, *, replace: bool = False, from_run: tuple[str, ...] = ()
+    ) -> T | Callable[[T], T]:
+        """Register a class or function under its name in snake case, or under the name given.
+
+        Args:
+            target: the class or function, or its name.
+            replace: allow a name that is taken.
+            from_run: parameters that the run fills in where the recipe does not give them, such as ``scale`` or
+                ``seed``; docs/architecture.md lists what a run offers.
 
         Raises:
             UnknownNameError: the name is taken; the message names both places.
+            RecipeError: ``from_run`` names a parameter that the target does not have.
         """
-        if isinstance(target, str):
-            return lambda obj: self._add(target, obj, replace)
-        return self._add(snake_case(target.__name__), target, replace)
+        if target is None or isinstance(target, str):
+            return lambda obj: self._add(target or snake_case(obj.__name__), obj, replace, from_run)
+        return self._add(snake_case(target.__name__), target, replace, from_run)
 
-    def _add(self, name: str, obj: T, replace: bool) -> T:
+    def _add(self, name: str, obj: T, replace: bool, from_run: tuple[str, ...]) -> T:
+        if not self._is_built_in(
+            obj
+        ):  # a plugin's name must not clash with a built-in one that is imported later
+            self._load(name)
         old = self._entries.get(name)
         if old is not None and old is not obj and not replace:
             raise UnknownNameError(
                 f"the {self.kind} {name!r} is registered twice: first by {place_of(old)}, now by "
                 f"{place_of(obj)}. Rename one, or write register({name!r}, replace=True)."
             )
+        known = parameters_of(obj)
+        for parameter in from_run:
+            if parameter not in known:
+                raise RecipeError(
+                    f"the {self.kind} {name!r} asks for {parameter!r} from the run, but {place_of(obj)} has no such "
+                    f"parameter.{did_you_mean(parameter, known)} It has: {listing(known)}."
+                )
         self._entries[name] = obj
+        self._from_run[name] = from_run
         return obj
 
+    def _is_built_in(self, obj: Callable[..., Any]) -> bool:
+        return f"{obj.__module__}.".startswith(f"{self.package}.")
+
+    def _load(self, name: str) -> None:
+        """Import the module of one entry, or once all modules of the package."""
+        if self.by_file:
+            if name in self._files() and name not in self._entries:
+                importlib.import_module(f"{self.package}.{name}")
+        elif not self._loaded:
+            self._loaded = True
+            try:
+                package = importlib.import_module(self.package)
+                for module in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{self.package}."):
+                    importlib.import_module(module.name)
+            except BaseException:
+                self._loaded = False
+                raise
+
+    def _files(self) -> list[str]:
+        path = importlib.import_module(self.package).__path__
+        return [module.name for module in pkgutil.iter_modules(path)]
+
     def get(self, name: str) -> Callable[..., Any]:
-        """Return what is registered under ``name``; nothing is built.
+        """Return what is registered under ``name``, without building it.
 
         Raises:
             UnknownNameError: lists what is registered and suggests the nearest name.
         """
+        self._load(name)
         if name not in self._entries:
+            known = self.names()
             raise UnknownNameError(
-                f"there is no {self.kind} named {name!r}.{did_you_mean(name, self._entries)} "
-                f"Registered: {listing(self._entries)}. If a plugin supplies it, name that plugin in "
+                f"there is no {self.kind} named {name!r}.{did_you_mean(name, known)} "
+                f"Registered: {listing(known)}. If a plugin supplies it, name that plugin in "
                 f"the recipe (plugins=(…,)) or with --plugin."
             )
         return self._entries[name]
 
-    def build(self, name: str, /, **kwargs: Any) -> Any:
-        """Build ``name`` with keyword arguments.
+    def from_run(self, name: str) -> tuple[str, ...]:
+        """Return the parameters that the run fills in for the entry ``name``."""
+        self.get(name)
+        return self._from_run.get(name, ())
+
+    def build(self, name: str, offered: Mapping[str, Any] = _NOTHING, /, **kwargs: Any) -> Any:
+        """Build ``name`` from keyword arguments, and from what is offered where the entry declares it in ``from_run``.
 
         Raises:
             UnknownNameError: no such name.
             RecipeError: an argument that the target does not take, or one that is missing.
         """
         target = self.get(name)
+        filled = {key: offered[key] for key in self._from_run.get(name, ()) if key in offered}
+        kwargs = {**filled, **kwargs}
         check_arguments(f"{self.kind} {name!r}", target, kwargs)
         return target(**kwargs)
 
     def names(self, pattern: str = "*") -> list[str]:
         """Return the registered names that match a shell pattern, sorted."""
-        return sorted(fnmatch.filter(self._entries, pattern))
+        self._load("")
+        return sorted(fnmatch.filter({*self._entries, *(self._files() if self.by_file else ())}, pattern))
 
-    def entries(self) -> dict[str, Callable[..., Any]]:
-        """Return a copy of what is registered, by name."""
-        return dict(self._entries)
+    def additions(self) -> dict[str, Callable[..., Any]]:
+        """Return what came from outside the package, by name, without importing the package."""
+        return {name: obj for name, obj in self._entries.items() if not self._is_built_in(obj)}
 
     def __contains__(self, name: object) -> bool:
-        return name in self._entries
+        return name in self.names()
 
 
 def snake_case(name: str) -> str:
@@ -135,19 +206,7 @@ def check_arguments(what: str, target: Callable[..., Any], kwargs: dict[str, Any
             )
     missing = [n for n, p in known.items() if p.default is inspect.Parameter.empty and n not in kwargs]
     if missing:
-        raise RecipeError(f"{what} needs the argument(s) {listing(missing)}, which the recipe does not give.")
-
-
-MODELS = Registry("model")
-BLOCKS = Registry("block")
-LOSSES = Registry("loss")
-SCHEDULES = Registry("learning-rate schedule")
-METRICS = Registry("metric")
-PROTOCOLS = Registry("protocol")
-DATASETS = Registry("data set")
-HOOKS = Registry("hook")
-BACKENDS = Registry("backend")
-PRECISIONS = Registry("precision")
-ENGINES = Registry("engine")
-COMMANDS = Registry("command")
-"""Subcommands that plugins add: classes with what a module of ``srtrain.commands`` has; see ``cli.py``."""
+        raise RecipeError(
+            f"{what} needs the argument(s) {listing(missing)}, which the recipe does not give. A class that expects "
+            f"one of them from the run declares it: register(…, from_run=({missing[0]!r},))."
+        )

@@ -2,7 +2,7 @@
 
 import sys
 
-from srtrain.cli import main
+from srtrain.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main(["convert", *sys.argv[1:]]))

@@ -10,9 +10,9 @@ import mindspore.dataset as ds
 from mindspore import nn
 from mindspore.device_context import ascend
 
+from srtrain.device import BACKENDS
 from srtrain.device.backend import Backend
 from srtrain.errors import RecipeError, did_you_mean, listing
-from srtrain.registry import BACKENDS
 
 JIT_LEVELS = ("", "O0", "O1", "O2")
 OVERFLOW_MODES = ("", "INFNAN_MODE", "SATURATION_MODE")

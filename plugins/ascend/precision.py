@@ -19,9 +19,9 @@ from collections.abc import Callable, Sequence
 import mindspore as ms
 from mindspore import Tensor, amp, nn, ops
 
+from srtrain.device import PRECISIONS
 from srtrain.device.precision import Precision
 from srtrain.errors import RecipeError, did_you_mean, listing
-from srtrain.registry import PRECISIONS
 
 DYNAMIC_START = 2**16
 

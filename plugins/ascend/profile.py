@@ -6,7 +6,7 @@ from mindspore.profiler import ProfilerActivity, profile, tensorboard_trace_hand
 
 from srtrain.data.loader import Batch
 from srtrain.errors import RecipeError
-from srtrain.registry import HOOKS
+from srtrain.hooks import HOOKS
 from srtrain.trainer.hook import FIRST, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput

@@ -26,7 +26,7 @@ from srtrain.registry import Registry
 from .selection import Scored
 from .space import Float64, Space
 
-CREDITS = Registry("credit strategy")
+CREDITS = Registry("credit strategy", __name__)
 
 
 class Tally:

@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from srtrain.cli import COMMANDS
 from srtrain.errors import CheckpointError, RecipeError, SrtrainError
 from srtrain.evaluation.table import aligned
 from srtrain.recipe import Recipe
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.override import override
-from srtrain.registry import COMMANDS
 from srtrain.trainer.run_folder import write_text
 
 HELP = "train the networks that a search has found in full, and compare them"

@@ -12,9 +12,10 @@ from typing import Any
 
 from srtrain.errors import RecipeError
 from srtrain.evaluation.evaluator import EvalSet
+from srtrain.hooks import HOOKS
 from srtrain.models.esrn import ESRN
 from srtrain.recipe import Spec
-from srtrain.registry import HOOKS, check_arguments
+from srtrain.registry import check_arguments
 from srtrain.trainer.factory import TrainerFactory
 from srtrain.trainer.hook import STATE, Hook
 from srtrain.trainer.trainer import Trainer
@@ -33,7 +34,7 @@ from .types import Individual, Outcome
 _POLL_SECONDS = 0.1
 
 
-@HOOKS.register("esr_search")
+@HOOKS.register("esr_search", from_run=("seed", "benchmarks", "new_trainer"))
 class SearchHook(Hook):
     """Searches an ESRN before the first step, and ends the run when it is done; the recipe is what trains a candidate.
 

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from srtrain.errors import HookError, RunFolderError
-from srtrain.hooks import LAST, Hook
+from srtrain.hooks import HOOKS, LAST, Hook
 from srtrain.recipe import Recipe
-from srtrain.registry import HOOKS
 from srtrain.trainer.trainer import Trainer
 
 from .mirror import RunMirror, Uploader

@@ -68,6 +68,6 @@ def parameters(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 if __name__ == "__main__":
     if importlib.util.find_spec("srtrain") is None:
         subprocess.run([sys.executable, "-m", "pip", "install", f"{ROOT}[ascend,modelarts]"], check=True)
-    from srtrain.cli import main
+    from srtrain.cli.main import main
 
     sys.exit(main(command_line(sys.argv[1:])))

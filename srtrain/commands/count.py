@@ -75,7 +75,9 @@ def network(path: Path, overrides: list[str]) -> tuple[nn.Cell, int]:
     Raises:
         UserError: it cannot be read or built.
     """
-    from srtrain import build, plugins
+    from srtrain import plugins
+    from srtrain.build.check import check_names
+    from srtrain.build.parts import build_model
     from srtrain.weights import read as weights
 
     if path.suffix != ".py":
@@ -84,8 +86,8 @@ def network(path: Path, overrides: list[str]) -> tuple[nn.Cell, int]:
     recipe = override(load_recipe(path), overrides)
     for name in recipe.plugins:
         plugins.activate(name, beside=path.parent)
-    build.check(recipe)
-    return build.build_model(recipe), recipe.scale
+    check_names(recipe)
+    return build_model(recipe), recipe.scale
 
 
 def parse_size(text: str) -> tuple[int, int]:

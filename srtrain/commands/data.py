@@ -131,9 +131,9 @@ def run_bicubic(args: argparse.Namespace) -> int:
 
 def run_cache(args: argparse.Namespace) -> int:
     """Decode what is not in the cache yet."""
+    from srtrain.data import DATASETS
     from srtrain.data.cache import MappedPictures, default_cache_dir
     from srtrain.data.store import Pictures, n_bytes
-    from srtrain.registry import DATASETS
 
     _load_plugins(args)
     for scale in args.scale:
@@ -156,7 +156,8 @@ def _load_plugins(args: argparse.Namespace) -> None:
 
 def _arguments(name: str, args: argparse.Namespace, scale: int) -> dict[str, Any]:
     """Return the keyword arguments of a data set: its scale, its root where it has one, and ``key=value``."""
-    from srtrain.registry import DATASETS, parameters_of
+    from srtrain.data import DATASETS
+    from srtrain.registry import parameters_of
 
     arguments: dict[str, Any] = {"scale": scale}
     if args.root is not None and "root" in parameters_of(DATASETS.get(name)):

@@ -15,9 +15,9 @@ from srtrain.errors import RecipeError, RunFolderError
 
 if TYPE_CHECKING:
     from srtrain.device.backend import Backend
+    from srtrain.engines.engine import Engine
     from srtrain.evaluation.comparison import Row
     from srtrain.evaluation.evaluator import EvalSet, Evaluator
-    from srtrain.infer.engines import Engine
     from srtrain.metrics.protocol import Protocol
     from srtrain.models.count import Cost
 
@@ -88,11 +88,11 @@ def run(args: argparse.Namespace) -> int:
         )
     if (args.pictures or args.worst or args.plot) and args.to is None:
         raise RecipeError("--pictures, --worst and --plot write files: add --to FOLDER.")
-    from srtrain import build  # noqa: F401  registers all that has a name; a plugin may replace some of it
 
     for name in args.plugin:
         plugins.activate(name)
-    from srtrain.registry import BACKENDS, PROTOCOLS
+    from srtrain.device import BACKENDS
+    from srtrain.metrics import PROTOCOLS
 
     for name in args.protocol or ():
         PROTOCOLS.get(name)
@@ -135,9 +135,9 @@ def _evaluate_set(
     facts: tuple[str, Cost | None],
     benchmark: EvalSet,
 ) -> list[Row]:
+    from srtrain.engines.tiles import Tiled
     from srtrain.evaluation.comparison import Row, write_pictures
     from srtrain.evaluation.evaluator import Evaluator
-    from srtrain.infer.tiles import Tiled
     from srtrain.metrics.published import SELF_ENSEMBLE, published
     from srtrain.models.ensemble import SelfEnsemble
 
@@ -181,8 +181,8 @@ def _write_worst(
 
 def _engines(args: argparse.Namespace) -> dict[str, Engine]:
     """Open every model, by the label that names it from here on."""
-    from srtrain.infer.bicubic_engine import Bicubic
-    from srtrain.infer.engines import open_engine
+    from srtrain.engines.bicubic import Bicubic
+    from srtrain.infer.open import open_engine
 
     networks = {
         given: open_engine(given, _engine_name(given, args), args.threads)
@@ -205,7 +205,7 @@ def _engines(args: argparse.Namespace) -> dict[str, Engine]:
 
 def _engine_name(given: str, args: argparse.Namespace) -> str:
     """Return what runs a model: checkpoints are scored by what trained them unless another engine is named."""
-    from srtrain.infer.engines import is_checkpoint
+    from srtrain.infer.open import is_checkpoint
 
     return "mindspore" if args.engine == "auto" and is_checkpoint(Path(given)) else args.engine
 
@@ -221,9 +221,11 @@ def _label(given: str) -> str:
 
 
 def _open_set(args: argparse.Namespace, given: str, scale: int) -> EvalSet:
+    from srtrain.data import DATASETS
     from srtrain.data.store import Pictures
     from srtrain.evaluation.evaluator import EvalSet
-    from srtrain.registry import DATASETS, PROTOCOLS, check_arguments, parameters_of
+    from srtrain.metrics import PROTOCOLS
+    from srtrain.registry import check_arguments, parameters_of
 
     name, _, root = given.partition("=")
     takes = parameters_of(DATASETS.get(name))
@@ -243,15 +245,15 @@ def _open_set(args: argparse.Namespace, given: str, scale: int) -> EvalSet:
 
 
 def _protocols(names: list[str]) -> list[Protocol]:
-    from srtrain.registry import PROTOCOLS
+    from srtrain.metrics import PROTOCOLS
 
     return [PROTOCOLS.build(name) for name in names]
 
 
 def _facts(engine: Engine) -> tuple[str, Cost | None]:
     """Return what papers call a model, and what it costs, as far as its file says what it is."""
+    from srtrain.models import MODELS
     from srtrain.models.count import count
-    from srtrain.registry import MODELS
     from srtrain.weights.read import model_args
     from srtrain.weights.transfer import variant
 

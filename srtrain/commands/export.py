@@ -12,7 +12,7 @@ from srtrain.errors import CheckpointError, DataError, UserError
 
 if TYPE_CHECKING:
     from srtrain.data.store import Pictures
-    from srtrain.export.types import Options
+    from srtrain.engines.exported_file import Options
 
 HELP = "write MindIR, ONNX, ncnn or AIR, checked against the checkpoint"
 EXAMPLES = """\
@@ -70,7 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export, and say what came of it; return the exit code."""
-    from srtrain.export.types import Options, check_target
+    from srtrain.engines.exported_file import Options
+    from srtrain.export.format import check_target
 
     options = Options(parse_px(args.input_px), args.batch, args.precision)
     if options.precision != "float32" and args.to.suffix != ".onnx":
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         raise CheckpointError(
             f"{str(args.checkpoint)!r} does not exist. Give a run folder, a step_… folder, or a file of weights."
         )
-    check_target(args.to, options, args.overwrite)
+    check_target(args.to, args.overwrite)
     for name in args.plugin:
         plugins.activate(name)
     from srtrain.export.write import (
@@ -117,7 +118,7 @@ def _run_quantised(args: argparse.Namespace, options: Options) -> int:
     """Export in float32, check that, take bits away, and measure what they were worth."""
     from srtrain.evaluation.evaluator import EvalSet
     from srtrain.export.quantise import export_quantised
-    from srtrain.registry import PROTOCOLS
+    from srtrain.metrics import PROTOCOLS
 
     protocol = PROTOCOLS.build(args.protocol)
 
@@ -148,8 +149,8 @@ def open_pictures(given: str, scale: int, embedded: tuple[str, ...]) -> Pictures
         DataError: there is no such set or folder.
         UnknownNameError: ``SET`` is none.
     """
+    from srtrain.data import DATASETS
     from srtrain.data.store import Pictures
-    from srtrain.registry import DATASETS
 
     name, equals, root = given.partition("=")
     if given == _EMBEDDED:

@@ -156,8 +156,8 @@ def _check(args: argparse.Namespace) -> tuple[int | None, str | None]:
 
 def _open(args: argparse.Namespace, tile_px: int | None) -> Model:
     if args.plugin or args.device:
-        from srtrain import build, plugins  # noqa: F401  build: what the package has comes before plugins
-        from srtrain.registry import BACKENDS
+        from srtrain import plugins
+        from srtrain.device import BACKENDS
 
         for name in args.plugin:
             plugins.activate(name)

@@ -88,9 +88,9 @@ def command_of(words: Sequence[str], plugins: Sequence[str] = ()) -> list[str]:
     Raises:
         RecipeError: there is none, or no such command.
     """
-    from srtrain.cli import COMMANDS
+    from srtrain.cli.main import BUILT_IN
 
-    known = [name for name in COMMANDS if name != "launch"]
+    known = [name for name in BUILT_IN if name != "launch"]
     if not words:
         raise RecipeError(f"launch what? Give a recipe, a run folder, or a command: {listing(known)}.")
     first = words[0]
@@ -113,7 +113,7 @@ def log_dir_of(words: Sequence[str]) -> Path:
     folder = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     if words[0] != "run":
         return Path("runs") / "launch" / f"{folder}-{words[0]}"
-    from srtrain.cli import resume_is_auto
+    from srtrain.cli.main import resume_is_auto
     from srtrain.commands import run as run_command
 
     parser = argparse.ArgumentParser(prog="srtrain run")

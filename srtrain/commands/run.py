@@ -70,17 +70,19 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     original, recipe = read_recipe(args)
-    from srtrain import build  # imports MindSpore, which takes seconds: not needed to find a typing mistake
+    from srtrain.build.around import around_run
+    from srtrain.build.check import check_names
+    from srtrain.build.parts import build_backend
 
-    build.check(recipe)
+    check_names(recipe)
     if args.print_config:
         print(to_text(recipe, original))
         return 0
     if args.print_hooks:
         return print_hooks(recipe)
 
-    with plugins.around_run(recipe, resume=args.resume is not None, overwrite=args.overwrite) as recipe:
-        backend = build.build_backend(recipe)
+    with around_run(recipe, resume=args.resume is not None, overwrite=args.overwrite) as recipe:
+        backend = build_backend(recipe)
         folder = RunFolder(Path(recipe.run_dir or Path("runs") / recipe.name))
         try:
             if backend.rank == 0:
@@ -113,15 +115,15 @@ def read_recipe(args: argparse.Namespace) -> tuple[Recipe, Recipe]:
 
 def print_hooks(recipe: Recipe) -> int:
     """Print the plan of the hooks as a tree."""
-    from srtrain import build
+    from srtrain.build.check import planned_hooks
     from srtrain.trainer.hook import plan_text
 
-    print(plan_text(build.planned_hooks(recipe)))
+    print(plan_text(planned_hooks(recipe)))
     return 0
 
 
 def _train(args: argparse.Namespace, recipe: Recipe, folder: RunFolder, backend: Backend) -> int:
-    from srtrain import build
+    from srtrain.build.trainer import build_trainer
     from srtrain.trainer.log import Log
 
     earlier = folder.earlier_recipe() if args.resume else None
@@ -130,7 +132,7 @@ def _train(args: argparse.Namespace, recipe: Recipe, folder: RunFolder, backend:
     try:
         for key, (before, now) in changes.items():
             log.info(f"changed since the run began: {key} = {now!r} (was {before!r})")
-        trainer = build.build_trainer(recipe, folder.path, backend, log)
+        trainer = build_trainer(recipe, folder.path, backend, log)
         checkpoint = find_resume(args.resume, trainer)
         if backend.rank == 0:
             folder.record(recipe, Path(args.recipe))

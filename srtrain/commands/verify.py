@@ -59,15 +59,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate under the recipe's protocols and compare; exit code 1 outside of the tolerance."""
     _, recipe = read_recipe(args)
-    from srtrain import build
+    from srtrain.build.check import check_names
+    from srtrain.build.parts import build_backend
 
-    build.check(recipe)
+    check_names(recipe)
     expected = {name: b for name, b in recipe.benchmarks.items() if b is not None and b.psnr is not None}
     if not expected:
         raise RecipeError(
             f"{args.recipe!r} expects no score: give a benchmark one, such as benchmarks.set5.psnr=37.99."
         )
-    backend = build.build_backend(recipe)
+    backend = build_backend(recipe)
     try:
         model = _network(recipe, args.weights)
         results = _evaluate(recipe, model, backend, expected)
@@ -86,13 +87,13 @@ def _network(recipe: Recipe, path: Path) -> nn.Cell:
     Raises:
         CheckpointError: the weights are of another network, in shapes, scale or arguments.
     """
-    from srtrain import build
+    from srtrain.build.parts import about, build_model
     from srtrain.weights.read import read_weights
     from srtrain.weights.transfer import load_weights
 
-    model = build.build_model(recipe)
+    model = build_model(recipe)
     weights = read_weights(path.expanduser())
-    report = load_weights(model, weights, build.about(recipe))
+    report = load_weights(model, weights, about(recipe))
     if report.initialised or report.differences:
         wrong = "; ".join([*report.differences, *(f"{name} is not in it" for name in report.initialised[:5])])
         raise CheckpointError(
@@ -104,14 +105,12 @@ def _network(recipe: Recipe, path: Path) -> nn.Cell:
 def _evaluate(
     recipe: Recipe, model: nn.Cell, backend: Backend, expected: dict[str, Benchmark]
 ) -> list[EvalResult]:
-    from srtrain import build
+    from srtrain.build.parts import build_benchmarks
     from srtrain.evaluation.evaluator import Evaluator
     from srtrain.models.upscale import Upscaler
 
     evaluator = Evaluator(Upscaler(model), backend)
-    return [
-        evaluator.run(benchmark) for benchmark in build.build_benchmarks(recipe) if benchmark.name in expected
-    ]
+    return [evaluator.run(benchmark) for benchmark in build_benchmarks(recipe) if benchmark.name in expected]
 
 
 def _compare(

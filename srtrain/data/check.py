@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from srtrain.data import DATASETS
 from srtrain.data.folders import LAYOUTS, ON_THE_FLY, Layout, Matched, Pair, files_in, first_five, match
 from srtrain.data.header import FOREIGN_SUFFIXES, SUFFIXES, Header, notices
 from srtrain.data.parallel import in_parallel
@@ -24,7 +25,7 @@ from srtrain.data.resize import crop_to_multiple, imresize, make_lq
 from srtrain.errors import DataError
 from srtrain.metrics import published
 from srtrain.metrics.protocol import basicsr_rgb, paper_y
-from srtrain.registry import DATASETS, check_arguments
+from srtrain.registry import check_arguments
 
 TOLERANCE_DB = 0.05  # papers differ among each other by 0.01 to 0.02; another imresize costs more than 0.1
 ALIKE = 0.99  # correlation of two 16×16 thumbnails from which pictures are taken for copies of each other

@@ -15,13 +15,11 @@ import cv2
 import numpy as np
 
 from srtrain.arrays import UInt8
+from srtrain.data import DEGRADATIONS
 from srtrain.data.resize import imresize
 from srtrain.errors import DataError
-from srtrain.registry import Registry
 
 Range = float | Sequence[float]
-
-DEGRADATIONS = Registry("degradation")
 
 
 class Degradation(Protocol):

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
+from srtrain.data import DATASETS
 from srtrain.data.folders import Pair
 from srtrain.errors import DataError, did_you_mean, listing
-from srtrain.registry import DATASETS
 
 TRAIN_NAMES = ("astronaut", "coffee", "rocket")
 _FILES = {
@@ -22,7 +22,7 @@ _FILES = {
 }
 
 
-@DATASETS.register
+@DATASETS.register(from_run=("scale",))
 def embedded(scale: int, names: Sequence[str] = TRAIN_NAMES) -> list[Pair]:
     """List pictures of the package; their low resolution is made on the fly, for any scale.
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec
 
+from srtrain.data import DATASETS
 from srtrain.data.header import FOREIGN_SUFFIXES, SUFFIXES
 from srtrain.errors import DataError
-from srtrain.registry import DATASETS
 
 ON_THE_FLY = "on_the_fly"
 """The ``lr_type`` that reads no low-resolution files: they are made from the ground truth."""
@@ -58,8 +58,9 @@ def registered(name: str) -> Callable[[Callable[P, Layout]], Callable[P, list[Pa
             found = layout(*args, **kwargs)
             return found.choose(pair_folders(found))
 
+        pairs.__module__ = __name__  # a partial says "functools"
         LAYOUTS[name] = layout
-        DATASETS.register(name)(pairs)
+        DATASETS.register(name, from_run=("root", "scale"))(pairs)
         return pairs
 
     return register

@@ -1,1 +1,6 @@
-"""Devices: the process's backend, precision and cores, its sign of life, and Ctrl-C."""
+"""Devices: the backend of a process, its precision, cores and sign of life, and Ctrl-C."""
+
+from srtrain.registry import Registry
+
+BACKENDS = Registry("backend", __name__)
+PRECISIONS = Registry("precision", __name__)

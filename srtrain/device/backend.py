@@ -14,10 +14,10 @@ import numpy as np
 from mindspore import communication, nn, ops
 from numpy.typing import NDArray
 
+from srtrain.device import BACKENDS
 from srtrain.device.cores import usable_cores
 from srtrain.device.progress import LOCAL_VARIABLE, Progress
 from srtrain.errors import DeviceError, first_line
-from srtrain.registry import BACKENDS
 
 
 @BACKENDS.register("cpu")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mindspore as ms
 from mindspore import amp, nn
 
-from srtrain.registry import PRECISIONS
+from srtrain.device import PRECISIONS
 
 
 @PRECISIONS.register("float32")

@@ -1,1 +1,1 @@
-"""From a checkpoint to a file that others run: MindIR, ONNX, AIR, ncnn, each checked against the checkpoint."""
+"""Export: write a checkpoint as a file for another runtime, and check that file before anybody gets it."""

@@ -48,7 +48,7 @@ def fold(model: nn.Cell) -> nn.Cell:
     """Put a network into the form that is exported; it computes the same, up to rounding.
 
     Every pixel shuffle and every channel shuffle becomes one operator, and ``res_scale`` goes into the weights of each
-    residual block's second convolution. What the ONNX graph alone can show is folded there (``export/onnx.py``).
+    residual block's second convolution. What the ONNX graph alone can show is folded there (``export/onnx_graph.py``).
 
     Args:
         model: is changed in place and not to be trained any more; build one of its own for the export.

@@ -25,13 +25,14 @@ from onnxruntime.transformers.onnx_model import OnnxModel
 from srtrain.arrays import Float32, UInt8
 from srtrain.data.store import Pictures
 from srtrain.device.backend import Backend
+from srtrain.engines.engine import Engine, engine_named
+from srtrain.engines.exported_file import INPUT, Options, json_beside
+from srtrain.engines.tiles import Tiled
 from srtrain.evaluation.evaluator import EvalSet, Evaluator
 from srtrain.export.check import compare
-from srtrain.export.onnx import save
-from srtrain.export.types import INPUT, Options, check_target
-from srtrain.export.write import Report, export, json_of, published, write_json
-from srtrain.infer.engines import Engine, open_engine
-from srtrain.infer.tiles import Tiled
+from srtrain.export.format import check_target
+from srtrain.export.onnx_graph import save
+from srtrain.export.write import Report, export, published, write_json
 
 _OPSET = 17  # scales for each channel need 13 or more
 _CROP_PX = 160  # of a calibration picture: the calibrator keeps histograms of every feature map
@@ -83,7 +84,7 @@ def export_quantised(
     Raises:
         SrtrainError: as ``export``.
     """
-    check_target(target, options, overwrite)
+    check_target(target, overwrite)
     with published(target) as hidden:
         exact = hidden.with_suffix(".float32.onnx")
         float32 = export(source, exact, replace(options, precision="float32"), threads=threads)
@@ -92,11 +93,11 @@ def export_quantised(
             to_float16(exact, hidden, about)
         else:
             to_int8(exact, hidden, about, calibration(about["scale"]), options)
-        engines = [open_engine(file, "onnxruntime", threads) for file in (hidden, exact)]
+        engines = [engine_named("onnxruntime")(file, threads) for file in (hidden, exact)]
         difference = compare(engines[1], engines[0], options)
         cost = measure(engines[0], engines[1], benchmark(about["scale"]))
         exact.unlink()
-        json_of(exact).unlink()
+        json_beside(exact).unlink()
         write_json(
             hidden,
             about,

@@ -15,10 +15,11 @@ import srtrain
 from srtrain.data.picture import cannot_write
 from srtrain.device.backend import Backend
 from srtrain.device.mode import as_function
+from srtrain.engines.engine import engine_named
+from srtrain.engines.exported_file import ExportError, Options, json_beside
 from srtrain.export.check import LIMIT, Difference, compare
 from srtrain.export.fold import fold
-from srtrain.export.types import ENGINES, ExportError, Options, check_target
-from srtrain.infer.engines import open_engine
+from srtrain.export.format import check_target, format_of
 from srtrain.models.receptive import receptive_px, size_multiple
 from srtrain.weights.read import build_model, read_weights
 from srtrain.weights.transfer import Weights
@@ -59,18 +60,16 @@ def export(
         ExportError: the file would not compute what the checkpoint does.
     """
     options = options or Options()
-    check_target(target, options, overwrite)
-    if target.suffix == ".air":
-        from srtrain.export.air import claim_ascend
-
-        claim_ascend(options)
+    check_target(target, overwrite)
+    format_ = format_of(target)
+    format_.prepare(options)
     if not Backend.started:
         Backend().start("graph", threads)
     weights = read_weights(source)
     about = describe(weights, options)
     with published(target) as hidden:
-        _write(weights, hidden, about, options)
-        difference = _check(weights, hidden, options, threads)
+        format_.write(fold(build_model(weights)), hidden, about, options)
+        difference = _check(weights, hidden, format_.engine, options, threads)
         write_json(hidden, about, difference)
     return Report(target, about, difference)
 
@@ -98,45 +97,17 @@ def describe(weights: Weights, options: Options) -> dict[str, Any]:
     }
 
 
-def _write(weights: Weights, file: Path, about: dict[str, Any], options: Options) -> None:
-    """Write the format that the suffix names, of a network that nobody else uses."""
-    model = fold(build_model(weights))
-    if file.suffix == ".mindir":
-        from srtrain.export.mindir import write_mindir
-
-        write_mindir(model, file, about, options)
-    elif file.suffix == ".air":
-        from srtrain.export.air import write_air
-
-        write_air(model, file, about, options)
-    else:
-        from srtrain.export.onnx import write_onnx
-
-        write_onnx(model, file.with_suffix(".onnx"), about, options)
-        if file.suffix == ".param":
-            from srtrain.export.ncnn import write_ncnn
-
-            write_ncnn(file.with_suffix(".onnx"), file)
-            file.with_suffix(".onnx").unlink()
-            # The engine that checks it has to know what it is, and a .param cannot say so itself.
-            json_of(file).write_text(json.dumps({"about": about}), encoding="utf-8")
-
-
-def _check(weights: Weights, file: Path, options: Options, threads: int) -> Difference:
+def _check(weights: Weights, file: Path, engine: str, options: Options, threads: int) -> Difference:
     """Compare the file with the checkpoint.
 
     Raises:
         ExportError: they differ by more than rounding explains.
     """
     reference = as_function(build_model(weights))
-    engine = ENGINES[file.suffix]
-    if (
-        engine is None
-    ):  # what the file was written from is as near as one gets without the device's own runtime
-        candidate = as_function(fold(build_model(weights)))
-        difference = compare(reference, candidate, options)
-    else:
-        difference = compare(reference, open_engine(file, engine, threads), options)
+    if engine:
+        difference = compare(reference, engine_named(engine)(file, threads), options)
+    else:  # nothing here runs the file: check the network that it was written from
+        difference = compare(reference, as_function(fold(build_model(weights))), options)
     if not difference.passed:
         raise ExportError(
             f"the exported file differs from {str(weights.source)!r} by {difference.largest:.2g} grey levels, and "
@@ -154,12 +125,7 @@ def write_json(
         "check": {"largest_difference": difference.largest, "limit": limit, "shapes": difference.shapes},
         **more,
     }
-    json_of(file).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-
-
-def json_of(file: Path) -> Path:
-    """Return the JSON beside an exported file."""
-    return file.with_name(file.name + ".json")
+    json_beside(file).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from srtrain.errors import RecipeError
 from srtrain.evaluation.evaluator import EvalSet
 from srtrain.evaluation.results import EvalResult
+from srtrain.hooks import HOOKS
 from srtrain.models.parameters import put
-from srtrain.registry import HOOKS
 from srtrain.trainer.hook import STATE, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from srtrain.evaluation.evaluator import EvalSet, Evaluator
 from srtrain.evaluation.results import EvalResult
+from srtrain.hooks import HOOKS
 from srtrain.metrics.published import SELF_ENSEMBLE
 from srtrain.models.ensemble import SelfEnsemble
-from srtrain.registry import HOOKS
 from srtrain.trainer.hook import EVAL, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput
 
 
-@HOOKS.register("evaluate")
+@HOOKS.register("evaluate", from_run=("benchmarks", "evaluator"))
 class EvaluateHook(Hook):
     """Scores whole pictures every ``every`` steps and with the last one.
 
@@ -73,7 +73,7 @@ class EvaluateHook(Hook):
             )
 
 
-@HOOKS.register("self_ensemble_evaluate")
+@HOOKS.register("self_ensemble_evaluate", from_run=("benchmarks", "evaluator"))
 def self_ensemble_evaluate(
     benchmarks: Sequence[EvalSet], evaluator: Evaluator, every: int = 10_000
 ) -> EvaluateHook:

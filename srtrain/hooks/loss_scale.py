@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from srtrain.errors import RecipeError, TrainingDivergedError
-from srtrain.registry import HOOKS
+from srtrain.hooks import HOOKS
 from srtrain.trainer.hook import STATE, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput

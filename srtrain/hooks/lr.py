@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from srtrain.data.loader import Batch
-from srtrain.registry import HOOKS
-from srtrain.schedule import Schedule
+from srtrain.hooks import HOOKS
 from srtrain.trainer.hook import STATE, Hook
+from srtrain.trainer.schedules.warmup import Schedule
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput
 
 
-@HOOKS.register("lr")
+@HOOKS.register("lr", from_run=("schedule", "base_lr"))
 class LrHook(Hook):
     """Sets the learning rate before a step when the schedule has changed it.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from srtrain.evaluation.results import EvalResult
-from srtrain.registry import HOOKS
+from srtrain.hooks import HOOKS
 from srtrain.trainer.hook import LOG, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput

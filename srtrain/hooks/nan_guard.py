@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from srtrain.errors import RecipeError, TrainingDivergedError
-from srtrain.registry import HOOKS
+from srtrain.hooks import HOOKS
 from srtrain.trainer.hook import STATE, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import GuardCounts, StepOutput

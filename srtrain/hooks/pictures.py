@@ -5,7 +5,7 @@ from __future__ import annotations
 from srtrain.data.picture import write_png
 from srtrain.evaluation.results import EvalResult
 from srtrain.evaluation.sheet import example_sheet
-from srtrain.registry import HOOKS
+from srtrain.hooks import HOOKS
 from srtrain.trainer.hook import LOG, Hook
 from srtrain.trainer.trainer import Trainer
 

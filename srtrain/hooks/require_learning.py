@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from srtrain.errors import SrtrainError
 from srtrain.evaluation.results import EvalResult
-from srtrain.registry import HOOKS
+from srtrain.hooks import HOOKS
 from srtrain.trainer.hook import LAST, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput

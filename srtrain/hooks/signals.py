@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from srtrain.registry import HOOKS
+from srtrain.hooks import HOOKS
 from srtrain.trainer.hook import FIRST, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput

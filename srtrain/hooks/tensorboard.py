@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from srtrain.evaluation.results import EvalResult
 from srtrain.evaluation.sheet import example_sheet
-from srtrain.registry import HOOKS
+from srtrain.hooks import HOOKS
 from srtrain.trainer.hook import LOG, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TRAINING = ("loss", "lr", "loss_scale", "skipped_steps", "rollbacks")
 
 
-@HOOKS.register("tensorboard")
+@HOOKS.register("tensorboard", from_run=("recipe_text",))
 class TensorBoardHook(Hook):
     """Writes event files into the run folder; look at them with ``tensorboard --logdir runs``.
 

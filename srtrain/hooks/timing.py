@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import srtrain
-from srtrain.registry import HOOKS
+from srtrain.hooks import HOOKS
 from srtrain.trainer.hook import FIRST, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput

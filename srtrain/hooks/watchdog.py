@@ -16,7 +16,7 @@ from srtrain.device.progress import EXIT_STUCK, Progress
 from srtrain.errors import RecipeError
 from srtrain.evaluation.evaluator import EvalSet
 from srtrain.evaluation.results import EvalResult
-from srtrain.registry import HOOKS
+from srtrain.hooks import HOOKS
 from srtrain.trainer.hook import LAST, Hook
 from srtrain.trainer.trainer import Trainer
 from srtrain.trainer.types import StepOutput

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srtrain.arrays import Float32
+from srtrain.engines.engine import Engine
+from srtrain.engines.memory import parse_bytes
+from srtrain.engines.tiles import Tiled
 from srtrain.errors import DataError, SrtrainError
 from srtrain.infer.alpha import enlarge_alpha, fill_hidden
-from srtrain.infer.engines import Engine, open_engine
-from srtrain.infer.memory import parse_bytes
-from srtrain.infer.tiles import Tiled
+from srtrain.infer.open import open_engine
 from srtrain.metrics.protocol import quantise
 
 DEFAULT_MEMORY = "1.5GB"

@@ -127,7 +127,7 @@ def _start(plan: Plan, words: Sequence[str], progress: Progress) -> Job:
         f"--log_dir={plan.log_dir}",
         f"--cluster_time_out={plan.join_seconds}",
         f"--rank_table_file={plan.rank_table}",
-        *("python3", "-m", "srtrain.launch.worker", *words),
+        *("python3", "-m", "srtrain.cli.worker", *words),
     ]
     own, sys.argv = sys.argv, command  # which is where msrun's parser looks
     try:

@@ -16,13 +16,18 @@ import psutil
 
 from srtrain.device.progress import EXIT_STUCK, Position, behind
 from srtrain.launch.cluster import Job
-from srtrain.launch.worker import DUMP_SIGNAL, EXIT_LOST
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 5.0  # for the other ranks, after one failed: they may be failing of the same cause
 STOP_SECONDS = 120.0  # for the other ranks, after one stopped as it was asked to: they are saving
 DUMP_SECONDS = 2.0  # for stuck ranks to write their stacks
 TAIL_LINES = 15
+
+DUMP_SIGNAL = getattr(signal, "SIGUSR1", None)
+"""Makes a rank write the stacks of all its threads into its log, also while it is stuck in native code."""
+
+EXIT_LOST = 76
+"""Exit code of a rank that MindSpore has cut off from another machine's."""
 
 STOP_CODES = {128 + signal.SIGINT, 128 + signal.SIGTERM}
 _NOISE = re.compile(r"^\[(INFO|WARNING)\] [A-Z_]+\(\d+,")

@@ -1,1 +1,6 @@
-"""How good a picture is: PSNR and SSIM, and the protocols that say what they are measured on."""
+"""PSNR and SSIM, and the protocols that say how they are measured."""
+
+from srtrain.registry import Registry
+
+METRICS = Registry("metric", __name__)
+PROTOCOLS = Registry("protocol", __name__)

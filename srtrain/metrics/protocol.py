@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srtrain.errors import DataError, RecipeError, SrtrainError, did_you_mean, listing
+from srtrain.metrics import METRICS, PROTOCOLS
 from srtrain.metrics.colour import luma
 from srtrain.metrics.psnr import psnr
 from srtrain.metrics.ssim import ssim
-from srtrain.registry import METRICS, PROTOCOLS
 
 _COLOURS = {"y": "Y of BT.601", "rgb": "RGB"}
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from srtrain.registry import METRICS
+from srtrain.metrics import METRICS
 
 PEAK = 255.0
 

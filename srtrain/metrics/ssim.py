@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srtrain.errors import DataError
+from srtrain.metrics import METRICS
 from srtrain.metrics.psnr import PEAK
-from srtrain.registry import METRICS
 
 WINDOW_PX = 11
 _RADIUS_PX = WINDOW_PX // 2

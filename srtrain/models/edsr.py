@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 from mindspore import Tensor, nn
 
+from srtrain.models import BLOCKS, MODELS
 from srtrain.models.blocks import DIV2K_MEAN, MeanShift, Upsampler, conv
-from srtrain.registry import BLOCKS, MODELS
 
 
-@MODELS.register("edsr")
+@MODELS.register("edsr", from_run=("scale",))
 class EDSR(nn.Cell):
     """A head, a body of residual blocks with a skip around it, and an upsampler (section 3.2, table 1).
 

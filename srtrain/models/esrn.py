@@ -15,8 +15,8 @@ from typing import Any
 from mindspore import Tensor, nn, ops
 
 from srtrain.errors import RecipeError, listing
+from srtrain.models import BLOCKS, MODELS
 from srtrain.models.blocks import DIV2K_MEAN, MeanShift, PixelShuffle, conv
-from srtrain.registry import BLOCKS, MODELS
 
 EXAMPLE = (
     *("G_8_16_24", "C_8_16_16", "G_4_16_24", "G_8_16_16", "S_4_24_32", "C_8_16_48", "S_4_16_24", "G_6_16_24"),
@@ -238,7 +238,7 @@ class CropLike(nn.Cell):
         return sr[:, :, : h * self.scale, : w * self.scale]
 
 
-@MODELS.register("esrn")
+@MODELS.register("esrn", from_run=("scale",))
 class ESRN(nn.Cell):
     """Two shallow convolutions, a row of efficient dense blocks whose outputs are all fused, and an upsampler.
 

@@ -11,9 +11,8 @@ import numpy as np
 from mindspore import nn
 from numpy.typing import NDArray
 
-from srtrain.registry import Registry
+from srtrain.models import INITIALISERS
 
-INITIALISERS = Registry("initialiser")
 Initialise = Callable[[np.random.Generator, str, tuple[int, ...]], NDArray[np.float64]]
 
 

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from srtrain.registry import MODELS
+from srtrain.models import MODELS
 
 
 def receptive_px(about: Mapping[str, Any]) -> int | None:

@@ -10,10 +10,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn
 
-import srtrain.models.edsr
-import srtrain.models.esrn  # noqa: F401  both register networks that a file may name
 from srtrain.errors import CheckpointError
-from srtrain.registry import MODELS
+from srtrain.models import MODELS
 from srtrain.trainer.checkpoint import find_weights
 from srtrain.weights import edsr_pytorch, tensor_file
 from srtrain.weights.transfer import Weights, load_weights
@@ -51,7 +49,7 @@ def build_model(weights: Weights) -> nn.Cell:
             f"{str(weights.source)!r} does not say its {' and '.join(missing)}, so its network cannot be built. Give "
             f"the step_… folder it is from, whose state.json knows."
         )
-    model: nn.Cell = MODELS.build(about["model"], scale=about["scale"], **model_args(about))
+    model: nn.Cell = MODELS.build(about["model"], {"scale": about["scale"]}, **model_args(about))
     load_weights(model, weights, about)
     return model
 

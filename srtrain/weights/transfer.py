@@ -12,8 +12,8 @@ from mindspore import nn
 
 from srtrain.arrays import Float32
 from srtrain.errors import CheckpointError
+from srtrain.models import MODELS
 from srtrain.models.parameters import put
-from srtrain.registry import MODELS
 
 
 @dataclass(frozen=True)

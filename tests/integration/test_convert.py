@@ -16,13 +16,14 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from srtrain.cli import main
+from srtrain.cli.main import main
+from srtrain.data import DATASETS
 from srtrain.data.store import Pictures
 from srtrain.device.backend import Backend
 from srtrain.evaluation.evaluator import EvalSet, Evaluator
+from srtrain.metrics import PROTOCOLS
 from srtrain.models.edsr import EDSR
 from srtrain.models.upscale import Upscaler
-from srtrain.registry import DATASETS, PROTOCOLS
 from srtrain.trainer.checkpoint import CheckpointStore, find_checkpoint
 from srtrain.weights import edsr_pytorch
 from srtrain.weights.read import build_model, read_weights

@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 
-from srtrain.cli import main
+from srtrain.cli.main import main
 from srtrain.launch.cluster import free_port
 
 RECIPE = """
@@ -47,7 +47,7 @@ def recipe():
 HOOKS = """
 import ctypes, os, signal
 from srtrain.hooks import LAST, Hook
-from srtrain.registry import HOOKS
+from srtrain.hooks import HOOKS
 
 @HOOKS.register("seen")
 class Seen(Hook):

@@ -10,7 +10,7 @@ from pathlib import Path
 import mindspore as ms
 import pytest
 
-from srtrain.cli import main
+from srtrain.cli.main import main
 from srtrain.hooks import EVAL, FIRST, LAST, LOG, NORMAL, SAVE, STATE
 from srtrain.recipe import Spec
 from srtrain.recipe.load import load_recipe

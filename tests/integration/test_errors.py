@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from srtrain.cli import main
+from srtrain.cli.main import main
 
 Fails = Callable[..., str]
 

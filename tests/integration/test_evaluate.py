@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from srtrain.cli import main
+from srtrain.cli.main import main
 from srtrain.data.picture import read_rgb, write_png
 from srtrain.metrics.protocol import PROTOCOLS
 from srtrain.models.edsr import EDSR

@@ -12,9 +12,10 @@ import pytest
 
 from srtrain.data.embedded import embedded
 from srtrain.data.picture import read_rgb
-from srtrain.infer.engines import open_engine
+from srtrain.engines import ENGINES
+from srtrain.infer.open import open_engine
+from srtrain.metrics import PROTOCOLS
 from srtrain.metrics.protocol import quantise
-from srtrain.registry import ENGINES, PROTOCOLS
 
 COMPARED = ("mindspore", "mindir", "onnxruntime", "ncnn")
 
@@ -121,7 +122,7 @@ def test_the_engine_of_the_documentation_upscales(
 ) -> None:
     text = (repo_root / "docs" / "export.md").read_text(encoding="utf-8")
     code = text.rsplit("```python\n", 1)[1].split("```")[0]
-    monkeypatch.setattr(ENGINES, "_entries", ENGINES.entries())
+    monkeypatch.setattr(ENGINES, "_entries", dict(ENGINES._entries))
     exec(code, {})
     engine = open_engine(tmp_path, "nearest")
     assert engine(np.arange(12, dtype=np.float32).reshape(1, 3, 2, 2)).shape == (1, 3, 4, 4)

@@ -14,7 +14,7 @@ from onnx import load_model, save_model
 from PIL import Image, ImageCms
 
 import srtrain
-from srtrain.cli import main
+from srtrain.cli.main import main
 from srtrain.data.embedded import embedded
 from srtrain.data.picture import read_rgb
 from srtrain.export.write import export
@@ -232,7 +232,7 @@ def test_the_python_in_the_docs_runs(onnx, photos, repo_root):
 def test_an_exported_file_needs_nothing_that_is_slow_to_import(onnx, photos):
     code = """if True:
         import sys
-        from srtrain.cli import main
+        from srtrain.cli.main import main
         assert main(["infer", sys.argv[1], "photos/rgb.png"]) == 0
         assert not {"mindspore", "numba", "scipy", "onnx", "mindcv", "torch"} & set(sys.modules)
     """

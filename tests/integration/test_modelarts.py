@@ -17,9 +17,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from srtrain.cli import main
-from srtrain.hooks import FIRST, Hook
-from srtrain.registry import HOOKS
+from srtrain.cli.main import main
+from srtrain.hooks import FIRST, HOOKS, Hook
 
 URL = "s3://bucket/results"
 SMALL = [
@@ -256,7 +255,7 @@ def test_a_killed_job_goes_on_from_the_store(
 ) -> None:
     """The start-up file of a job is killed when the store has its second checkpoint; another machine goes on."""
     (tmp_path / "fate.py").write_text(
-        "import os, signal, time\nimport boto3\nfrom srtrain.hooks import Hook\nfrom srtrain.registry import HOOKS\n"
+        "import os, signal, time\nimport boto3\nfrom srtrain.hooks import Hook\nfrom srtrain.hooks import HOOKS\n"
         "@HOOKS.register('fate')\nclass Fate(Hook):\n"
         "    def after_step(self, trainer, out):\n"
         "        if trainer.step == 3:\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from srtrain.cli import main
+from srtrain.cli.main import main
 from srtrain.trainer.checkpoint import CheckpointStore
 
 # A loss whose gradient overflows in float16 where all targets are white, though it is finite itself; a hook that
@@ -18,8 +18,10 @@ PARTS = """
 import mindspore as ms
 from mindspore import nn, ops
 from srtrain.hooks import Hook
-from srtrain.losses import L1
-from srtrain.registry import BLOCKS, HOOKS, LOSSES
+from srtrain.trainer.losses.l1 import L1
+from srtrain.models import BLOCKS
+from srtrain.hooks import HOOKS
+from srtrain.trainer.losses import LOSSES
 
 
 @LOSSES.register("shout")

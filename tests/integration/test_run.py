@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from srtrain.cli import main
+from srtrain.cli.main import main
 from srtrain.recipe.load import load_recipe
 
 TINY = (
@@ -211,7 +211,7 @@ def wait_for(condition, process: subprocess.Popen[bytes], seconds: float = 120) 
 SLOW_HOOK = """
 import time
 from srtrain.hooks import Hook
-from srtrain.registry import HOOKS
+from srtrain.hooks import HOOKS
 
 @HOOKS.register("slow")
 class Slow(Hook):

@@ -16,7 +16,7 @@ from typing import Any
 import mindspore as ms
 import pytest
 
-from srtrain.cli import main
+from srtrain.cli.main import main
 
 RECIPE = """
 from srtrain.recipe import Benchmark, Data, Optim, Recipe, Spec, Train
@@ -53,7 +53,7 @@ BAD = '''
 import numpy as np
 
 from srtrain.models.esrn import ShrinkBlock
-from srtrain.registry import BLOCKS
+from srtrain.models import BLOCKS
 
 @BLOCKS.register("Bad")
 class Bad(ShrinkBlock):

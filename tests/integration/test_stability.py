@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from srtrain.cli import main
+from srtrain.cli.main import main
 from srtrain.trainer.checkpoint import Checkpoint, CheckpointStore
 
 # What a user could write in a file of their own: a loss that some batches are too much for, a hook that makes
@@ -22,9 +22,10 @@ import mindspore as ms
 import numpy as np
 from mindspore import ops
 from srtrain.hooks import LAST, Hook
-from srtrain.losses import L1
+from srtrain.trainer.losses.l1 import L1
 from srtrain.models.parameters import put
-from srtrain.registry import HOOKS, LOSSES
+from srtrain.hooks import HOOKS
+from srtrain.trainer.losses import LOSSES
 
 
 @LOSSES.register("delicate")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from srtrain.cli import main
+from srtrain.cli.main import main
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")

@@ -9,7 +9,7 @@ from pathlib import Path
 HOOK = """
 import time
 from srtrain.hooks import Hook
-from srtrain.registry import HOOKS
+from srtrain.hooks import HOOKS
 
 @HOOKS.register("hang")
 class Hang(Hook):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from srtrain import build, plugins
+from srtrain import plugins
+from srtrain.build.check import check_names
 from srtrain.recipe import Recipe
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.override import parse_value
@@ -23,7 +24,7 @@ class TestRecipe:
         recipe = load_recipe(file)
         for name in recipe.plugins:
             plugins.activate(name)
-        build.check(recipe)
+        check_names(recipe)
 
     def test_its_run_folder_has_its_name(self, file: Path) -> None:
         assert load_recipe(file).name == file.stem

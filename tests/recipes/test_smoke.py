@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from srtrain.cli import main
+from srtrain.cli.main import main
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.override import parse_value
 from srtrain.recipe.record import to_json

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -18,16 +19,20 @@ from srtrain.data.sampler import Sampler
 from srtrain.data.store import Pictures
 from srtrain.device.backend import Backend
 from srtrain.device.precision import Precision
+from srtrain.engines.engine import Engine
 from srtrain.evaluation.evaluator import EvalSet, Evaluator
+from srtrain.export.write import export
 from srtrain.hooks import Hook
-from srtrain.losses import L1
+from srtrain.infer.open import open_engine
+from srtrain.metrics import PROTOCOLS
 from srtrain.metrics.protocol import Protocol
+from srtrain.models import MODELS
 from srtrain.models.edsr import EDSR
 from srtrain.models.initialise import initialise, kaiming_uniform
 from srtrain.models.upscale import Upscaler
-from srtrain.registry import PROTOCOLS
 from srtrain.trainer.checkpoint import CheckpointStore
 from srtrain.trainer.log import Log
+from srtrain.trainer.losses.l1 import L1
 from srtrain.trainer.optim import build_optimizer
 from srtrain.trainer.step import TrainStep
 from srtrain.trainer.trainer import Trainer
@@ -175,3 +180,63 @@ def weights_of() -> Callable[[nn.Cell], dict[str, np.ndarray]]:
         return {name: p.asnumpy().copy() for name, p in cell.parameters_dict().items()}
 
     return copy
+
+
+ARGS = {"n_resblocks": 1, "n_feats": 4}
+
+
+@pytest.fixture(scope="session")
+def opened_onnx(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """An EDSR x2 that looks 6 px far."""
+    folder = tmp_path_factory.mktemp("run")
+    model = EDSR(2, **ARGS)
+    initialise(model, kaiming_uniform(), 1)
+    about = {"model": "edsr", "model_args": ARGS, "scale": 2}
+    CheckpointStore(folder / "checkpoints", about).save(1, {"model": model.parameters_dict()}, {})
+    return open_engine(export(folder, folder / "edsr_x2.onnx").file, threads=1)
+
+
+@pytest.fixture
+def onnx_engine(opened_onnx: Engine) -> Engine:
+    """The same, with what it says of itself free to be changed."""
+    engine = copy.copy(opened_onnx)
+    engine.about = dict(opened_onnx.about)
+    return engine
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``run``, a checkpoint at x2, and ``net.onnx``, ``net.mindir`` and ``net.param`` of it."""
+    folder = tmp_path_factory.mktemp("exported")
+    model = EDSR(2, **ARGS)
+    initialise(model, kaiming_uniform(), seed=2)
+    about = {"model": "edsr", "model_args": ARGS, "scale": 2, "recipe_hash": "abc"}
+    CheckpointStore(folder / "run" / "checkpoints", about).save(7, {"model": model.parameters_dict()}, {})
+    for suffix in (".onnx", ".mindir", ".param"):
+        export(folder / "run", folder / f"net{suffix}")
+    return folder
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """Write a checkpoint of a network of MODELS with random weights, and return its folder."""
+
+    def write(model: str = "edsr", scale: int = 2, **args):
+        network = MODELS.build(model, scale=scale, **args)
+        initialise(network, kaiming_uniform(), seed=5)
+        store = CheckpointStore(
+            tmp_path / f"{model}_run" / "checkpoints",
+            {"model": model, "model_args": args, "scale": scale, "recipe_hash": "0123456789abcdef"},
+        )
+        return store.save(10, {"model": network.parameters_dict()}, {"hooks": {}})
+
+    return write
+
+
+TINY = {"n_resblocks": 2, "n_feats": 6, "res_scale": 0.1}
+
+
+@pytest.fixture
+def tiny() -> dict[str, float]:
+    """Arguments of a tiny EDSR that has something to fold."""
+    return dict(TINY)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from srtrain import cli
+from srtrain.cli import main as cli
 
 COMMAND = """
-from srtrain.registry import COMMANDS
+from srtrain.cli import COMMANDS
 
 @COMMANDS.register({name!r})
 class Command:
@@ -76,15 +76,15 @@ def test_an_unknown_plugin_of_a_command_is_one_message(capsys):
 
 
 def test_a_command_that_is_built_in_or_not_whole_is_refused(plugin, capsys, monkeypatch):
-    monkeypatch.setattr("srtrain.registry.COMMANDS._entries", {})
+    monkeypatch.setattr("srtrain.cli.COMMANDS._entries", {})
     plugin("thief", COMMAND.format(name="run"))
     assert cli.main(["--plugin", "thief", "anything"]) == 2
     assert "the command 'run' of " in (message := capsys.readouterr().err)
     assert message.endswith("thief.py:4 is built in already; register another name.\n")
-    monkeypatch.setattr("srtrain.registry.COMMANDS._entries", {})
+    monkeypatch.setattr("srtrain.cli.COMMANDS._entries", {})
     plugin(
         "half",
-        "from srtrain.registry import COMMANDS\n@COMMANDS.register('half')\nclass Half:\n    HELP = ''\n",
+        "from srtrain.cli import COMMANDS\n@COMMANDS.register('half')\nclass Half:\n    HELP = ''\n",
     )
     assert cli.main(["--plugin", "half", "half"]) == 2
     assert "lacks EXAMPLES, add_arguments, run; see docs/new_plugin.md." in capsys.readouterr().err

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from srtrain import plugins
+from srtrain.build.around import around_run
 from srtrain.errors import RecipeError
+from srtrain.models import BLOCKS
 from srtrain.recipe import Recipe, Spec, Train
-from srtrain.registry import BLOCKS
 
 
 def refusal(name, **where):
@@ -39,7 +40,7 @@ def package(tmp_path, monkeypatch):
 
 
 def registers(name):
-    return f"from srtrain.registry import BLOCKS\n@BLOCKS.register({name!r})\ndef block(): return __name__\n"
+    return f"from srtrain.models import BLOCKS\n@BLOCKS.register({name!r})\ndef block(): return __name__\n"
 
 
 def test_an_entry_point_is_imported_only_when_it_is_named(package):
@@ -188,7 +189,7 @@ def around(tmp_path, package):
 
 def test_around_run_changes_the_recipe_and_is_left_in_reverse_order(around):
     diary, recipe = around(p_one="replace(recipe, name='day')", p_two="replace(recipe, run_dir='there')")
-    with plugins.around_run(recipe, resume=True, overwrite=False) as changed:
+    with around_run(recipe, resume=True, overwrite=False) as changed:
         assert changed == dataclasses.replace(recipe, name="day", run_dir="there")
         assert diary.read_text() == "+p_one night True False\n+p_two day True False\n"
     assert diary.read_text().splitlines()[2:] == ["-p_two", "-p_one"]
@@ -198,7 +199,7 @@ def test_around_run_sees_how_a_run_failed(around):
     diary, recipe = around(p_three="recipe")
     with (
         pytest.raises(ZeroDivisionError),
-        plugins.around_run(recipe, resume=False, overwrite=True),
+        around_run(recipe, resume=False, overwrite=True),
     ):
         raise ZeroDivisionError
     assert diary.read_text() == "+p_three night False True\n!p_three\n"
@@ -208,7 +209,7 @@ def test_a_plugin_named_in_two_ways_acts_once(around, package):
     diary, recipe = around(p_four="recipe")
     package({"entry_four": "p_four"}, {}, name="four")
     both = dataclasses.replace(recipe, plugins=("p_four", "entry_four"))
-    with plugins.around_run(both, resume=False, overwrite=False):
+    with around_run(both, resume=False, overwrite=False):
         pass
     assert diary.read_text() == "+p_four night False False\n-p_four\n"
 
@@ -225,7 +226,7 @@ def test_what_around_run_yields_is_checked(around, result, says):
     _, recipe = around(**{f"p_{name}": result})
     with (
         pytest.raises(RecipeError) as caught,
-        plugins.around_run(recipe, resume=False, overwrite=False),
+        around_run(recipe, resume=False, overwrite=False),
     ):
         pass
     assert str(caught.value) == says.format(name)
@@ -244,7 +245,7 @@ def test_an_unknown_plugin_lists_and_suggests(package):
 def test_a_plugin_may_replace_what_the_package_has(tmp_path, repo_root):
     file = tmp_path / "replacing.py"
     file.write_text(
-        "from mindspore import nn\nfrom srtrain.registry import LOSSES\n"
+        "from mindspore import nn\nfrom srtrain.trainer.losses import LOSSES\n"
         "@LOSSES.register('l1', replace=True)\nclass Mine(nn.Cell):\n"
         "    def construct(self, sr, gt):\n        return sr\n"
     )

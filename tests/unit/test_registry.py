@@ -8,7 +8,7 @@ from srtrain.registry import Registry, check_arguments, parameters_of, place_of,
 
 @pytest.fixture
 def animals():
-    registry = Registry("animal")
+    registry = Registry("animal", __name__)
 
     @registry.register
     class HouseCat:
@@ -129,7 +129,7 @@ def test_a_target_with_open_keywords_takes_any():
 
 
 def test_what_has_no_source_is_placed_by_its_name():
-    registry = Registry("thing")
+    registry = Registry("thing", "srtrain.errors")
     registry.register("length")(len)
     with pytest.raises(UnknownNameError, match=r"first by builtins\.len, now by .*test_registry\.py:\d+\."):
         registry.register("length")(snake_case_caller)

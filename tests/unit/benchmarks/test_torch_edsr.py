@@ -6,8 +6,8 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from srtrain.losses import L1
 from srtrain.models.upscale import Upscaler
+from srtrain.trainer.losses.l1 import L1
 from srtrain.trainer.optim import build_optimizer
 from srtrain.trainer.step import TrainStep
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from srtrain.cli import main
+from srtrain.cli.main import main
 
 RECIPES = Path(__file__).resolve().parents[3] / "recipes"
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from srtrain.cli import main
+from srtrain.cli.main import main
 from srtrain.commands import doctor
 from srtrain.launch.cluster import LAUNCHER_VARIABLE
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from srtrain.cli import main
+from srtrain.cli.main import main
 from srtrain.commands import launch
 from srtrain.errors import DeviceError, RecipeError, UserError
 from srtrain.launch import rank_table

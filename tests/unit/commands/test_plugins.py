@@ -37,7 +37,7 @@ def lists(tmp_path, monkeypatch, capsys):
     return run
 
 
-GOOD = "from srtrain.registry import BLOCKS\n@BLOCKS.register({!r})\ndef block(): return 1\n"
+GOOD = "from srtrain.models import BLOCKS\n@BLOCKS.register({!r})\ndef block(): return 1\n"
 RECIPE = """
 from srtrain.recipe import Recipe, Spec, Train
 
@@ -50,7 +50,7 @@ def test_found_active_and_broken(lists, tmp_path):
     (tmp_path / "r.py").write_text(RECIPE)
     texts = {
         "listed_a": GOOD.format("listed_block_a") + "def around_run(recipe): pass\n",
-        "listed_b": "import srtrain.losses\n" + GOOD.format("listed_block_b"),
+        "listed_b": "import srtrain.trainer.losses\n" + GOOD.format("listed_block_b"),
         "listed_c": "import no_such_library",
         "listed_d": "import os; os._exit(3)",
     }

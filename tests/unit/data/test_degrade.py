@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from srtrain.data.degrade import DEGRADATIONS, Degrade
+from srtrain.data import DEGRADATIONS
+from srtrain.data.degrade import Degrade
 from srtrain.data.embedded import embedded
 from srtrain.data.folders import Pair
 from srtrain.data.loader import Loader

@@ -13,11 +13,10 @@ import cv2
 import numpy as np
 import pytest
 
-from srtrain.data import resize
+from srtrain.data import DATASETS, resize
 from srtrain.data.embedded import embedded
 from srtrain.data.picture import read_rgb
 from srtrain.data.resize import crop_to_multiple, imresize, make_lq
-from srtrain.registry import DATASETS
 
 
 def exact_line(values, n_out, factor):

@@ -13,7 +13,7 @@ from srtrain.errors import DeviceError
 START = """
 import mindspore as ms
 from srtrain.errors import DeviceError
-from srtrain.registry import BACKENDS
+from srtrain.device import BACKENDS
 import srtrain.device.backend
 
 backend = BACKENDS.build("cpu")

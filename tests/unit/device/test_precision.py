@@ -2,8 +2,8 @@
 
 import pytest
 
+from srtrain.device import PRECISIONS
 from srtrain.device.precision import Precision
-from srtrain.registry import PRECISIONS
 
 
 def test_float32_is_the_network_itself(new_model):

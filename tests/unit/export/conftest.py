@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from mindspore import nn, ops
 
+from srtrain.models import MODELS
 from srtrain.models.blocks import MeanShift, PixelShuffle, conv
-from srtrain.models.initialise import initialise, kaiming_uniform
-from srtrain.registry import MODELS
 
 
 class Supported(nn.Cell):
@@ -60,30 +59,4 @@ def odd_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Register the networks of this file for one test."""
     for name, kind in (("oddments", Oddments), ("supported", Supported), ("baked", Baked)):
         monkeypatch.setitem(MODELS._entries, name, kind)
-
-
-@pytest.fixture
-def checkpoint(tmp_path):
-    """Write a checkpoint of a network of MODELS with random weights, and return its folder."""
-
-    def write(model: str = "edsr", scale: int = 2, **args):
-        from srtrain.trainer.checkpoint import CheckpointStore
-
-        network = MODELS.build(model, scale=scale, **args)
-        initialise(network, kaiming_uniform(), seed=5)
-        store = CheckpointStore(
-            tmp_path / f"{model}_run" / "checkpoints",
-            {"model": model, "model_args": args, "scale": scale, "recipe_hash": "0123456789abcdef"},
-        )
-        return store.save(10, {"model": network.parameters_dict()}, {"hooks": {}})
-
-    return write
-
-
-TINY = {"n_resblocks": 2, "n_feats": 6, "res_scale": 0.1}
-
-
-@pytest.fixture
-def tiny() -> dict[str, float]:
-    """Arguments of a tiny EDSR that has something to fold."""
-    return dict(TINY)
+        monkeypatch.setitem(MODELS._from_run, name, ("scale",))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from srtrain.engines.exported_file import ExportError, Options
 from srtrain.export.check import compare, inputs
-from srtrain.export.types import ExportError, Options
 
 
 def enlarge(lq):

@@ -4,11 +4,11 @@ import numpy as np
 import onnx
 import pytest
 
+from srtrain.engines.exported_file import PADDING
+from srtrain.engines.tiles import Tiled
 from srtrain.export.fold import fold
-from srtrain.export.types import PADDING
 from srtrain.export.write import export
-from srtrain.infer.engines import open_engine
-from srtrain.infer.tiles import Tiled
+from srtrain.infer.open import open_engine
 from srtrain.models.esrn import ESRN
 from srtrain.models.initialise import initialise, kaiming_uniform
 from srtrain.trainer.checkpoint import CheckpointStore

@@ -6,10 +6,9 @@ import numpy as np
 import onnx
 import pytest
 
+from srtrain.engines.exported_file import Options, json_beside
 from srtrain.export.quantise import _Calibration, export_quantised, next_to_pictures
-from srtrain.export.types import Options
-from srtrain.export.write import json_of
-from srtrain.infer.engines import open_engine
+from srtrain.infer.open import open_engine
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def test_the_file_is_smaller_and_says_what_it_costs(written, tmp_path, precision
     assert {wide[t.data_type] for t in body} == {bytes_each}, kernel.name
     engine = open_engine(report.file)
     assert (engine.about["precision"], engine.scale) == (precision, 2)
-    found = json.loads(json_of(report.file).read_text())
+    found = json.loads(json_beside(report.file).read_text())
     assert found["cost"] == {
         "psnr": cost.psnr,
         "float32_psnr": cost.float32_psnr,

@@ -6,11 +6,11 @@ import numpy as np
 import onnx
 import pytest
 
+from srtrain.engines.exported_file import ExportError, Options, json_beside
 from srtrain.errors import CheckpointError, DataError, DeviceError, RunFolderError, UserError
 from srtrain.export import write
-from srtrain.export.types import ExportError, Options
-from srtrain.export.write import export, json_of
-from srtrain.infer.engines import open_engine
+from srtrain.export.write import export
+from srtrain.infer.open import open_engine
 from srtrain.models.upscale import Upscaler
 from srtrain.trainer.checkpoint import CheckpointStore
 from srtrain.weights.read import build_model, read_weights
@@ -28,7 +28,7 @@ def test_the_file_computes_what_the_checkpoint_does(checkpoint, tiny, tmp_path, 
     expected = Upscaler(build_model(read_weights(source)))(LQ)
     np.testing.assert_allclose(engine(LQ), expected, atol=1e-3)
     assert (engine.scale, engine.about) == (scale, json.loads(json.dumps(report.about)))
-    found = json.loads(json_of(report.file).read_text())
+    found = json.loads(json_beside(report.file).read_text())
     assert found["about"]["recipe_hash"] == "0123456789abcdef"
     assert (
         found["check"]["largest_difference"] == report.difference.largest <= found["check"]["limit"] == 1e-3
@@ -108,7 +108,7 @@ def test_a_file_that_differs_is_not_kept(checkpoint, tiny, tmp_path, monkeypatch
     with pytest.raises(ExportError, match=r"differs from .* by 0\.01 grey levels, and 0\.001 is allowed"):
         export(source, target, overwrite=True)
     assert target.read_text() == "the older one"
-    assert not json_of(target).exists()
+    assert not json_beside(target).exists()
 
 
 def test_an_existing_file_is_replaced_only_when_told(checkpoint, tiny, tmp_path):
@@ -128,7 +128,7 @@ def test_an_existing_file_is_replaced_only_when_told(checkpoint, tiny, tmp_path)
             "x.tflite",
             Options(),
             UserError,
-            r"ends in '\.tflite', .* There are: \.onnx, \.mindir, \.param, \.air",
+            r"ends in '\.tflite', .* Known: \.air, \.mindir, \.onnx, \.param",
         ),
         ("x.onxx", Options(), UserError, r"Did you mean '\.onnx'\?"),
         ("x.param", Options(input_px=(4, 4)), UserError, "ncnn takes every size, one picture at a time"),

@@ -8,7 +8,7 @@ from srtrain.hooks.console import ConsoleHook, duration, line
 from srtrain.hooks.evaluate import EvaluateHook
 from srtrain.hooks.lr import LrHook
 from srtrain.hooks.timing import TimingHook
-from srtrain.schedule import constant
+from srtrain.trainer.schedules.constant import constant
 
 
 @pytest.mark.parametrize(

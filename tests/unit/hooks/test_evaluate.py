@@ -5,13 +5,12 @@ import json
 import pytest
 
 from srtrain.evaluation.evaluator import EvalSet, Evaluator
-from srtrain.hooks import Hook
+from srtrain.hooks import HOOKS, Hook
 from srtrain.hooks.checkpoint import CheckpointHook
 from srtrain.hooks.console import ConsoleHook
 from srtrain.hooks.evaluate import EvaluateHook
 from srtrain.hooks.metrics import MetricsHook
 from srtrain.models.ensemble import SelfEnsemble
-from srtrain.registry import HOOKS
 from srtrain.trainer.hook import plan
 
 

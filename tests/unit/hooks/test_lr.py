@@ -4,7 +4,7 @@ import pytest
 
 from srtrain.hooks import LAST, LOG, Hook
 from srtrain.hooks.lr import LrHook
-from srtrain.schedule import milestones
+from srtrain.trainer.schedules.milestones import milestones
 
 
 class Rates(Hook):

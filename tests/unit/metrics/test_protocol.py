@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from srtrain.errors import DataError, RecipeError, SrtrainError, UnknownNameError
+from srtrain.metrics import METRICS, PROTOCOLS
 from srtrain.metrics.protocol import Protocol, quantise
-from srtrain.registry import METRICS, PROTOCOLS
 
 
 def two_pictures(height=40, width=52):

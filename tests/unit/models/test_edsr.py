@@ -6,10 +6,10 @@ import pytest
 from mindspore import nn
 
 from srtrain.errors import RecipeError, UnknownNameError
+from srtrain.models import BLOCKS, MODELS
 from srtrain.models.blocks import DIV2K_MEAN, ResidualBlock
 from srtrain.models.count import n_parameters
 from srtrain.models.edsr import EDSR
-from srtrain.registry import BLOCKS, MODELS
 
 FULL = {"n_resblocks": 32, "n_feats": 256, "res_scale": 0.1}
 RNG = np.random.default_rng(5)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from srtrain.errors import RecipeError
-from srtrain.losses import L1
+from srtrain.models import MODELS
 from srtrain.models.count import count, n_parameters
 from srtrain.models.esrn import (
     ESRN,
@@ -23,7 +23,7 @@ from srtrain.models.initialise import initialise, kaiming_uniform
 from srtrain.models.parameters import put
 from srtrain.models.receptive import receptive_px, size_multiple
 from srtrain.models.upscale import Upscaler
-from srtrain.registry import MODELS
+from srtrain.trainer.losses.l1 import L1
 from srtrain.trainer.optim import build_optimizer
 from srtrain.trainer.step import TrainStep
 

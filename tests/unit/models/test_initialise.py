@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from mindspore import nn
 
+from srtrain.models import INITIALISERS
 from srtrain.models.edsr import EDSR
-from srtrain.models.initialise import INITIALISERS, initialise, kaiming_uniform, truncated_normal
+from srtrain.models.initialise import initialise, kaiming_uniform, truncated_normal
 
 
 def initialised(method, seed=1, **sizes):

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from srtrain.models import BLOCKS
 from srtrain.models.edsr import EDSR
 from srtrain.models.parameters import put
 from srtrain.models.receptive import receptive_px
 from srtrain.models.upscale import Upscaler
-from srtrain.registry import BLOCKS
 
 
 def seen_from_far(model: EDSR, scale: int, far_px: int) -> int:

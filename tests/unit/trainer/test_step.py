@@ -6,8 +6,9 @@ import pytest
 from mindspore import amp, nn, ops
 
 from srtrain.device.precision import Precision
-from srtrain.losses import L1, MSE
 from srtrain.trainer.guard import WARM_UP, WINDOW
+from srtrain.trainer.losses.l1 import L1
+from srtrain.trainer.losses.mse import MSE
 from srtrain.trainer.optim import build_optimizer
 from srtrain.trainer.step import TrainStep
 

@@ -8,8 +8,8 @@ from srtrain.hooks import LAST, STATE, Hook
 from srtrain.hooks.checkpoint import CheckpointHook
 from srtrain.hooks.lr import LrHook
 from srtrain.models import parameters
-from srtrain.schedule import cosine
 from srtrain.trainer.optim import own_state
+from srtrain.trainer.schedules.cosine import cosine
 from srtrain.trainer.trainer import HOPELESS, add_note
 
 

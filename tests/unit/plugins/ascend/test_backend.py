@@ -11,8 +11,8 @@ from srtrain_plugins.ascend.backend import AscendBackend
 
 from srtrain.data.loader import Loader
 from srtrain.data.sampler import Sampler
+from srtrain.device import BACKENDS
 from srtrain.errors import DeviceError, RecipeError
-from srtrain.registry import BACKENDS
 from srtrain.trainer.sink import batches_to_sink
 
 OWNERS = {

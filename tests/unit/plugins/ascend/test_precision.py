@@ -8,11 +8,11 @@ import pytest
 from mindspore import nn
 from srtrain_plugins.ascend.precision import MixedPrecision, twin
 
+from srtrain.device import PRECISIONS
 from srtrain.device.precision import Precision
 from srtrain.errors import RecipeError
-from srtrain.losses import L1
 from srtrain.models.upscale import Upscaler
-from srtrain.registry import PRECISIONS
+from srtrain.trainer.losses.l1 import L1
 from srtrain.trainer.optim import build_optimizer
 from srtrain.trainer.step import TrainStep
 

@@ -7,10 +7,10 @@ import pytest
 from mindspore import nn
 from srtrain_plugins.esr.architecture import architecture_drawing, architecture_text
 
+from srtrain.models import BLOCKS
 from srtrain.models.esrn import EXAMPLE
 from srtrain.recipe import Recipe, Spec
 from srtrain.recipe.override import override, parse_value
-from srtrain.registry import BLOCKS
 
 
 def test_the_text_says_each_block_with_its_widths_and_where_the_scale_is_halved(member) -> None:

@@ -8,10 +8,10 @@ from mindspore import nn
 from srtrain_plugins.esr.crops import Crops
 from srtrain_plugins.esr.fitness import Fitness, latency
 
+from srtrain.models import BLOCKS
 from srtrain.models.esrn import ESRN, ShrinkBlock
 from srtrain.models.initialise import initialise, kaiming_uniform
 from srtrain.models.upscale import Upscaler
-from srtrain.registry import BLOCKS
 from srtrain.trainer.factory import TrainerFactory
 
 NAMES = ("S_1_4_4", "C_1_4_8", "G_1_4_8")

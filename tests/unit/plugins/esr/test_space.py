@@ -13,9 +13,9 @@ from srtrain_plugins.esr.types import Genome
 from srtrain_plugins.esr.variation import draw
 
 from srtrain.errors import RecipeError, UnknownNameError
+from srtrain.models import BLOCKS
 from srtrain.models.count import n_parameters
 from srtrain.models.esrn import ESRN
-from srtrain.registry import BLOCKS
 
 SMALL = {
     "n_convs": (1, 2), "growths": (4, 8), "conv_prob": (1, 1), "growth_prob": (1, 1), "n_feats": 8,

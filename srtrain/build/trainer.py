@@ -1,0 +1,167 @@
+"""Build the trainer of a recipe: the only place that wires a run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+from mindspore import nn
+
+from srtrain.build.parts import about, build_benchmarks, build_model, build_pictures, build_spec, in_steps
+from srtrain.data import DEGRADATIONS
+from srtrain.data.degrade import Degrade
+from srtrain.data.loader import Loader
+from srtrain.data.sampler import Sampler
+from srtrain.data.store import Pictures
+from srtrain.device import PRECISIONS
+from srtrain.device.backend import Backend
+from srtrain.errors import RecipeError
+from srtrain.evaluation.evaluator import Evaluator
+from srtrain.hooks import HOOKS
+from srtrain.hooks.lr import LrHook
+from srtrain.models import INITIALISERS
+from srtrain.models.initialise import initialise
+from srtrain.models.upscale import Upscaler
+from srtrain.recipe import Epochs, Recipe, Spec
+from srtrain.recipe.record import digest
+from srtrain.recipe.text import to_text
+from srtrain.trainer.checkpoint import CheckpointStore
+from srtrain.trainer.factory import TrainerFactory
+from srtrain.trainer.hook import Hook
+from srtrain.trainer.log import Log
+from srtrain.trainer.losses import LOSSES
+from srtrain.trainer.optim import build_optimizer
+from srtrain.trainer.schedules import SCHEDULES
+from srtrain.trainer.step import TrainStep
+from srtrain.trainer.trainer import Trainer
+from srtrain.weights.read import read_weights
+from srtrain.weights.transfer import load_weights
+
+
+def build_trainer(recipe: Recipe, run_dir: Path, backend: Backend, log: Log) -> Trainer:
+    """Wire a whole run.
+
+    Raises:
+        UserError: whatever the recipe asks for that cannot be had.
+    """
+    pictures = build_pictures(recipe, "data.train", recipe.data.train, recipe.data.cache)
+    per_epoch = recipe.train.steps_per_epoch or max(1, len(pictures) // recipe.data.batch_size)
+    max_steps = recipe.train.steps or in_steps(Epochs(recipe.train.epochs or 0), per_epoch)
+    log.every = in_steps(recipe.train.log_every, per_epoch)
+    log.info(
+        f"training on {len(pictures)} pictures; one epoch is {per_epoch} updates; {max_steps} updates in all"
+    )
+
+    _check_parts(recipe, backend.world_size)
+    store = CheckpointStore(run_dir / "checkpoints", about(recipe), writes=backend.rank == 0)
+
+    def another(model_args: dict[str, Any], hooks: Sequence[Hook]) -> Trainer:
+        spec = Spec(recipe.model.name, **{**recipe.model.args, **model_args})
+        model = _initialised_model(dataclasses.replace(recipe, model=spec), per_epoch)
+        lr = LrHook(
+            build_spec(SCHEDULES, recipe.optim.schedule, per_epoch, {"max_steps": max_steps}), recipe.optim.lr
+        )
+        return Trainer(
+            model=model,
+            update=_build_update(recipe, model, None, per_epoch),
+            loader=_build_loader(recipe, pictures, per_epoch),
+            hooks=[lr, *hooks],
+            max_steps=max_steps,
+            backend=backend,
+            store=store,
+            log=log,
+        )
+
+    new_trainer = TrainerFactory(another, recipe.scale, digest(_what_trains(recipe)))
+    model = _initialised_model(recipe, per_epoch)
+    if recipe.init_from:
+        weights = read_weights(Path(recipe.init_from).expanduser())
+        log.info(str(load_weights(model, weights, about(recipe))))
+
+    trainer = Trainer(
+        model=model,
+        update=_build_update(recipe, model, backend, per_epoch),
+        loader=_build_loader(recipe, pictures, per_epoch, backend.rank, backend.world_size),
+        hooks=_build_hooks(recipe, model, backend, per_epoch, max_steps, new_trainer),
+        max_steps=max_steps,
+        backend=backend,
+        store=store,
+        log=log,
+    )
+    trainer.sink(recipe.train.sink_steps)
+    return trainer
+
+
+def _check_parts(recipe: Recipe, world_size: int) -> None:
+    size, parts = recipe.data.batch_size, recipe.train.accumulate
+    if size % (parts * world_size):
+        raise RecipeError(
+            f"data.batch_size = {size} cannot be worked through in train.accumulate = {parts} equal parts on "
+            f"{world_size} rank(s). Use a multiple of {parts * world_size}."
+        )
+
+
+def _build_loader(
+    recipe: Recipe, pictures: Pictures, per_epoch: int, rank: int = 0, world_size: int = 1
+) -> Loader:
+    data = recipe.data
+    sampler = Sampler(len(pictures), data.batch_size, recipe.seed, rank, world_size)
+    steps = tuple(build_spec(DEGRADATIONS, spec, per_epoch) for spec in data.degrade)
+    degrade = Degrade(steps) if steps else None
+    return Loader(pictures, sampler, data.gt_patch_px, data.augment, data.workers, degrade)
+
+
+def _initialised_model(recipe: Recipe, per_epoch: int) -> nn.Cell:
+    ms.set_seed(recipe.seed)  # for layers that initialise() leaves alone
+    model = build_model(recipe)
+    initialise(model, build_spec(INITIALISERS, recipe.init, per_epoch), recipe.seed)
+    return model
+
+
+def _what_trains(recipe: Recipe) -> Recipe:
+    """Return a recipe without what leaves the weights of a network as they are."""
+    train = dataclasses.replace(recipe.train, log_every=1, threads=0, compile_cache="")
+    data = dataclasses.replace(recipe.data, cache="", cache_dir="", workers=1)
+    return dataclasses.replace(recipe, name="", train=train, data=data, benchmarks={}, hooks={}, plugins=())
+
+
+def _build_update(recipe: Recipe, model: nn.Cell, backend: Backend | None, per_epoch: int) -> TrainStep:
+    """Return the update; without a backend, that of this process alone."""
+    optim = recipe.optim
+    parameters = list(model.trainable_params())
+    return TrainStep(
+        model,
+        build_spec(LOSSES, recipe.loss, per_epoch),
+        build_optimizer(optim.optimizer.name, parameters, optim.lr, **optim.optimizer.args),
+        precision=build_spec(PRECISIONS, recipe.precision, per_epoch),
+        reducer=backend.gradient_reducer(parameters) if backend is not None else None,
+        accumulate=recipe.train.accumulate,
+        clip_norm=optim.clip_norm,
+        skip_above=optim.skip_above,
+    )
+
+
+def _build_hooks(
+    recipe: Recipe,
+    model: nn.Cell,
+    backend: Backend,
+    per_epoch: int,
+    max_steps: int,
+    new_trainer: TrainerFactory,
+) -> list[Hook]:
+    offered = {
+        "schedule": build_spec(SCHEDULES, recipe.optim.schedule, per_epoch, {"max_steps": max_steps}),
+        "base_lr": recipe.optim.lr,
+        "benchmarks": build_benchmarks(recipe),
+        "evaluator": Evaluator(Upscaler(model), backend),
+        "recipe_text": to_text(recipe),
+        "max_steps": max_steps,
+        "scale": recipe.scale,
+        "new_trainer": new_trainer,
+        "seed": recipe.seed,
+    }
+    wanted = [spec for spec in recipe.hooks.values() if spec is not None]
+    return [build_spec(HOOKS, spec, per_epoch, offered) for spec in wanted]

@@ -1,0 +1,110 @@
+"""The interface of an engine, and which engine runs a file."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar
+
+from srtrain.arrays import Float32
+from srtrain.engines import ENGINES
+from srtrain.errors import CheckpointError, DeviceError, UnknownNameError, did_you_mean, listing
+
+
+class Engine(ABC):
+    """A network that is ready to upscale.
+
+    The module of an engine must be cheap to import: it imports what runs the network when a file is opened.
+
+    Attributes:
+        name: its registered name.
+        suffixes: of the files that it reads; an engine without any gets every file. A checkpoint is exported to the
+            first of them where the engine reads no checkpoints.
+        reads_folders: whether it reads run folders and ``step_…`` folders.
+        automatic: whether ``--engine auto`` may choose it for its suffixes.
+        package: the importable package that it needs, which may not be installed; empty for none.
+        install: how to get that package.
+        path: the file or folder it was opened from.
+        scale: how many times larger the output is.
+        about: what the file says about itself: ``model``, ``model_args``, ``scale``, ``recipe_hash``, ….
+        input_px: the only (height, width) that it takes, or ``None`` for any.
+    """
+
+    name: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    reads_folders: ClassVar[bool] = False
+    automatic: ClassVar[bool] = True
+    package: ClassVar[str] = ""
+    install: ClassVar[str] = ""
+    path: Path
+    scale: int
+    about: dict[str, Any]
+    input_px: tuple[int, int] | None = None
+
+    @abstractmethod
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        """Open a file; ``threads`` limits the cores used, 0 takes all.
+
+        Raises:
+            CheckpointError: missing, broken, or not for this engine.
+            DeviceError: what runs it is not installed or not on this machine.
+        """
+
+    @abstractmethod
+    def __call__(self, lq: Float32) -> Float32:
+        """Map float32 NCHW RGB in [0, 255] to the same at ``scale`` times the size, not clipped.
+
+        Raises:
+            DataError: a size that it does not take.
+            MemoryError: the picture is too large for this machine; use tiles.
+        """
+
+    @classmethod
+    def reads(cls, path: Path) -> bool:
+        """Return whether the engine opens this file or folder itself."""
+        return not cls.suffixes or path.suffix in cls.suffixes or (cls.reads_folders and path.is_dir())
+
+    @classmethod
+    def is_installed(cls) -> bool:
+        """Return whether the package that the engine needs is there."""
+        return not cls.package or find_spec(cls.package) is not None
+
+
+def engine_named(name: str) -> type[Engine]:
+    """Return the class of an engine.
+
+    Raises:
+        UnknownNameError: no engine has that name.
+        DeviceError: the package that it needs is not installed.
+    """
+    if name not in ENGINES:
+        known = ENGINES.names()
+        raise UnknownNameError(
+            f"there is no engine {name!r}.{did_you_mean(name, known)} Known: auto, {listing(known)}. If a plugin "
+            f"supplies it, name that plugin with --plugin."
+        )
+    kind: type[Engine] = ENGINES.get(name)  # type: ignore[assignment]
+    if not kind.is_installed():
+        raise DeviceError(
+            f"the engine {name!r} needs the package {kind.package!r}, which is not installed: {kind.install}."
+        )
+    return kind
+
+
+def engine_for(path: Path) -> str:
+    """Return the name of the engine that reads a file or folder. An active plugin's engine comes first.
+
+    Raises:
+        CheckpointError: no engine reads it.
+    """
+    names = [*ENGINES.additions(), *ENGINES.names()]
+    kinds: dict[str, type[Engine]] = {name: ENGINES.get(name) for name in names}  # type: ignore[misc]
+    for name, kind in kinds.items():
+        if kind.automatic and kind.suffixes and kind.reads(path):
+            return name
+    suffixes = sorted({suffix for kind in kinds.values() for suffix in kind.suffixes})
+    raise CheckpointError(
+        f"{str(path)!r} ends in {path.suffix!r}, which no engine reads. Give a run folder, a step_… folder, or a file "
+        f"ending in {', '.join(suffixes)}."
+    )

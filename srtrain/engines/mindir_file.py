@@ -1,0 +1,78 @@
+"""What a MindIR file says of itself, read without MindSpore, which takes seconds to import and Lite does not need.
+
+A MindIR file is one message of Protocol Buffers. Its fields stand one after the other, each with its number, its
+kind and its length, so that all but ``user_info``, a map of texts, can be skipped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from srtrain.engines.exported_file import METADATA_KEY
+from srtrain.errors import CheckpointError
+
+_USER_INFO = 14  # the field's number in MindSpore's mind_ir.proto
+_KEY, _VALUE = 1, 2  # of an entry of any map
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """Return what ``srtrain export`` stored in a MindIR file; empty for the files of others.
+
+    Raises:
+        CheckpointError: this is no MindIR file.
+    """
+    try:
+        with path.open("rb") as file:
+            entries = [dict(_fields(file, end)) for end in _user_info(file, path.stat().st_size)]
+        texts = {entry[_KEY].decode(): entry[_VALUE].decode() for entry in entries}
+        return dict(json.loads(texts.get(METADATA_KEY, "{}")))
+    except (KeyError, ValueError, EOFError) as error:
+        raise CheckpointError(f"{str(path)!r} is no MindIR file, or a damaged one.") from error
+
+
+def _user_info(file: BinaryIO, end: int) -> Iterator[int]:
+    """Stop at each entry of the map, and give the place where it ends."""
+    while file.tell() < end:
+        number, kind = divmod(_varint(file), 8)
+        n_bytes = _length(file, kind)
+        after = file.tell() + n_bytes
+        if after > end:
+            raise EOFError
+        if number == _USER_INFO and kind == _BYTES:
+            yield after
+        file.seek(after)
+
+
+def _fields(file: BinaryIO, end: int) -> Iterator[tuple[int, bytes]]:
+    while file.tell() < end:
+        number, kind = divmod(_varint(file), 8)
+        yield number, file.read(_length(file, kind))
+
+
+def _length(file: BinaryIO, kind: int) -> int:
+    """Return how many bytes of a field of this kind are still to come."""
+    if kind == _VARINT:
+        _varint(file)
+        return 0
+    if kind == _BYTES:
+        return _varint(file)
+    if kind in (_FIXED64, _FIXED32):
+        return 8 if kind == _FIXED64 else 4
+    raise ValueError(f"no kind {kind}")
+
+
+def _varint(file: BinaryIO) -> int:
+    """Read a number of seven bits a byte, the lowest first."""
+    value = 0
+    for place in range(10):
+        byte = file.read(1)
+        if not byte:
+            raise EOFError
+        value |= (byte[0] & 127) << 7 * place
+        if byte[0] < 128:
+            return value
+    raise ValueError("a number of more than 64 bits")

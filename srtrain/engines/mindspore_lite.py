@@ -1,0 +1,54 @@
+"""MindIR files through MindSpore Lite, which Ascend 310 cards are served with.
+
+MindSpore Lite is a wheel of its own for each device. Nothing here needs the rest of MindSpore.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from srtrain.arrays import Float32
+from srtrain.device.cores import usable_cores
+from srtrain.engines import ENGINES
+from srtrain.engines.exported import ExportedEngine
+from srtrain.engines.mindir_file import read_metadata
+from srtrain.errors import CheckpointError
+
+
+@ENGINES.register("mindspore_lite")
+class MindSporeLiteEngine(ExportedEngine):
+    """Runs a MindIR file on an Ascend card, else on the CPU."""
+
+    name = "mindspore_lite"
+    suffixes = (".mindir",)
+    automatic = False
+    package = "mindspore_lite"
+    install = "install the wheel for this device from https://www.mindspore.cn/lite; PyPI has none"
+
+    def _open(self, path: Path, threads: int) -> dict[str, Any]:
+        import mindspore_lite
+
+        about = read_metadata(path)
+        failures = []
+        for target in ("ascend", "cpu"):
+            context = mindspore_lite.Context()
+            context.target = [target]
+            context.cpu.thread_num = threads or usable_cores()
+            self._model = mindspore_lite.Model()
+            try:
+                self._model.build_from_file(str(path), mindspore_lite.ModelType.MINDIR, context)
+                return about
+            except RuntimeError as error:
+                failures.append(f"{target}: {error}")
+        raise CheckpointError(f"MindSpore Lite cannot open {str(path)!r}; {'; '.join(failures)}.")
+
+    def _run(self, lq: Float32) -> Float32:
+        inputs = self._model.get_inputs()
+        if list(inputs[0].shape) != list(lq.shape):
+            self._model.resize(inputs, [list(lq.shape)])
+            inputs = self._model.get_inputs()
+        inputs[0].set_data_from_numpy(np.ascontiguousarray(lq))
+        return np.asarray(self._model.predict(inputs)[0].get_data_to_numpy())

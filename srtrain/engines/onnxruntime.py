@@ -1,0 +1,75 @@
+"""ONNX files through ONNX Runtime: the CPU, and CUDA or Ascend where its package was built for them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from srtrain.arrays import Float32
+from srtrain.device.cores import usable_cores
+from srtrain.engines import ENGINES
+from srtrain.engines.exported import ExportedEngine
+from srtrain.engines.exported_file import METADATA_KEY
+from srtrain.errors import CheckpointError
+
+PROVIDERS = ("CANNExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
+"""In the order of preference; ONNX Runtime falls back to the next by itself."""
+
+
+def open_failures() -> tuple[type[Exception], ...]:
+    """Return what ONNX Runtime raises on a file that it cannot run."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoSuchFile", "NotImplemented")
+    return tuple(getattr(state, name) for name in (*names, "RuntimeException"))
+
+
+@ENGINES.register("onnxruntime")
+class OnnxRuntimeEngine(ExportedEngine):
+    """Runs an ONNX file."""
+
+    name = "onnxruntime"
+    suffixes = (".onnx",)
+    package = "onnxruntime"
+    install = "pip install 'srtrain[onnx]'"
+
+    def _open(self, path: Path, threads: int) -> dict[str, Any]:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or usable_cores()
+        options.inter_op_num_threads = 1
+        # A pattern is planned from the second run of a size on, takes half as much memory again, and saves no time.
+        options.enable_mem_pattern = False
+        options.log_severity_level = 4  # what fails is raised, and said once
+        available = onnxruntime.get_available_providers()
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=[name for name in PROVIDERS if name in available]
+            )
+        except open_failures() as error:
+            raise CheckpointError(f"{str(path)!r} is no ONNX file that can be run: {error}.") from error
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        shape = inputs[0].shape
+        rgb = len(shape) == 4 and (shape[1] == 3 or not isinstance(shape[1], int))
+        if len(inputs) != 1 or inputs[0].type != "tensor(float)" or not rgb:
+            given = ", ".join(f"{i.name}: {i.type} {i.shape}" for i in inputs)
+            raise CheckpointError(
+                f"{str(path)!r} takes {given}; a network here takes one float32 picture of shape (N, 3, H, W)."
+            )
+        self._input, self._output = inputs[0].name, outputs[0].name
+        if all(isinstance(px, int) for px in shape[2:]):
+            self.input_px = (shape[2], shape[3])
+        self.batch = shape[0] if isinstance(shape[0], int) else None
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        return dict(json.loads(metadata.get(METADATA_KEY, "{}")))
+
+    def _run(self, lq: Float32) -> Float32:
+        try:
+            out: Float32 = self._session.run([self._output], {self._input: lq})[0]
+        except open_failures() as error:
+            if "alloc" in str(error):
+                raise MemoryError(f"ONNX Runtime has no memory for a picture of {lq.shape[2:]} px") from error
+            raise
+        return out

@@ -1,0 +1,167 @@
+"""ONNX: the network's operators as MindSpore writes them, then folded, with free sizes and what it is inside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+import onnx
+import onnxruntime
+from mindspore import nn
+from mindspore import onnx as mindspore_onnx
+from onnx import numpy_helper
+
+from srtrain.engines.exported_file import INPUT, METADATA_KEY, OUTPUT, PADDING, ExportError, Options
+from srtrain.engines.onnxruntime import open_failures
+from srtrain.export.check import ADVICE
+from srtrain.export.fold import take_padding_off
+from srtrain.export.graph import rename_tensors
+
+_AXES = {0: "batch", 2: "height", 3: "width"}
+_TRACED_PX = (12, 10)  # what MindSpore compiles for, even; the check runs smaller and larger pictures
+
+
+def write_onnx(model: nn.Cell, file: Path, about: dict[str, Any], options: Options) -> None:
+    """Write a folded network.
+
+    Args:
+        model: from ``fold``.
+        file: ``….onnx``, in a folder that nobody else writes to.
+        about: is stored in the file's metadata.
+        options: the sizes; the precision is float32 here.
+    """
+    raw = file.with_suffix(".raw.onnx")
+    padded = take_padding_off(model)
+    height, width = options.input_px or _TRACED_PX
+    mindspore_onnx.export(
+        model,
+        ms.Tensor(np.zeros((options.batch or 1, 3, height, width), np.float32)),
+        file_name=str(raw),
+        input_names=[INPUT],
+        output_names=[OUTPUT],
+        dynamic_axes={INPUT: free_axes(options)},
+    )
+    graph = onnx.load(str(raw))
+    write_out_padding(graph)
+    if padded:
+        pad_to_even(graph, int(about["scale"]))
+    onnx.save(graph, str(raw))
+    simplify(raw, file)
+    raw.unlink()
+    graph = onnx.load(str(file))
+    set_output_shape(graph, int(about["scale"]), options)
+    save(graph, file, about)
+
+
+def free_axes(options: Options) -> dict[int, str]:
+    """Return the axes of the input that any size may take, with their names in the file."""
+    fixed = {0: options.batch, 2: options.input_px, 3: options.input_px}
+    return {axis: name for axis, name in _AXES.items() if fixed[axis] is None}
+
+
+def write_out_padding(model: onnx.ModelProto) -> None:
+    """Turn padding by name into numbers, where these do not depend on the size: not every runtime knows all names.
+
+    ONNX Runtime, for one, refuses SAME_UPPER with a dilation, which is what MindSpore makes of ``pad_mode="same"``.
+    """
+    kernels = {tensor.name: list(tensor.dims[2:]) for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        known = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        if node.op_type != "Conv" or known.get("auto_pad", b"NOTSET") == b"NOTSET":
+            continue
+        padding = [0, 0, 0, 0]
+        if known["auto_pad"] == b"SAME_UPPER":
+            if any(stride != 1 for stride in known.get("strides", [1, 1])):
+                continue
+            pairs = zip(kernels[node.input[1]], known.get("dilations", [1, 1]), strict=True)
+            total = [(side - 1) * dilation for side, dilation in pairs]
+            padding = [px // 2 for px in total] + [px - px // 2 for px in total]
+        del node.attribute[[a.name for a in node.attribute].index("auto_pad")]
+        node.attribute.append(onnx.helper.make_attribute("pads", padding))
+
+
+def pad_to_even(model: onnx.ModelProto, scale: int) -> None:
+    """Put a padding to even sides before a graph, and a crop behind it: MindSpore can write neither for free sizes.
+
+    The nodes' names begin with ``PADDING``, by which ``export/ncnn_graph.py`` knows them.
+    """
+    graph = model.graph
+    rename_tensors(graph.node, {name: PADDING + name for name in (INPUT, OUTPUT)})
+    numbers = {"zeros": [0] * 6, "two": [2], "four": [4], "none": [0, 0], "axes": [2, 3], "scale": [scale]}
+    for name, values in numbers.items():
+        tensor = numpy_helper.from_array(np.array(values, np.int64), PADDING + name)
+        graph.initializer.append(tensor)
+
+    def node(kind: str, inputs: str, output: str, **attributes: Any) -> onnx.NodeProto:
+        """Return a node whose tensors are the padding's own, but for those in capitals."""
+        theirs = {"LQ": INPUT, "SR": OUTPUT}
+        names = [theirs.get(name, PADDING + name) for name in inputs.split()]
+        to = theirs.get(output, PADDING + output)
+        return onnx.helper.make_node(
+            kind, names, [to], name=f"{PADDING}{kind.lower()}_{output}", **attributes
+        )
+
+    before = [
+        node("Shape", "LQ", "shape"),
+        node("Slice", "shape two four", "sides"),
+        node("Mod", "sides two", "odd"),
+        node("Concat", "zeros odd", "pads", axis=0),
+        node("Pad", "LQ pads", "lq", mode="edge"),
+    ]
+    after = [node("Mul", "sides scale", "ends"), node("Slice", "sr none ends axes", "SR")]
+    whole = [*before, *graph.node, *after]
+    del graph.node[:]
+    graph.node.extend(whole)
+
+
+def simplify(source: Path, target: Path) -> None:
+    """Let ONNX Runtime compute what is constant, and fold factors and sums into the convolutions before them.
+
+    Raises:
+        ExportError: MindSpore has written what is no valid graph, as it does of some operators.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what fails is raised
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(target)
+    try:
+        onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
+    except open_failures() as error:
+        raise ExportError(
+            f"MindSpore's ONNX of this network cannot be run: {str(error).strip()} {ADVICE}"
+        ) from error
+
+
+def set_output_shape(model: onnx.ModelProto, scale: int, options: Options) -> None:
+    """Replace the shapes that MindSpore traced at one size by what holds at all."""
+    del model.graph.value_info[:]
+    free = free_axes(options)
+    height, width = options.input_px or (0, 0)
+    shape = [
+        free.get(0, options.batch),
+        3,
+        f"{scale}*height" if 2 in free else scale * height,
+        f"{scale}*width" if 3 in free else scale * width,
+    ]
+    del model.graph.output[:]
+    model.graph.output.append(onnx.helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, shape))
+
+
+def save(model: onnx.ModelProto, file: Path, about: dict[str, Any]) -> None:
+    """Write a graph with its metadata, after ONNX's own checks.
+
+    ONNX Runtime lists every set of operators it knows as needed; only those in use are kept, since other
+    runtimes refuse what they do not know.
+    """
+    used = {node.domain or "" for node in model.graph.node} | {""}
+    kept = [opset for opset in model.opset_import if (opset.domain or "") in used]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(about)})
+    model.producer_name, model.producer_version = "srtrain", about["srtrain"]
+    onnx.checker.check_model(model)
+    onnx.save(model, str(file))

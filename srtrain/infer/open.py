@@ -1,0 +1,85 @@
+"""Open a model for inference: a checkpoint or an exported file, by the engine that is named or by the fastest one.
+
+engine = open_engine("runs/edsr_x2")         # a checkpoint, exported once for the fastest engine installed
+engine = open_engine("edsr_x2.onnx")         # an exported file, by the engine of its suffix
+sr = engine(lq)                              # float32 NCHW RGB in [0, 255] → the same, ``scale`` times larger
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from srtrain.engines import ENGINES
+from srtrain.engines.engine import Engine, engine_for, engine_named
+from srtrain.engines.exported_file import ExportError
+from srtrain.errors import CheckpointError
+from srtrain.infer.cached import cached_export
+
+CHECKPOINTS = "mindspore"
+"""The engine that runs checkpoints and weights directly."""
+
+FASTEST = "onnxruntime"
+"""The engine that ``auto`` exports a checkpoint for on a CPU (docs/benchmarks.md)."""
+
+
+def open_engine(path: str | Path, engine: str = "auto", threads: int = 0) -> Engine:
+    """Open a checkpoint or an exported file.
+
+    Args:
+        path: a run folder, a checkpoint, or a file that an engine reads.
+        engine: its name; ``auto`` goes by the suffix, and takes the fastest that is installed for a checkpoint.
+        threads: cores to use; 0 takes all.
+
+    Raises:
+        UnknownNameError: an engine that nobody registered.
+        CheckpointError: missing, broken, or not for this engine.
+        DeviceError: the engine is not installed or not on this machine.
+        ExportError: the checkpoint cannot be exported for the engine that was named.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise CheckpointError(
+            f"{str(path)!r} does not exist. Give a run folder, a step_… folder, a weights file or an exported file."
+        )
+    if engine != "auto":
+        return _open(engine, path, threads)
+    name = engine_for(path)
+    return _open_fastest(path, threads) if name == CHECKPOINTS else _open(name, path, threads)
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Return whether ``path`` holds weights, and not an exported file."""
+    return engine_named(CHECKPOINTS).reads(path)
+
+
+def _open_fastest(path: Path, threads: int) -> Engine:
+    """Open a checkpoint by the fastest engine that can run it; on an accelerator that is MindSpore."""
+    fastest: type[Engine] = ENGINES.get(FASTEST)  # type: ignore[assignment]
+    if not _on_accelerator() and fastest.is_installed() and find_spec("onnx"):
+        try:
+            return _open(FASTEST, path, threads)
+        except ExportError as error:
+            print(f"note: {FASTEST} cannot run {str(path)!r}: {error}", file=sys.stderr)
+    return _open(CHECKPOINTS, path, threads)
+
+
+def _on_accelerator() -> bool:
+    mindspore = sys.modules.get("mindspore")
+    return mindspore is not None and mindspore.get_context("device_target") != "CPU"
+
+
+def _open(name: str, path: Path, threads: int) -> Engine:
+    kind = engine_named(name)
+    file = path
+    if not kind.reads(path):
+        if not is_checkpoint(path):
+            raise CheckpointError(
+                f"{str(path)!r} is not for the engine {name!r}, which reads {', '.join(kind.suffixes)}. The engine for "
+                f"this file is {engine_for(path)!r}."
+            )
+        file = cached_export(path, kind.suffixes[0], threads)
+    opened = kind(file, threads)
+    opened.path = path
+    return opened

@@ -1,0 +1,12 @@
+"""A constant learning rate."""
+
+from __future__ import annotations
+
+from srtrain.trainer.schedules import SCHEDULES
+from srtrain.trainer.schedules.warmup import Schedule, warmed
+
+
+@SCHEDULES.register("constant")
+def constant(warmup: int = 0) -> Schedule:
+    """The base learning rate throughout, after a linear warm-up."""
+    return warmed(lambda step: 1.0, warmup)

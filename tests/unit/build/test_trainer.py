@@ -1,0 +1,61 @@
+"""The checks of a recipe against everything that is registered."""
+
+from srtrain.recipe import Data, Epochs, Optim, Recipe, Spec, Train
+from srtrain.recipe.override import override
+
+SMALL = Recipe(
+    name="s",
+    scale=2,
+    model=Spec("edsr"),
+    data=Data(train=Spec("embedded"), gt_patch_px=48),
+    train=Train(steps=9),
+)
+
+
+def test_milestones_may_be_in_epochs():
+    from srtrain.hooks import HOOKS
+    from srtrain.hooks import Hook
+    from srtrain.build.trainer import build_trainer
+    from srtrain.build.check import check_names
+
+    schedule = Spec("milestones", at=(Epochs(4000),))
+    check_names(override(Recipe(**{**vars(SMALL), "optim": Optim(schedule=schedule)}), []))
+
+
+def test_a_factorys_trainers_differ_in_their_network_alone(tmp_path):
+    """What a search trains its candidates with: fresh weights, the same patches, nothing of the run's own ranks."""
+    from srtrain.hooks import HOOKS
+    from srtrain.hooks import Hook
+    from srtrain.build.trainer import build_trainer
+    from srtrain.build.check import check_names
+    from srtrain.device.backend import Backend
+    from srtrain.trainer.log import Log
+
+    made = []
+
+    @HOOKS.register("keeps_the_factory", from_run=("new_trainer",))
+    class Keeps(Hook):
+        def __init__(self, new_trainer):
+            made.append(new_trainer)
+
+    try:
+        hooks = {"keeps": Spec("keeps_the_factory")}
+        recipe = Recipe(**{**vars(SMALL), "model": Spec("edsr", n_resblocks=1, n_feats=4), "hooks": hooks})
+        backend = Backend()
+        backend.rank, backend.world_size = 1, 2
+        recipe = override(recipe, ["data.batch_size=4", "train.log_every=7"])
+        run = build_trainer(recipe, tmp_path, backend, Log())
+        again = build_trainer(override(recipe, ["train.log_every=3"]), tmp_path, backend, Log())
+        other = build_trainer(override(recipe, ["optim.lr=1e-3"]), tmp_path, backend, Log())
+    finally:
+        del HOOKS._entries["keeps_the_factory"]
+    assert (run.loader.batch_size, again.step, other.step) == (4, 0, 0)
+    factory, same, changed = made
+    assert factory.digest == same.digest != changed.digest
+    one, two = factory.build({}, []), factory.build({"n_feats": 8}, [])
+    assert one.model.head.weight.shape[0] == 4
+    assert two.model.head.weight.shape[0] == 8
+    first, second = (trainer.loader.batch(0) for trainer in (one, two))
+    assert len(first.samples) == 4  # the whole batch, though the run has two ranks
+    assert (first.lq == second.lq).all()
+    assert one.update.reducer is None

@@ -1,0 +1,259 @@
+"""Tiles give what the whole picture gives, through real networks; plans are compared with a search of all plans."""
+
+import math
+
+import numpy as np
+import pytest
+
+from srtrain.data.picture import read_rgb
+from srtrain.engines import ENGINES
+from srtrain.engines.engine import Engine
+from srtrain.engines.memory import resident_bytes
+from srtrain.engines.tiles import OverlapCost, Tiled, best_tile, cut
+from srtrain.errors import RecipeError, SrtrainError
+from srtrain.infer.open import open_engine
+from srtrain.models.ensemble import SelfEnsemble
+
+RADIUS = 6  # 1 (head) + 2 (block) + 1 (end of the body) + 1 (upsampler) + 1 (tail)
+
+
+@pytest.fixture
+def engine(onnx_engine):
+    """A small EDSR x2."""
+    return onnx_engine
+
+
+class OneSize(Engine):
+    """An engine that takes one size, as models exported for the Ascend 310 do."""
+
+    name = "one_size"
+
+    def __init__(self, inner, input_px):
+        self.inner, self.input_px = inner, input_px
+        self.path, self.scale, self.about = inner.path, inner.scale, inner.about
+
+    def __call__(self, lq):
+        assert lq.shape[2:] == self.input_px
+        return self.inner(lq)
+
+
+def picture(height, width, n=1, seed=0):
+    return np.random.default_rng(seed).uniform(0, 255, (n, 3, height, width)).astype(np.float32)
+
+
+@pytest.mark.parametrize("overlap", [0, 1, 3])
+@pytest.mark.parametrize("side", range(1, 40, 3))
+def test_spans_keep_every_pixel_once_and_see_far_enough(side, overlap):
+    for tile in range(2 * overlap + 1, 45):
+        spans = cut(side, tile, overlap)
+        kept = [i for span in spans for i in range(span.keep_start, span.keep_stop)]
+        assert kept == list(range(side))
+        for span in spans:
+            assert span.stop - span.start == min(tile, side)
+            assert span.start <= max(0, span.keep_start - overlap)
+            assert span.stop >= min(side, span.keep_stop + overlap)
+        if tile < side:  # one tile fewer could not see it all
+            assert (len(spans) - 1) * (tile - 2 * overlap) + 2 * overlap < side
+
+
+@pytest.mark.parametrize("overlap", [0, 1, 3])
+@pytest.mark.parametrize("side", range(1, 40, 3))
+def test_spans_begin_at_a_multiple(side, overlap):
+    for tile in range(2 * overlap + 2, 45):
+        spans = cut(side, tile, overlap, multiple=2)
+        assert [i for span in spans for i in range(span.keep_start, span.keep_stop)] == list(range(side))
+        for span in spans:
+            assert span.start % 2 == 0
+            assert span.stop - span.start <= tile
+            assert span.start <= max(0, span.keep_start - overlap)
+            assert span.stop >= min(side, span.keep_stop + overlap)
+
+
+def computed(height, width, overlap, tile):
+    n_rows, n_columns = len(cut(height, tile[0], overlap)), len(cut(width, tile[1], overlap))
+    return n_rows * n_columns * tile[0] * tile[1]
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "overlap"), [(150, 170, 4), (90, 400, 10), (400, 60, 2), (30, 30, 4)]
+)
+@pytest.mark.parametrize("max_px", [2000, 5000, 9000, 100_000])
+def test_the_best_tile_fits_and_computes_no_more_than_any_other(height, width, overlap, max_px):
+    smallest = 2 * overlap + 32
+    best = best_tile(height, width, overlap, max_px)
+    candidates = [
+        (h, w)
+        for h in range(min(smallest, height), height + 1)
+        for w in range(min(smallest, width), width + 1)
+        if h * w <= max_px
+    ]
+    if not candidates:
+        assert best == (min(smallest, height), min(smallest, width))
+        return
+    assert best[0] * best[1] <= max_px
+    least = min(computed(height, width, overlap, tile) for tile in candidates)
+    assert computed(height, width, overlap, best) <= least
+
+
+@pytest.mark.parametrize(("height", "width"), [(50, 70), (31, 16), (64, 33), (5, 80), (1, 1)])
+@pytest.mark.parametrize("tile_px", [25, 31, 64])
+def test_tiled_equals_whole(engine, height, width, tile_px):
+    lq = picture(height, width, n=2)
+    whole = np.concatenate([engine(lq[:1]), engine(lq[1:])])
+    np.testing.assert_allclose(Tiled(engine, tile_px)(lq), whole, atol=1e-4, rtol=0)
+
+
+def test_one_pixel_less_of_overlap_is_seen(engine):
+    lq = picture(50, 70)
+    difference = np.abs(Tiled(engine, 31, RADIUS - 1)(lq) - engine(lq)).max()
+    assert difference > 1e-3
+
+
+def test_self_ensemble_inside_the_tile(engine):
+    lq = picture(40, 50)
+    tiled = Tiled(engine, 29, self_ensemble=True)
+    np.testing.assert_allclose(tiled(lq), SelfEnsemble(engine)(lq), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("self_ensemble", [False, True])
+@pytest.mark.parametrize("input_px", [(32, 32), (20, 31)])
+def test_a_network_of_one_size_runs_any_larger_picture(engine, input_px, self_ensemble):
+    lq = picture(40, 45)
+    whole = (SelfEnsemble(engine) if self_ensemble else engine)(lq)
+    tiled = Tiled(OneSize(engine, input_px), self_ensemble=self_ensemble)
+    np.testing.assert_allclose(tiled(lq), whole, atol=1e-4, rtol=0)
+
+
+def test_a_network_of_one_size_sees_smaller_pictures_mirrored_and_right_up_to_there(engine):
+    lq = picture(20, 50)
+    sr = Tiled(OneSize(engine, (32, 32)))(lq)
+    assert sr.shape == (1, 3, 40, 100)
+    mirrored = np.pad(lq, ((0, 0), (0, 0), (0, 12), (0, 0)), "symmetric")
+    np.testing.assert_allclose(sr, engine(mirrored)[:, :, :40], atol=1e-4, rtol=0)
+    far = 2 * (20 - RADIUS)
+    np.testing.assert_allclose(sr[:, :, :far], engine(lq)[:, :, :far], atol=1e-4, rtol=0)
+    assert Tiled(OneSize(engine, (32, 32)))(lq[:, :, :1, :1]).shape == (1, 3, 2, 2)
+
+
+def test_less_overlap_says_what_it_costs_on_this_picture(engine):
+    lq, said = picture(50, 70), []
+    sr = Tiled(engine, 17, overlap_px=1, say=said.append)(lq)
+    exact = engine(lq)
+    [text] = said
+    assert text.startswith("an overlap of 1 px instead of the 6 px that the network looks: ")
+    assert "measured on 4 of 20 tiles" in text
+    cost = OverlapCost()
+    cost.add(sr, exact)
+    assert abs(float(text.split(" dB")[0].split()[-1]) - cost.psnr) < 3  # four tiles of twenty
+    assert 0 < float(text.split("at most ")[1].split()[0]) <= cost.max_difference * 1.1
+
+
+def test_the_cost_of_an_overlap_counts_what_is_seen():
+    cost = OverlapCost()
+    assert cost.psnr == math.inf
+    cost.add(np.full((1, 3, 2, 2), 300, np.float32), np.full((1, 3, 2, 2), 254, np.float32))
+    assert (cost.max_difference, cost.psnr) == (1.0, pytest.approx(10 * math.log10(255**2)))
+
+
+def test_an_overlap_that_is_enough_says_nothing_and_one_tile_neither(engine):
+    said = []
+    Tiled(engine, 31, overlap_px=RADIUS + 1, say=said.append)(picture(50, 50))
+    Tiled(engine, 64, overlap_px=1, say=said.append)(picture(50, 50))
+    assert said == []
+
+
+def test_a_network_that_does_not_say_how_far_it_looks_gets_an_overlap_and_its_cost_is_said(engine):
+    engine.about = {"scale": 2}
+    said = []
+    lq = picture(40, 300)
+    sr = Tiled(engine, 110, say=said.append)(lq)
+    np.testing.assert_allclose(sr, engine(lq), atol=1e-4, rtol=0)
+    assert "32 px instead of one of 96 px (how far this network looks is not known)" in said[0]
+
+
+def test_the_cost_with_a_network_of_one_size(engine):
+    said = []
+    tiled = Tiled(OneSize(engine, (20, 20)), overlap_px=2, say=said.append)
+    tiled(picture(50, 50))
+    assert "2 px instead of the 6 px" in said[0]
+    Tiled(OneSize(engine, (12, 12)), overlap_px=2, say=said.append)(picture(50, 50))
+    assert said[1] == "what an overlap of 2 px costs cannot be measured with tiles this small"
+
+
+class Forgetful(Engine):
+    """An engine that has memory for so many pixels."""
+
+    name = "forgetful"
+
+    def __init__(self, inner, n_px):
+        self.inner, self.n_px, self.seen = inner, n_px, []
+        self.path, self.scale, self.about = inner.path, inner.scale, inner.about
+
+    def __call__(self, lq):
+        self.seen.append(lq.shape[2:])
+        if lq.shape[2] * lq.shape[3] > self.n_px:
+            raise MemoryError
+        return self.inner(lq)
+
+
+def test_when_memory_runs_out_tiles_are_halved_and_it_is_said(engine):
+    lq, said = picture(100, 110), []
+    tiled = Tiled(Forgetful(engine, 4000), say=said.append)
+    np.testing.assert_allclose(tiled(lq), engine(lq), atol=1e-4, rtol=0)
+    assert said[0] == ("memory ran out with tiles of 110×100 px: going on with half of that")
+    assert len(said) == 2
+    n_before = len(tiled.engine.seen)
+    tiled(lq)  # it has learned
+    assert all(h * w <= 4000 for h, w in tiled.engine.seen[n_before:])
+
+
+def test_when_no_tile_is_small_enough_it_is_an_error(engine):
+    with pytest.raises(SrtrainError, match=r"memory ran out with a tile of .*, and it cannot be smaller"):
+        Tiled(Forgetful(engine, 1000))(picture(100, 110))
+    with pytest.raises(SrtrainError, match="a tile of 64×64 px"):
+        Tiled(OneSize(Forgetful(engine, 1000), (64, 64)))(picture(100, 110))
+
+
+def test_tiles_that_their_overlap_leaves_nothing_of_are_refused(engine):
+    with pytest.raises(RecipeError, match=r"a tile of 12 px is too small: 6 px of each side.*at least 13 px"):
+        Tiled(engine, 12)
+    with pytest.raises(RecipeError, match="a tile of 12 px is too small"):
+        Tiled(OneSize(engine, (12, 12)))(picture(13, 12))
+    with pytest.raises(RecipeError, match="an overlap of -1 px is none"):
+        Tiled(engine, 12, -1)
+
+
+def test_less_memory_makes_smaller_tiles_until_they_cannot_be_smaller(engine):
+    said, areas = [], []
+    base = resident_bytes()
+    for memory_bytes in (base + 400_000_000, base + 100_000_000, 1):
+        tiled = Tiled(engine, memory_bytes=memory_bytes, say=said.append)
+        areas.append(math.prod(tiled._tile(3000, 5000, 0)))
+    assert areas[0] > areas[1] > areas[2] == (2 * RADIUS + 32) ** 2
+    [text] = said
+    assert "the memory leaves nothing for tiles beside the picture and what is loaded" in text
+
+
+def test_what_the_caller_holds_is_not_left_for_tiles(engine):
+    tiled = Tiled(engine, memory_bytes=resident_bytes() + 500_000_000)
+    assert math.prod(tiled._tile(3000, 5000, 300_000_000)) < 0.6 * math.prod(tiled._tile(3000, 5000, 0))
+
+
+def test_small_pictures_are_not_cut_whatever_the_memory(engine):
+    assert Tiled(engine, memory_bytes=1)._tile(100, 150, 10**12) == (100, 150)
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(
+    ("name", "tolerance"),
+    # Winograd's convolutions round by where a pixel lies in their blocks, and ncnn's blocks follow the size.
+    [("mindspore", 1e-4), ("mindir", 1e-4), ("onnxruntime", 0), ("ncnn", 5e-4)],
+)
+def test_tiled_equals_whole_with_trained_weights_on_a_photograph(shared_data, name, tolerance):
+    if not ENGINES.get(name).is_installed():
+        pytest.skip(f"the engine {name} is not installed")
+    weights = shared_data / "weights" / "EDSR_f64b5_x2" / "edsr_f64b5_x2_stdtail.npz"
+    engine = open_engine(weights, name)
+    photo = read_rgb(shared_data / "photos_1024" / "img_005.png")[400:490, 500:603]
+    lq = photo.transpose(2, 0, 1)[None].astype(np.float32)
+    np.testing.assert_allclose(Tiled(engine, 64)(lq), engine(lq), atol=tolerance, rtol=0)
