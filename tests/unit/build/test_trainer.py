@@ -1,7 +1,12 @@
 """The checks of a recipe against everything that is registered."""
 
+from srtrain.build.check import check_names
+from srtrain.build.trainer import build_trainer
+from srtrain.device.backend import Backend
+from srtrain.hooks import HOOKS, Hook
 from srtrain.recipe import Data, Epochs, Optim, Recipe, Spec, Train
 from srtrain.recipe.override import override
+from srtrain.trainer.log import Log
 
 SMALL = Recipe(
     name="s",
@@ -13,24 +18,12 @@ SMALL = Recipe(
 
 
 def test_milestones_may_be_in_epochs():
-    from srtrain.hooks import HOOKS
-    from srtrain.hooks import Hook
-    from srtrain.build.trainer import build_trainer
-    from srtrain.build.check import check_names
-
     schedule = Spec("milestones", at=(Epochs(4000),))
     check_names(override(Recipe(**{**vars(SMALL), "optim": Optim(schedule=schedule)}), []))
 
 
 def test_a_factorys_trainers_differ_in_their_network_alone(tmp_path):
     """What a search trains its candidates with: fresh weights, the same patches, nothing of the run's own ranks."""
-    from srtrain.hooks import HOOKS
-    from srtrain.hooks import Hook
-    from srtrain.build.trainer import build_trainer
-    from srtrain.build.check import check_names
-    from srtrain.device.backend import Backend
-    from srtrain.trainer.log import Log
-
     made = []
 
     @HOOKS.register("keeps_the_factory", from_run=("new_trainer",))

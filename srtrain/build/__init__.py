@@ -1,0 +1,1 @@
+"""From a recipe to live objects. This is the only room that knows both."""

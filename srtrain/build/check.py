@@ -1,0 +1,128 @@
+"""Check every name and argument of a recipe against what is registered, without building it."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from srtrain.build.parts import build_spec, in_steps, wanted_benchmarks
+from srtrain.data import DATASETS, DEGRADATIONS
+from srtrain.device import BACKENDS, PRECISIONS
+from srtrain.errors import RecipeError, UserError, did_you_mean, listing
+from srtrain.hooks import HOOKS
+from srtrain.metrics import PROTOCOLS
+from srtrain.models import INITIALISERS, MODELS
+from srtrain.recipe import Epochs, Recipe, Spec
+from srtrain.recipe.check import check_recipe, type_mistake
+from srtrain.registry import Registry, check_arguments
+from srtrain.trainer.hook import Hook, plan
+from srtrain.trainer.losses import LOSSES
+from srtrain.trainer.optim import check_optimizer
+from srtrain.trainer.schedules import SCHEDULES
+
+OFFERED = (
+    "scale",  # of the recipe: models, data sets, hooks
+    "root",  # data.root: data sets
+    "max_steps",  # length of the run in updates: schedules, hooks
+    "seed",  # of the recipe: hooks, as all below
+    "schedule",  # optim.schedule, built
+    "base_lr",  # optim.lr
+    "benchmarks",  # list of EvalSet
+    "evaluator",  # scores them with the network of the run
+    "recipe_text",  # the recipe as flat lines
+    "new_trainer",  # a TrainerFactory
+)
+"""What a run offers. A registered class or function gets one of these only if it declares it: ``from_run=(…,)``."""
+
+
+def check_names(recipe: Recipe) -> None:
+    """Check every name and every argument of a recipe without building anything.
+
+    Raises:
+        RecipeError: all mistakes, one a line.
+    """
+    check_recipe(recipe)
+    mistakes = []
+    for key, registry, spec in _specs(recipe):
+        try:
+            _check_spec(key, registry, spec)
+        except UserError as error:
+            mistakes.append(f"{key}: {error}")
+    for name, benchmark in wanted_benchmarks(recipe):
+        try:
+            PROTOCOLS.get(benchmark.protocol)
+        except UserError as error:
+            mistakes.append(f"benchmarks.{name}.protocol: {error}")
+    try:
+        check_optimizer(recipe.optim.optimizer.name, recipe.optim.optimizer.args, recipe.device.name)
+    except UserError as error:
+        mistakes.append(f"optim.optimizer: {error}")
+    if mistakes:
+        raise RecipeError("\n".join(mistakes))
+    planned_hooks(recipe)
+
+
+def planned_hooks(recipe: Recipe) -> list[Hook]:
+    """Return the hooks of a recipe in the order in which they run, without data or model behind them.
+
+    Raises:
+        UserError: a hook that refuses its arguments.
+        HookError: hooks that break the contract.
+    """
+    nothing = dict.fromkeys(OFFERED)
+    return plan([build_spec(HOOKS, spec, 1, nothing) for spec in recipe.hooks.values() if spec is not None])
+
+
+def _specs(recipe: Recipe) -> Iterator[tuple[str, Registry, Spec]]:
+    """Yield every Spec of a recipe with its key and the registry its name is from."""
+    yield "model", MODELS, recipe.model
+    yield "data.train", DATASETS, recipe.data.train
+    for index, step in enumerate(recipe.data.degrade):
+        yield f"data.degrade[{index}]", DEGRADATIONS, step
+    yield "optim.schedule", SCHEDULES, recipe.optim.schedule
+    yield "loss", LOSSES, recipe.loss
+    yield "init", INITIALISERS, recipe.init
+    yield "precision", PRECISIONS, recipe.precision
+    yield "device", BACKENDS, recipe.device
+    for name, benchmark in wanted_benchmarks(recipe):
+        yield f"benchmarks.{name}.data", DATASETS, benchmark.data
+    for name, spec in recipe.hooks.items():
+        if spec is not None:
+            yield f"hooks.{name}", HOOKS, spec
+
+
+def _check_spec(key: str, registry: Registry, spec: Spec) -> None:
+    target = registry.get(spec.name)
+    from_run = registry.from_run(spec.name)
+    if unknown := [name for name in from_run if name not in OFFERED]:
+        raise RecipeError(
+            f"the {registry.kind} {spec.name!r} asks for {unknown[0]!r} from the run."
+            f"{did_you_mean(unknown[0], OFFERED)} A run offers: {listing(OFFERED)}."
+        )
+    check_arguments(f"{registry.kind} {spec.name!r}", target, {**dict.fromkeys(from_run), **spec.args})
+    hints = _hints(target)
+    for name, value in spec.args.items():
+        if any(epochs.n <= 0 for epochs in _epochs_in(value)):
+            raise RecipeError(f"{key}.{name} = {value!r} must be above 0 epochs.")
+        plain = in_steps(value, 1)
+        if name in hints and (mistake := type_mistake(f"{key}.{name}", plain, hints[name])):
+            raise RecipeError(mistake)
+        if name == "every" and isinstance(value, int) and value < 1:
+            raise RecipeError(f"{key}.every = {value!r} must be 1 or more steps; {key}=None removes it.")
+
+
+def _epochs_in(value: Any) -> list[Epochs]:
+    if isinstance(value, tuple):
+        return [epochs for item in value for epochs in _epochs_in(item)]
+    return [value] if isinstance(value, Epochs) else []
+
+
+def _hints(target: Callable[..., Any]) -> dict[str, Any]:
+    """Return the annotations of a class's or function's parameters."""
+    function = target.__init__ if inspect.isclass(target) else getattr(target, "func", target)
+    try:
+        return typing.get_type_hints(function)
+    except NameError:  # a user's annotations may name what only type checkers import: no types to check
+        return {}

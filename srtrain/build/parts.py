@@ -1,0 +1,108 @@
+"""Build one part of a recipe: the device, pictures, benchmarks, the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+from mindspore import nn
+
+import srtrain
+from srtrain.data import DATASETS
+from srtrain.data.store import Pictures
+from srtrain.device import BACKENDS
+from srtrain.device.backend import Backend
+from srtrain.errors import RecipeError
+from srtrain.evaluation.evaluator import EvalSet
+from srtrain.metrics import PROTOCOLS
+from srtrain.models import MODELS
+from srtrain.recipe import Benchmark, Epochs, Recipe, Spec
+from srtrain.recipe.record import digest
+from srtrain.registry import Registry
+
+
+def build_spec(
+    registry: Registry, spec: Spec, steps_per_epoch: int, offered: Mapping[str, Any] | None = None
+) -> Any:
+    """Build what a Spec names, with epochs turned into steps, and with what it declares to take from the run."""
+    given = {name: in_steps(value, steps_per_epoch) for name, value in spec.args.items()}
+    return registry.build(spec.name, offered or {}, **given)
+
+
+def in_steps(value: Any, steps_per_epoch: int) -> Any:
+    """Turn epochs into steps, also inside tuples; leave everything else alone."""
+    if isinstance(value, Epochs):
+        return max(1, round(value.n * steps_per_epoch))
+    if isinstance(value, tuple):
+        return tuple(in_steps(item, steps_per_epoch) for item in value)
+    return value
+
+
+def build_backend(recipe: Recipe) -> Backend:
+    """Return the device, started.
+
+    Raises:
+        DeviceError: this machine does not have it.
+    """
+    backend: Backend = build_spec(BACKENDS, recipe.device, 1)
+    backend.start(recipe.train.mode, recipe.train.threads)
+    if recipe.train.compile_cache:
+        folder = Path(recipe.train.compile_cache).expanduser().resolve()
+        ms.set_context(enable_compile_cache=True, compile_cache_path=str(folder))
+    return backend
+
+
+def build_pictures(recipe: Recipe, key: str, spec: Spec, cache: str) -> Pictures:
+    """Return the pictures of a data set.
+
+    Raises:
+        DataError: folders or pictures that are missing or do not fit together.
+        RecipeError: the set needs a folder and neither it nor ``data.root`` names one.
+    """
+    needs_root = "root" in DATASETS.from_run(spec.name) and "root" not in spec.args
+    if needs_root and not recipe.data.root:
+        raise RecipeError(
+            f"{key} = {spec.name!r} needs the folder of the data: add data.root=FOLDER (or {key}.root=FOLDER)."
+        )
+    pairs = build_spec(DATASETS, spec, 1, {"root": recipe.data.root, "scale": recipe.scale})
+    cache_dir = Path(recipe.data.cache_dir).expanduser() if recipe.data.cache_dir else None
+    return Pictures(pairs, recipe.scale, cache, cache_dir)
+
+
+def wanted_benchmarks(recipe: Recipe) -> list[tuple[str, Benchmark]]:
+    """Return the benchmarks of a recipe that are not switched off, by name."""
+    return [(name, benchmark) for name, benchmark in recipe.benchmarks.items() if benchmark is not None]
+
+
+def build_benchmarks(recipe: Recipe) -> list[EvalSet]:
+    """Return the benchmarks of a recipe.
+
+    Raises:
+        DataError: as ``build_pictures``, like RecipeError.
+    """
+    benchmarks = []
+    for name, benchmark in wanted_benchmarks(recipe):
+        pictures = build_pictures(recipe, f"benchmarks.{name}.data", benchmark.data, cache="none")
+        benchmarks.append(EvalSet(name, pictures, recipe.scale, PROTOCOLS.build(benchmark.protocol)))
+    return benchmarks
+
+
+def build_model(recipe: Recipe) -> nn.Cell:
+    """Return the network of a recipe, as its layers initialise themselves."""
+    model: nn.Cell = build_spec(MODELS, recipe.model, 1, {"scale": recipe.scale})
+    return model
+
+
+def about(recipe: Recipe) -> dict[str, Any]:
+    """Return what every checkpoint of a run says about itself."""
+    return {
+        "model": recipe.model.name,
+        "model_args": recipe.model.args,
+        "scale": recipe.scale,
+        "precision": recipe.precision.name,
+        "recipe_hash": digest(recipe),
+        "benchmarks": {name: benchmark.protocol for name, benchmark in wanted_benchmarks(recipe)},
+        "srtrain": srtrain.__version__,
+    }
