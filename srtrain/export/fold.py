@@ -6,8 +6,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from srtrain.models.blocks import PixelShuffle, ResidualBlock
-from srtrain.models.esrn import ChannelShuffle, CropLike, PadToEven
+from srtrain.models.blocks import ChannelShuffle, CropLike, PadToEven, PixelShuffle, ResidualBlock
 from srtrain.models.parameters import put
 
 

@@ -1,4 +1,4 @@
-"""Networks and their blocks, and how they are initialised, counted and run."""
+"""Networks and their blocks: how they are built, initialised, counted and run."""
 
 from srtrain.registry import Registry
 

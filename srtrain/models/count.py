@@ -1,4 +1,4 @@
-"""Parameters and multi-adds, counted on the built network and not from a formula."""
+"""Count parameters and multi-adds of a built network, by running it instead of by a formula."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ _PROBE_PX = (12, 16)
 
 @dataclass(frozen=True)
 class Cost:
-    """What a network costs.
+    """The size of a network and the work of one forward pass.
 
     Attributes:
-        n_parameters: trainable numbers.
-        multi_adds: multiplications with an addition in its convolutions and dense layers, for an output of
-            ``output_px`` (width, height); biases and activations are not counted, as papers do.
+        n_parameters: number of trainable values.
+        multi_adds: multiply-accumulate operations in convolutions and dense layers, for an output of ``output_px``.
+            Biases and activations are not counted; papers do the same.
+        output_px: (width, height) of the output.
     """
 
     n_parameters: int
@@ -34,17 +35,17 @@ class Cost:
 
 
 def count(model: nn.Cell, scale: int, output_px: tuple[int, int] = (1280, 720)) -> Cost:
-    """Count a network's parameters and its multi-adds for an output of this (width, height).
+    """Count the parameters of a network, and its multi-adds for an output of this (width, height).
 
-    A forward pass of a small picture shows what every layer works on. The work of a convolutional network is
-    proportional to the number of pixels, which scales it to ``output_px``: an output of 1280 x 720, whatever
-    the scale, is what papers agree on (ESRN table 2, and others).
+    A forward pass of a small picture shows the size of every layer's output. The work of a convolutional network is
+    proportional to the number of pixels, so the count is scaled to ``output_px``. Papers use an output of 1280 x 720 at
+    every scale (ESRN table 2, for example).
     """
     seen: dict[str, int] = {}
 
     def watch(cell: nn.Cell, name: str) -> Any:
         def after(_: nn.Cell, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            # A weight is (out, in / groups, h, w), (out, in) of a dense layer, (in, out, h, w) of a transposed one.
+            # Weights: (out, in / groups, h, w); dense (out, in); transposed convolution (in, out, h, w).
             worked_on = inputs[0] if isinstance(cell, nn.Conv2dTranspose) else output
             seen[name] = seen.get(name, 0) + worked_on.size * int(np.prod(cell.weight.shape[1:]))
 
@@ -58,7 +59,7 @@ def count(model: nn.Cell, scale: int, output_px: tuple[int, int] = (1280, 720)) 
     ]
     height, width = _PROBE_PX
     try:
-        with pynative():  # a graph runs no hooks
+        with pynative():  # hooks of cells run in PyNative mode only
             model(Tensor(np.zeros((1, 3, height, width), np.float32)))
     finally:
         for handle in handles:
@@ -72,5 +73,5 @@ def count(model: nn.Cell, scale: int, output_px: tuple[int, int] = (1280, 720)) 
 
 
 def n_parameters(model: nn.Cell) -> int:
-    """Return how many numbers training adjusts."""
+    """Return the number of trainable values."""
     return sum(int(np.prod(p.shape)) for p in model.trainable_params())

@@ -15,7 +15,7 @@ from srtrain.models.blocks import DIV2K_MEAN, MeanShift, Upsampler, conv
 class EDSR(nn.Cell):
     """A head, a body of residual blocks with a skip around it, and an upsampler (section 3.2, table 1).
 
-    The defaults are the baseline network; the paper's full one has ``n_resblocks=32, n_feats=256,
+    The defaults are the baseline network. The full network of the paper has ``n_resblocks=32, n_feats=256,
     res_scale=0.1``.
 
     Args:
@@ -23,8 +23,9 @@ class EDSR(nn.Cell):
         n_resblocks: number of residual blocks.
         n_feats: channels of every feature map.
         res_scale: factor of each block's residual branch; 0.1 keeps 256 channels stable (section 3.3).
-        kernel_px: side of the kernels.
-        rgb_mean: mean colour in [0, 1], taken off the input and put back; zeros for weights without one.
+        kernel_px: side of the kernels; odd.
+        rgb_mean: mean colour in [0, 1]; it is subtracted from the input and added to the output. Use zeros for weights
+            that were trained without a mean.
         block: a name from ``BLOCKS``, built with ``n_feats``, ``kernel_px`` and ``res_scale``.
     """
 
@@ -32,10 +33,10 @@ class EDSR(nn.Cell):
         "EDSR-baseline": {"n_resblocks": 16, "n_feats": 64, "res_scale": 1.0},
         "EDSR (full)": {"n_resblocks": 32, "n_feats": 256, "res_scale": 0.1},
     }
-    """What the paper calls a network with these arguments (table 1)."""
+    """The networks of the paper by name, with their arguments (table 1)."""
 
     scale_dependent = ("upsampler.",)
-    """Prefixes of Parameters that need a rule at another scale; what no rule names keeps its first values."""
+    """Prefixes of Parameters that depend on the scale. Without a rule below they keep their initial values."""
 
     scale_transfers: ClassVar[dict[tuple[int, int], dict[str, str]]] = {
         (2, 3): {},
@@ -45,10 +46,10 @@ class EDSR(nn.Cell):
         (4, 2): {"upsampler.0.": "upsampler.0."},
         (4, 3): {},
     }
-    """From the scale of a file to that of a network: which stage of the upsampler takes over which.
+    """Prefixes of the network and the prefixes in the file they are loaded from, by (scale of file, scale of network).
 
-    Both stages of x4 do what the one of x2 does. Taking it over for both put a fine-tune from x2 2.4 dB ahead of a
-    start from scratch after 120 small updates; nothing of the kind is there between x3 and the others.
+    Each stage of the x4 upsampler does the same work as the one stage of x2. Loading both from x2 put a fine-tuned
+    network 2.4 dB ahead of training from scratch after 120 small updates. x3 shares no stage with the other scales.
     """
 
     def __init__(
@@ -77,18 +78,18 @@ class EDSR(nn.Cell):
 
     @staticmethod
     def receptive_px(scale: int, n_resblocks: int, kernel_px: int, block: str, **_: Any) -> int | None:
-        """Return how far the network looks from a pixel of its input; ``None`` when its block does not say."""
+        """Return the receptive radius in input pixels, or ``None`` if the block does not define its own."""
         of_block = getattr(BLOCKS.get(block), "receptive_px", None)
         if of_block is None:
             return None
         of_conv = kernel_px // 2
-        radius = of_conv  # of the tail, at the output's size; from there back to the input
+        radius = of_conv  # of the tail, in output pixels; each stage before it divides by its factor
         for factor in reversed(Upsampler.stages[scale]):
             radius = math.ceil(radius / factor) + of_conv
         return of_conv + n_resblocks * int(of_block(kernel_px=kernel_px)) + of_conv + radius
 
     def construct(self, lq: Tensor) -> Tensor:
-        """Map RGB NCHW in [0, 255] to the same at ``scale`` times the size; the output is not clipped."""
+        """Map NCHW RGB in [0, 255] to ``scale`` times the height and width; the output is not clipped."""
         x = self.head(self.subtract_mean(lq))
         x = x + self.body_end(self.body(x))
         return self.add_mean(self.tail(self.upsampler(x)))

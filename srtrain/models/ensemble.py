@@ -1,4 +1,4 @@
-"""The ×8 geometric self-ensemble (EDSR section 3.4) around any model."""
+"""The ×8 geometric self-ensemble (EDSR section 3.4) for any model."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from srtrain.arrays import Float32
 
 
 class SelfEnsemble:
-    """Upscales a picture in its eight orientations and returns the mean, turned back.
+    """Upscales the eight orientations of a picture, turns the outputs back and returns their mean.
 
     Args:
-        upscale: any model, as a function of float32 NCHW RGB in [0, 255]. The mean is taken before
-            clipping and rounding.
+        upscale: a model as a function of float32 NCHW RGB in [0, 255]. The mean is taken before clipping and
+            rounding.
     """
 
     def __init__(self, upscale: Callable[[Float32], Float32]) -> None:
@@ -29,5 +29,5 @@ class SelfEnsemble:
                 out = np.rot90(self.upscale(np.ascontiguousarray(seen)), -turns, axes=(2, 3))
                 out = out[..., ::-1] if mirrored else out
                 total = out.astype(np.float32) if total is None else total + out
-        assert total is not None  # the loop always runs
+        assert total is not None  # for mypy: the loops always run
         return total / 8

@@ -1,4 +1,4 @@
-"""How the weights of a network start: a pure function of the seed and each weight's name."""
+"""Initial weights: a pure function of the seed and the name of each Parameter."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from srtrain.models import INITIALISERS
 
 Initialise = Callable[[np.random.Generator, str, tuple[int, ...]], NDArray[np.float64]]
+"""Draws values from (generator, ``"weight"`` or ``"bias"``, shape of the weight)."""
 
 
 @INITIALISERS.register("kaiming_uniform")
 def kaiming_uniform() -> Initialise:
-    """Return PyTorch's default for convolutions: weight and bias uniform in ±1/sqrt(fan-in)."""
+    """Return PyTorch's default for convolutions: weight and bias are uniform in ±1/sqrt(fan-in)."""
 
     def draw(generator: np.random.Generator, kind: str, weight_shape: tuple[int, ...]) -> NDArray[np.float64]:
         bound = 1 / math.sqrt(math.prod(weight_shape[1:]))
@@ -30,7 +31,7 @@ def kaiming_uniform() -> Initialise:
 
 @INITIALISERS.register("truncated_normal")
 def truncated_normal(sigma: float = 0.02) -> Initialise:
-    """Return the model zoo's start: weights normal, redrawn beyond two sigma; biases zero."""
+    """Return the model zoo's initialisation: normal weights, redrawn beyond two sigma, and zero biases."""
 
     def draw(generator: np.random.Generator, kind: str, weight_shape: tuple[int, ...]) -> NDArray[np.float64]:
         if kind == "bias":
@@ -44,10 +45,10 @@ def truncated_normal(sigma: float = 0.02) -> Initialise:
 
 
 def initialise(model: nn.Cell, method: Initialise, seed: int) -> None:
-    """Set the weights and biases of every convolution; other Parameters keep what their layer gave them.
+    """Initialise the weight and bias of every convolution; other Parameters keep their values.
 
-    Each is drawn from a generator of its own, seeded with (seed, name), so that adding a layer to a
-    network changes no other layer's start.
+    Each Parameter has its own generator, seeded with (seed, name). Adding a layer to a network therefore does not
+    change the initial values of the other layers.
     """
     for prefix, cell in model.cells_and_names():
         if not isinstance(cell, nn.Conv2d):

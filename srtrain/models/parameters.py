@@ -1,4 +1,4 @@
-"""Writing into Parameters."""
+"""Assignment to Parameters in both modes of MindSpore."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 
 def put(parameter: ms.Parameter, value: NDArray[np.float32] | float) -> None:
-    """Give a Parameter a new value of its own shape, in its own dtype.
+    """Set the value of a Parameter; shape and dtype stay the same.
 
-    ``Parameter.set_data`` would do in graph mode, but PyNative mode ignores it after the first update.
+    ``Parameter.set_data`` is not used because PyNative mode ignores it after the first update.
     """
     ops.assign(parameter, ms.Tensor(value, parameter.dtype))

@@ -1,7 +1,7 @@
-"""How far a network looks: what tiles must overlap by so that their seams cannot be seen, nor measured.
+"""The receptive radius of a network: tiles that overlap by this radius give the result of the whole picture.
 
-A network says it in a static method ``receptive_px`` that takes the arguments of its class and returns pixels of its
-input; ``models/edsr.py`` is the example. An exported file carries the number as ``about["receptive_px"]``.
+A network defines it in a static method ``receptive_px``, which takes the arguments of the class and returns pixels of
+the input; ``models/edsr.py`` is an example. An exported file stores the number in ``about["receptive_px"]``.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from srtrain.models import MODELS
 
 
 def receptive_px(about: Mapping[str, Any]) -> int | None:
-    """Return the radius, in pixels of the input, outside of which nothing changes an output pixel.
+    """Return the radius in input pixels beyond which no pixel affects an output pixel.
 
     Args:
-        about: what a file says of its network: ``receptive_px``, or ``model``, ``model_args`` and ``scale``.
+        about: description of the network: ``receptive_px``, or ``model``, ``model_args`` and ``scale``.
 
     Returns:
-        ``None`` when nobody says: a network without the method, or one that looks at the whole picture.
+        ``None`` if the radius is unknown: the class has no such method, or the network uses the whole picture.
     """
     if "receptive_px" in about:
         return None if about["receptive_px"] is None else int(about["receptive_px"])
@@ -29,23 +29,23 @@ def receptive_px(about: Mapping[str, Any]) -> int | None:
 
 
 def size_multiple(about: Mapping[str, Any]) -> int:
-    """Return what the place of a tile has to be a multiple of, in pixels of the input: 2 where the network halves it.
+    """Return the multiple of input pixels at which tiles must start: 2 if the network works at half the size, else 1.
 
     Args:
-        about: as in ``receptive_px``; its own key is ``size_multiple``.
+        about: as for ``receptive_px``; the key is ``size_multiple``.
     """
     return int(about["size_multiple"] if "size_multiple" in about else _ask(about, "size_multiple") or 1)
 
 
 def _ask(about: Mapping[str, Any], question: str) -> Any:
-    """Return what a network's static method says of the arguments in ``about``; ``None`` where it has none."""
-    rule = (
-        getattr(MODELS.get(about["model"]), question, None) if about.get("model") in MODELS.names() else None
-    )
+    """Call the static method ``question`` of the network with its arguments; return ``None`` if there is none."""
+    if about.get("model") not in MODELS:
+        return None
+    network = MODELS.get(about["model"])
+    rule = getattr(network, question, None)
     if rule is None:
         return None
-    arguments = inspect.signature(MODELS.get(about["model"])).bind_partial(
-        scale=about["scale"], **about.get("model_args", {})
-    )
+    given = {"scale": about["scale"], **about.get("model_args", {})}
+    arguments = inspect.signature(network).bind_partial(**given)
     arguments.apply_defaults()
     return rule(**arguments.arguments)

@@ -1,4 +1,4 @@
-"""A network as a plain function of whole pictures of any size."""
+"""A network as a function of NumPy arrays of any size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from srtrain.arrays import Float32
 
 
 class _AnySize(nn.Cell):
-    """Runs a network as a graph compiled once for all batches, heights and widths."""
+    """Runs a network as one graph, compiled once for all batch sizes, heights and widths."""
 
     def __init__(self, model: nn.Cell) -> None:
         super().__init__(auto_prefix=False)
@@ -22,11 +22,11 @@ class _AnySize(nn.Cell):
 
 
 class Upscaler:
-    """Calls a network on NumPy arrays, without gradients; it sees every later change of the weights."""
+    """Calls a network on NumPy arrays, without gradients. Later changes of the weights take effect."""
 
     def __init__(self, model: nn.Cell) -> None:
         self._cell = _AnySize(model)
 
     def __call__(self, lq: Float32) -> Float32:
-        """Return the network's output, float32 NCHW RGB, for an input of the same kind in [0, 255]."""
+        """Map float32 NCHW RGB in [0, 255] to the network's output, float32 and not clipped."""
         return np.asarray(self._cell(ms.Tensor(lq)).asnumpy())

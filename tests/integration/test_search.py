@@ -52,7 +52,7 @@ BAD = '''
 
 import numpy as np
 
-from srtrain.models.esrn import ShrinkBlock
+from srtrain.models.blocks import ShrinkBlock
 from srtrain.models import BLOCKS
 
 @BLOCKS.register("Bad")

@@ -1,4 +1,4 @@
-"""Subtract the mean colour of the training pictures, and add it again."""
+"""Subtraction and addition of the mean colour of the training pictures."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 
 
 class MeanShift(nn.Cell):
-    """Adds ``sign`` times a mean colour to RGB NCHW in [0, 255]."""
+    """Adds a mean colour to NCHW RGB pictures in [0, 255].
+
+    Args:
+        mean: the colour, RGB in [0, 1].
+        sign: 1 adds the mean, -1 subtracts it.
+    """
 
     def __init__(self, mean: tuple[float, float, float], sign: int) -> None:
         super().__init__()
         self.shift = Tensor(np.float32(sign * 255) * np.array(mean, np.float32).reshape(1, 3, 1, 1))
 
     def construct(self, x: Tensor) -> Tensor:
-        """Return ``x`` shifted, in its own dtype."""
+        """Return the shifted picture in the dtype of ``x``."""
         return x + ops.cast(self.shift, x.dtype)

@@ -1,4 +1,4 @@
-"""Sub-pixel rearrangement from channels to space."""
+"""Pixel shuffle: channels become pixels."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from mindspore import Tensor, nn, ops
 
 
 class PixelShuffle(nn.Cell):
-    """Rearranges (N, C·r², H, W) to (N, C, H·r, W·r), channels in the order of ONNX's DCR mode.
+    """Rearranges (N, C·r², H, W) to (N, C, H·r, W·r), with the channels in ONNX's DCR order.
 
-    Written as reshape and transpose, which on a CPU is several times faster in training than the single
-    operator ``DepthToSpace``; a test holds the two equal (docs/mindspore.md).
+    It is written as reshape and transpose. On a CPU this trains several times faster than the single operator
+    ``DepthToSpace`` (docs/mindspore.md). A test checks that both give the same result.
     """
 
     def __init__(self, factor: int) -> None:

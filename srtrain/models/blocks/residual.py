@@ -20,7 +20,7 @@ class ResidualBlock(nn.Cell):
 
     @staticmethod
     def receptive_px(kernel_px: int) -> int:
-        """Return how far the block looks from a pixel."""
+        """Return the receptive radius of the block in pixels."""
         return 2 * (kernel_px // 2)
 
     def construct(self, x: Tensor) -> Tensor:

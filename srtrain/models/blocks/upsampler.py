@@ -1,4 +1,4 @@
-"""EDSR's upsampler."""
+"""The upsamplers of EDSR and ESRN: stages of one convolution and one pixel shuffle."""
 
 from __future__ import annotations
 
@@ -10,17 +10,41 @@ from srtrain.errors import RecipeError
 from srtrain.models.blocks.conv import conv
 from srtrain.models.blocks.pixel_shuffle import PixelShuffle
 
+_SHUFFLED = 24  # channels after the shuffle of ESRN's one-stage upsampler, as in the authors' x2 network
+
 
 class Upsampler(nn.SequentialCell):
-    """conv F→r²F and shuffle by r: one stage for x2 and x3, two of x2 for x4 (EDSR figure 3)."""
+    """EDSR's upsampler: one stage for x2 and x3, two stages of x2 for x4 (EDSR figure 3).
+
+    It maps (N, n_feats, H, W) to (N, n_feats, scale·H, scale·W).
+    """
 
     stages: ClassVar[dict[int, tuple[int, ...]]] = {2: (2,), 3: (3,), 4: (2, 2)}
-    """The factors r of each scale."""
+    """The factor of each stage, by scale."""
 
     def __init__(self, scale: int, n_feats: int, kernel_px: int = 3) -> None:
-        if scale not in self.stages:
-            raise RecipeError(f"scale = {scale!r} is not one of {', '.join(map(str, self.stages))}.")
-        layers: list[nn.Cell] = []
-        for factor in self.stages[scale]:
-            layers += [conv(n_feats, factor * factor * n_feats, kernel_px), PixelShuffle(factor)]
-        super().__init__(layers)
+        super().__init__(_stages(scale, n_feats, n_feats, kernel_px))
+
+
+def upsampler_to_rgb(scale: int, n_feats: int) -> nn.SequentialCell:
+    """Return ESRN's upsampler, which maps (N, n_feats, H, W) to RGB of (N, 3, scale·H, scale·W).
+
+    At x2 and x3, one stage leaves 24 channels. The authors' x2 network has 96 channels before the shuffle. 96
+    channels cannot be shuffled by 3, so at x3 we keep the 24 channels after it; this is our reading. At x4 the stages
+    are EDSR's.
+
+    Raises:
+        RecipeError: another scale.
+    """
+    n_out = n_feats if scale == 4 else _SHUFFLED
+    return nn.SequentialCell(*_stages(scale, n_feats, n_out), conv(n_out, 3))
+
+
+def _stages(scale: int, n_in: int, n_out: int, kernel_px: int = 3) -> list[nn.Cell]:
+    if scale not in Upsampler.stages:
+        raise RecipeError(f"scale = {scale!r} is not one of {', '.join(map(str, Upsampler.stages))}.")
+    return [
+        cell
+        for factor in Upsampler.stages[scale]
+        for cell in (conv(n_in, n_out * factor**2, kernel_px), PixelShuffle(factor))
+    ]

@@ -9,7 +9,8 @@ from srtrain_plugins.esr.crops import Crops
 from srtrain_plugins.esr.fitness import Fitness, latency
 
 from srtrain.models import BLOCKS
-from srtrain.models.esrn import ESRN, ShrinkBlock
+from srtrain.models.blocks import ShrinkBlock
+from srtrain.models.esrn import ESRN
 from srtrain.models.initialise import initialise, kaiming_uniform
 from srtrain.models.upscale import Upscaler
 from srtrain.trainer.factory import TrainerFactory
