@@ -30,11 +30,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from srtrain_plugins.esr.costs import Costs
-from srtrain_plugins.esr.credit import CREDITS
-from srtrain_plugins.esr.evolution import Evolution, EvolutionSettings
-from srtrain_plugins.esr.space import Space, SpaceSettings
-from srtrain_plugins.esr.types import Outcome
+from srtrain_plugins.esr.search.costs import Costs
+from srtrain_plugins.esr.search.credit import CREDITS
+from srtrain_plugins.esr.search.evolution import Evolution, EvolutionSettings
+from srtrain_plugins.esr.search.space import Space, SpaceSettings
+from srtrain_plugins.esr.search.types import Outcome
 
 from srtrain.errors import DataError, RecipeError, UserError
 from srtrain.evaluation.table import aligned

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from srtrain_plugins.esr.hook import SearchHook, evaluate
-from srtrain_plugins.esr.types import Genome, Individual, Outcome
+from srtrain_plugins.esr.run.hook import SearchHook, evaluate
+from srtrain_plugins.esr.search.types import Genome, Individual, Outcome
 
 from srtrain.hooks import HOOKS
 from srtrain.trainer.trainer import Trainer
 
 
-@HOOKS.register("esr_table")
+@HOOKS.register("esr_table", from_run=("seed", "benchmarks", "new_trainer"))
 class TableHook(SearchHook):
     """Trains them, ranks sharing the work, and writes ``table.json``."""
 

@@ -121,10 +121,10 @@ def step(args: argparse.Namespace) -> dict[str, float]:
 
 def evolution(args: argparse.Namespace) -> dict[str, float]:
     """Time ask, repair and tell for a population of 1000, with a fitness that costs nothing."""
-    from srtrain_plugins.esr.costs import Costs
-    from srtrain_plugins.esr.evolution import Evolution, EvolutionSettings
-    from srtrain_plugins.esr.space import Space, SpaceSettings
-    from srtrain_plugins.esr.types import Outcome
+    from srtrain_plugins.esr.search.costs import Costs
+    from srtrain_plugins.esr.search.evolution import Evolution, EvolutionSettings
+    from srtrain_plugins.esr.search.space import Space, SpaceSettings
+    from srtrain_plugins.esr.search.types import Outcome
 
     space = Space(SpaceSettings(), Costs(2, 32))
     search = Evolution(space, 1, EvolutionSettings(n_generations=6, n_individuals=1000, n_elites=100))

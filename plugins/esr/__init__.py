@@ -1,5 +1,6 @@
-"""ESR: the evolutionary search for efficient networks of residual dense blocks, as a trainer's callback."""
+"""ESR: evolutionary search for efficient networks of residual dense blocks, run as a hook of the trainer."""
 
-from . import full, hook
+from .run.full import FullCommand
+from .run.hook import SearchHook
 
-__all__ = ["full", "hook"]
+__all__ = ["FullCommand", "SearchHook"]

@@ -7,9 +7,9 @@ import sys
 
 import numpy as np
 import pytest
-from srtrain_plugins.esr.costs import Costs
-from srtrain_plugins.esr.evolution import EvolutionSettings
-from srtrain_plugins.esr.space import Space, SpaceSettings
+from srtrain_plugins.esr.search.costs import Costs
+from srtrain_plugins.esr.search.evolution import EvolutionSettings
+from srtrain_plugins.esr.search.space import Space, SpaceSettings
 
 from srtrain.errors import DataError, RecipeError
 

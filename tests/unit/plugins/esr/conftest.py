@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 from xml.etree.ElementTree import Element, SubElement
 
 import pytest
-from srtrain_plugins.esr.report import SearchFacts
-from srtrain_plugins.esr.types import Generation, Genome, Individual, Outcome
+from srtrain_plugins.esr.report.report import SearchFacts
+from srtrain_plugins.esr.search.types import Generation, Genome, Individual, Outcome
 
 Member = tuple[Individual, Outcome]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from srtrain_plugins.esr.costs import Costs
-from srtrain_plugins.esr.credit import CREDITS, Ablation, Lineage, Tally, Uniform
-from srtrain_plugins.esr.evolution import Evolution, EvolutionSettings
-from srtrain_plugins.esr.selection import Scored
-from srtrain_plugins.esr.space import Space, SpaceSettings
-from srtrain_plugins.esr.types import Genome, Individual, Outcome
+from srtrain_plugins.esr.search.costs import Costs
+from srtrain_plugins.esr.search.credit import CREDITS, Ablation, Lineage, Tally, Uniform
+from srtrain_plugins.esr.search.evolution import Evolution, EvolutionSettings
+from srtrain_plugins.esr.search.selection import Scored
+from srtrain_plugins.esr.search.space import Space, SpaceSettings
+from srtrain_plugins.esr.search.types import Genome, Individual, Outcome
 
 from srtrain.errors import RecipeError
 

@@ -20,7 +20,7 @@ from typing import Any
 from srtrain.errors import CheckpointError
 from srtrain.trainer.run_folder import write_text
 
-from .types import Outcome
+from ..search.types import Outcome
 
 Blocks = tuple[str, ...]
 

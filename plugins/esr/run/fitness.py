@@ -19,8 +19,8 @@ from srtrain.trainer.hook import LAST, Hook
 from srtrain.trainer.trainer import HOPELESS, Trainer
 from srtrain.trainer.types import StepOutput
 
+from ..search.types import Outcome
 from .crops import Crops
-from .types import Outcome
 
 LATENCY_PX = (180, 320)  # height and width of the input that latency is measured on
 _LATENCY_TURNS = 7

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from srtrain_plugins.esr.crops import Crops
+from srtrain_plugins.esr.run.crops import Crops
 
 from srtrain.data.resize import imresize
 from srtrain.errors import RecipeError

@@ -7,10 +7,10 @@ from itertools import product
 import numpy as np
 import pytest
 from mindspore import nn
-from srtrain_plugins.esr.costs import Costs
-from srtrain_plugins.esr.space import Space, SpaceSettings
-from srtrain_plugins.esr.types import Genome
-from srtrain_plugins.esr.variation import draw
+from srtrain_plugins.esr.search.costs import Costs
+from srtrain_plugins.esr.search.space import Space, SpaceSettings
+from srtrain_plugins.esr.search.types import Genome
+from srtrain_plugins.esr.search.variation import draw
 
 from srtrain.errors import RecipeError, UnknownNameError
 from srtrain.models import BLOCKS

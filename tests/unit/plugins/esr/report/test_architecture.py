@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 from mindspore import nn
-from srtrain_plugins.esr.architecture import architecture_drawing, architecture_text
+from srtrain_plugins.esr.report.architecture import architecture_drawing, architecture_text
 
 from srtrain.models import BLOCKS
 from srtrain.models.esrn import EXAMPLE

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from srtrain_plugins.esr.costs import Costs
+from srtrain_plugins.esr.search.costs import Costs
 
 from srtrain.models.count import n_parameters
 from srtrain.models.esrn import ESRN, EXAMPLE, BlockKind

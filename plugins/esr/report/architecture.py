@@ -9,9 +9,9 @@ from xml.etree.ElementTree import Element
 from srtrain.evaluation.table import aligned
 from srtrain.models.esrn import BlockKind
 
+from ..search.measures import lines, origin
+from ..search.types import Individual, Outcome
 from .drawing import element, svg, text
-from .measures import lines, origin
-from .types import Individual, Outcome
 
 _IN_WORDS = {"S": "shrink", "G": "group", "C": "context"}
 

@@ -7,11 +7,11 @@ import itertools
 
 import numpy as np
 import pytest
-from srtrain_plugins.esr.costs import Costs
-from srtrain_plugins.esr.credit import CREDITS
-from srtrain_plugins.esr.evolution import Evolution, EvolutionSettings
-from srtrain_plugins.esr.space import Space, SpaceSettings
-from srtrain_plugins.esr.types import Outcome
+from srtrain_plugins.esr.search.costs import Costs
+from srtrain_plugins.esr.search.credit import CREDITS
+from srtrain_plugins.esr.search.evolution import Evolution, EvolutionSettings
+from srtrain_plugins.esr.search.space import Space, SpaceSettings
+from srtrain_plugins.esr.search.types import Outcome
 
 from srtrain.errors import RecipeError, SrtrainError
 
@@ -35,7 +35,7 @@ def space():
 
 
 def draws(space, n):
-    from srtrain_plugins.esr.variation import draw
+    from srtrain_plugins.esr.search.variation import draw
 
     rng = np.random.default_rng(0)
     return [draw(space, rng) for _ in range(n)]

@@ -13,8 +13,8 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 import pytest
-from srtrain_plugins.esr.report import SearchFacts, page, write_report
-from srtrain_plugins.esr.types import Generation
+from srtrain_plugins.esr.report.report import SearchFacts, page, write_report
+from srtrain_plugins.esr.search.types import Generation
 
 NOW = datetime(2025, 3, 4, 21, 30, tzinfo=timezone.utc)
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from srtrain.trainer.run_folder import write_text
 from srtrain.trainer.trainer import Trainer
 
-from .architecture import architecture_text
-from .charts import members
-from .evolution import Evolution
-from .report import SearchFacts, write_report
-from .types import Individual, Outcome
+from ..report.architecture import architecture_text
+from ..report.charts import members
+from ..report.report import SearchFacts, write_report
+from ..search.evolution import Evolution
+from ..search.types import Individual, Outcome
 
 Evaluated = tuple[Individual, Outcome]
 

@@ -16,12 +16,12 @@ from xml.etree.ElementTree import Element, tostring
 from srtrain.hooks.console import duration
 from srtrain.trainer.run_folder import write_text
 
+from ..search.measures import MEASURES, lines, origin
+from ..search.types import DIRECTIONS, Generation
 from .architecture import architecture_drawing
 from .charts import NO_SCORE, Member, credit, fitness, front, hypervolume, lineage, members, note
 from .drawing import element, table
-from .measures import MEASURES, lines, origin
 from .style import STYLE
-from .types import DIRECTIONS, Generation
 
 PARTS = ("build", "compile", "train", "evaluate", "ablate")
 """What the time of a candidate goes into, as ``Outcome.seconds`` names it."""

@@ -6,8 +6,16 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 import pytest
-from srtrain_plugins.esr.charts import MOST_COLUMNS, MOST_KINDS, credit, fitness, front, hypervolume, lineage
-from srtrain_plugins.esr.types import Generation
+from srtrain_plugins.esr.report.charts import (
+    MOST_COLUMNS,
+    MOST_KINDS,
+    credit,
+    fitness,
+    front,
+    hypervolume,
+    lineage,
+)
+from srtrain_plugins.esr.search.types import Generation
 
 
 def circles(drawing: Element, *classes: str) -> dict[int, Element]:

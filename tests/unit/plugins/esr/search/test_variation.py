@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from srtrain_plugins.esr.costs import Costs
-from srtrain_plugins.esr.space import Space, SpaceSettings
-from srtrain_plugins.esr.types import Genome
-from srtrain_plugins.esr.variation import cross, draw, mutate
+from srtrain_plugins.esr.search.costs import Costs
+from srtrain_plugins.esr.search.space import Space, SpaceSettings
+from srtrain_plugins.esr.search.types import Genome
+from srtrain_plugins.esr.search.variation import cross, draw, mutate
 
 
 def wide(n_nodes=12, min_active=1, **changes):

@@ -5,7 +5,7 @@ from xml.etree.ElementTree import tostring
 
 import numpy as np
 import pytest
-from srtrain_plugins.esr.drawing import Scale, clean, element, scale_of, step_line, ticks
+from srtrain_plugins.esr.report.drawing import Scale, clean, element, scale_of, step_line, ticks
 
 
 def test_an_element_escapes_text_and_attributes() -> None:

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 from mindspore import nn
-from srtrain_plugins.esr.crops import Crops
-from srtrain_plugins.esr.fitness import Fitness, latency
+from srtrain_plugins.esr.run.crops import Crops
+from srtrain_plugins.esr.run.fitness import Fitness, latency
 
 from srtrain.models import BLOCKS
 from srtrain.models.blocks import ShrinkBlock

@@ -10,6 +10,8 @@ from xml.etree.ElementTree import Element
 
 from srtrain.models.esrn import BlockKind
 
+from ..search.measures import MEASURES, lines, origin
+from ..search.types import DIRECTIONS, Generation, Individual, Outcome
 from .drawing import (
     BOTTOM,
     HEIGHT,
@@ -29,8 +31,6 @@ from .drawing import (
     svg,
     text,
 )
-from .measures import MEASURES, lines, origin
-from .types import DIRECTIONS, Generation, Individual, Outcome
 
 Member = tuple[Individual, Outcome]
 

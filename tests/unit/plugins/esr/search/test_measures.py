@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from srtrain_plugins.esr.measures import MEASURES, lines, origin
-from srtrain_plugins.esr.types import DIRECTIONS
+from srtrain_plugins.esr.search.measures import MEASURES, lines, origin
+from srtrain_plugins.esr.search.types import DIRECTIONS
 
 
 @pytest.mark.parametrize(

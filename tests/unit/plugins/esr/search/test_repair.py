@@ -8,10 +8,10 @@ from functools import cached_property
 
 import numpy as np
 import pytest
-from srtrain_plugins.esr.costs import Costs
-from srtrain_plugins.esr.repair import pick, repair, tails
-from srtrain_plugins.esr.space import Space, SpaceSettings
-from srtrain_plugins.esr.types import Genome
+from srtrain_plugins.esr.search.costs import Costs
+from srtrain_plugins.esr.search.repair import pick, repair, tails
+from srtrain_plugins.esr.search.space import Space, SpaceSettings
+from srtrain_plugins.esr.search.types import Genome
 
 from srtrain.errors import RecipeError
 

@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from srtrain_plugins.esr.reachable import Reachable
+from srtrain_plugins.esr.search.reachable import Reachable
 
 N_KINDS, N_WIDTHS, N_MOST = 5, 3, 4
 

@@ -6,8 +6,8 @@ import builtins
 
 import numpy as np
 import pytest
-from srtrain_plugins.esr.selection import Objectives, Population, Scored, Yardstick, two_parents
-from srtrain_plugins.esr.types import Genome, Individual, Outcome
+from srtrain_plugins.esr.search.selection import Objectives, Population, Scored, Yardstick, two_parents
+from srtrain_plugins.esr.search.types import Genome, Individual, Outcome
 
 from srtrain.errors import DeviceError, RecipeError
 

@@ -20,16 +20,16 @@ from srtrain.trainer.factory import TrainerFactory
 from srtrain.trainer.hook import STATE, Hook
 from srtrain.trainer.trainer import Trainer
 
-from .costs import Costs
-from .credit import CREDITS, Credit
+from ..search.costs import Costs
+from ..search.credit import CREDITS, Credit
+from ..search.evolution import Evolution, EvolutionSettings
+from ..search.selection import Objectives
+from ..search.space import Space, SpaceSettings
+from ..search.types import Individual, Outcome
 from .crops import Crops
-from .evolution import Evolution, EvolutionSettings
 from .fitness import Fitness
 from .journal import MAX_LOSSES, Journal
 from .results import Results
-from .selection import Objectives
-from .space import Space, SpaceSettings
-from .types import Individual, Outcome
 
 _POLL_SECONDS = 0.1
 

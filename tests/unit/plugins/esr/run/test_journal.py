@@ -1,8 +1,8 @@
 """The journal: what was found is found again, one rank trains a network, and the dead leave no claims."""
 
 import pytest
-from srtrain_plugins.esr.journal import MAX_LOSSES, Journal, key
-from srtrain_plugins.esr.types import Outcome
+from srtrain_plugins.esr.run.journal import MAX_LOSSES, Journal, key
+from srtrain_plugins.esr.search.types import Outcome
 
 from srtrain.errors import CheckpointError
 
