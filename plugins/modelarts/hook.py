@@ -56,21 +56,33 @@ class ModelArtsHook(Hook):
             data_path,
             output_path,
         )
+        self.copy: RunCopy | None = None  # around_run sets it
 
     def setup(self, trainer: Trainer) -> None:
-        """Start to upload; this fails here rather than after the training."""
-        if self.options.enable_modelarts and self.options.results[1] and trainer.backend.rank == 0:
-            _copy_of(trainer).start(trainer)
+        """Start to upload, so that a store that cannot be written is found before the training.
+
+        Raises:
+            HookError: the plugin's ``around_run`` was not called.
+            StoreError, StoreRefusalError: the store cannot be written.
+        """
+        if not (self.options.enable_modelarts and self.options.results[1] and trainer.backend.rank == 0):
+            return
+        if self.copy is None:
+            raise HookError(
+                "the hook 'modelarts' works together with its plugin: add plugins=('modelarts',) to the recipe, or "
+                "--plugin modelarts, and start it with srtrain run."
+            )
+        self.copy.start(trainer)
 
     def after_save(self, trainer: Trainer, path: Path) -> None:
-        """Have the checkpoint uploaded, without waiting for it."""
-        if (copy := _COPIES.get(trainer.run_dir.resolve())) is not None:
-            copy.wake()
+        """Ask for an upload of the checkpoint, without waiting for it."""
+        if self.copy is not None:
+            self.copy.wake()
 
     def close(self, trainer: Trainer) -> None:
-        """Speak to the console from now on: the log is about to be closed, and then uploaded."""
-        if (copy := _COPIES.get(trainer.run_dir.resolve())) is not None:
-            copy.mirror.say = print_line
+        """Print to the console from now on: the log file is about to be closed, and then uploaded."""
+        if self.copy is not None:
+            self.copy.mirror.say = print_line
 
 
 class RunCopy:
@@ -123,62 +135,52 @@ class RunCopy:
         print_line(f"everything in {mirror.folder} is in {mirror.store.url}")
 
 
-_COPIES: dict[Path, RunCopy] = {}
-"""By run folder, so that the hook, which the trainer builds, finds what ``around_run`` has opened."""
-
-
-def _copy_of(trainer: Trainer) -> RunCopy:
-    copy = _COPIES.get(trainer.run_dir.resolve())
-    if copy is None:
-        raise HookError(
-            "the hook 'modelarts' works together with its plugin: add plugins=('modelarts',) to the recipe, or "
-            "--plugin modelarts, and start it with srtrain run."
-        )
-    return copy
-
-
 @contextlib.contextmanager
-def around_run(recipe: Recipe, *, resume: bool, overwrite: bool) -> Iterator[Recipe]:
-    """Fetch data, weights and an earlier state of the run; afterwards upload what is left of it.
+def around_run(
+    recipe: Recipe, *, resume: bool, overwrite: bool
+) -> Iterator[Recipe | tuple[Recipe, dict[str, Hook]]]:
+    """Fetch data, weights and an earlier state of the run; after the run, upload the files that are left.
+
+    Yields:
+        The recipe with the folders of this machine, and the hook, which knows the copy of the run in the store.
 
     Raises:
         RunFolderError: the store holds a run of this name already.
         StoreError: the store fails; after a run, that something could not be uploaded.
         UserError: an address, a file in the store, or credentials that are wrong.
     """
-    options = options_of(recipe)
-    if options is None or not options.enable_modelarts:
+    key, hook = hook_of(recipe)
+    if hook is None or not hook.options.enable_modelarts:
         yield recipe
         return
+    options = hook.options
     recipe = options.place(recipe)
     run_dir = Path(recipe.run_dir)
     with one_at_a_time(Path(options.output_path) / ".modelarts.lock", print_line):
         fetch_data(options, print_line)
         recipe = fetch_weights(recipe, options, print_line)
-        copy = _open_copy(options, run_dir, resume=resume, overwrite=overwrite)
-    if copy is None:
+        hook.copy = _open_copy(options, run_dir, resume=resume, overwrite=overwrite)
+    if hook.copy is None:
         print_line(f"warning: neither checkpoint_url nor train_url is given: the results stay in {run_dir}")
         yield recipe
         return
-    _COPIES[run_dir.resolve()] = copy
     try:
-        yield recipe
+        yield recipe, {key: hook}
     except BaseException:
         try:
-            copy.finish()
-        except StoreError as error:  # the run's own error is the one to end with
+            hook.copy.finish()
+        except StoreError as error:  # the run ends with its own error
             print_line(f"error: {error}")
         raise
-    finally:
-        del _COPIES[run_dir.resolve()]
-    copy.finish()
+    hook.copy.finish()
 
 
-def options_of(recipe: Recipe) -> Options | None:
-    """Return the options of the recipe's hook ``modelarts``, whatever its key is; ``None`` where it has none."""
-    specs = [spec for spec in recipe.hooks.values() if spec is not None and spec.name == "modelarts"]
-    hook: ModelArtsHook | None = HOOKS.build("modelarts", **specs[0].args) if specs else None
-    return hook.options if hook else None
+def hook_of(recipe: Recipe) -> tuple[str, ModelArtsHook | None]:
+    """Return the recipe's hook ``modelarts`` and its key, which may be any; ``None`` if it has none."""
+    for key, spec in recipe.hooks.items():
+        if spec is not None and spec.name == "modelarts":
+            return key, HOOKS.build("modelarts", **spec.args)
+    return "", None
 
 
 def _open_copy(options: Options, run_dir: Path, *, resume: bool, overwrite: bool) -> RunCopy | None:

@@ -6,32 +6,51 @@ import contextlib
 from collections.abc import Iterator
 
 from srtrain import plugins
-from srtrain.errors import RecipeError
+from srtrain.errors import RecipeError, listing
 from srtrain.recipe import Recipe
 from srtrain.recipe.check import check_recipe
+from srtrain.trainer.hook import Hook
 
 
 @contextlib.contextmanager
-def around_run(recipe: Recipe, *, resume: bool, overwrite: bool) -> Iterator[Recipe]:
+def around_run(recipe: Recipe, *, resume: bool, overwrite: bool) -> Iterator[tuple[Recipe, dict[str, Hook]]]:
     """Enter ``around_run`` of each plugin of the recipe that defines one, and leave them in reverse order.
 
-    A plugin's ``around_run(recipe, *, resume, overwrite)`` is a context manager. Up to its ``yield`` nothing of
-    the run is open: no device, no data set, no run folder. What it yields is the recipe that is run. After the
-    ``yield`` everything is closed again; an exception of the run is raised there.
+    A plugin's ``around_run(recipe, *, resume, overwrite)`` is a context manager. Up to its ``yield`` nothing of the
+    run is open: no device, no data set, no run folder. It yields the recipe to run, or a pair: the recipe and hooks
+    that it has built itself, by their keys in ``recipe.hooks``. After the ``yield`` everything is closed again; if
+    the run failed, its exception is raised there.
+
+    Yields:
+        The recipe to run, and the hooks to use instead of building those of the recipe.
 
     Raises:
-        RecipeError: a plugin yields something that is no recipe, or one that cannot be run.
+        RecipeError: a plugin yields something else, or a recipe that cannot be run.
     """
+    hooks: dict[str, Hook] = {}
     with contextlib.ExitStack() as stack:
         modules = {id(plugin.module): plugin for plugin in map(plugins.load, recipe.plugins)}
         for plugin in modules.values():
             enter = getattr(plugin.module, "around_run", None)
             if enter is None:
                 continue
-            recipe = stack.enter_context(enter(recipe, resume=resume, overwrite=overwrite))
+            yielded = stack.enter_context(enter(recipe, resume=resume, overwrite=overwrite))
+            recipe, built = yielded if isinstance(yielded, tuple) and len(yielded) == 2 else (yielded, {})
             if not isinstance(recipe, Recipe):
                 raise RecipeError(
                     f"around_run of the plugin {plugin.name!r} yields a {type(recipe).__name__}, not the recipe."
                 )
             check_recipe(recipe)
-        yield recipe
+            _check_hooks(plugin.name, recipe, built)
+            hooks |= built
+        yield recipe, hooks
+
+
+def _check_hooks(plugin: str, recipe: Recipe, hooks: dict[str, Hook]) -> None:
+    keys = [key for key, spec in recipe.hooks.items() if spec is not None]
+    for key, hook in hooks.items():
+        if key not in keys or not isinstance(hook, Hook):
+            raise RecipeError(
+                f"around_run of the plugin {plugin!r} yields a {type(hook).__name__} for hooks.{key}. It may yield "
+                f"Hook objects, under the keys of the recipe's hooks: {listing(keys)}."
+            )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import mindspore as ms
@@ -40,9 +41,16 @@ from srtrain.trainer.trainer import Trainer
 from srtrain.weights.read import read_weights
 from srtrain.weights.transfer import load_weights
 
+_NO_HOOKS: Mapping[str, Hook] = MappingProxyType({})
 
-def build_trainer(recipe: Recipe, run_dir: Path, backend: Backend, log: Log) -> Trainer:
+
+def build_trainer(
+    recipe: Recipe, run_dir: Path, backend: Backend, log: Log, hooks: Mapping[str, Hook] = _NO_HOOKS
+) -> Trainer:
     """Wire a whole run.
+
+    Args:
+        hooks: hooks that exist already, by their keys in the recipe; they are used instead of building those.
 
     Raises:
         UserError: whatever the recipe asks for that cannot be had.
@@ -85,7 +93,9 @@ def build_trainer(recipe: Recipe, run_dir: Path, backend: Backend, log: Log) -> 
         model=model,
         update=_build_update(recipe, model, backend, per_epoch),
         loader=_build_loader(recipe, pictures, per_epoch, backend.rank, backend.world_size),
-        hooks=_build_hooks(recipe, model, backend, per_epoch, max_steps, new_trainer),
+        hooks=list(
+            {**_build_hooks(recipe, model, backend, per_epoch, max_steps, new_trainer), **hooks}.values()
+        ),
         max_steps=max_steps,
         backend=backend,
         store=store,
@@ -151,7 +161,7 @@ def _build_hooks(
     per_epoch: int,
     max_steps: int,
     new_trainer: TrainerFactory,
-) -> list[Hook]:
+) -> dict[str, Hook]:
     offered = {
         "schedule": build_spec(SCHEDULES, recipe.optim.schedule, per_epoch, {"max_steps": max_steps}),
         "base_lr": recipe.optim.lr,
@@ -163,5 +173,5 @@ def _build_hooks(
         "new_trainer": new_trainer,
         "seed": recipe.seed,
     }
-    wanted = [spec for spec in recipe.hooks.values() if spec is not None]
-    return [build_spec(HOOKS, spec, per_epoch, offered) for spec in wanted]
+    wanted = {key: spec for key, spec in recipe.hooks.items() if spec is not None}
+    return {key: build_spec(HOOKS, spec, per_epoch, offered) for key, spec in wanted.items()}

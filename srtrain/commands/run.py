@@ -19,6 +19,7 @@ from srtrain.trainer.run_folder import RunFolder, changes_on_resume
 
 if TYPE_CHECKING:
     from srtrain.device.backend import Backend
+    from srtrain.trainer.hook import Hook
     from srtrain.trainer.trainer import Trainer
 
 EXAMPLES = """\
@@ -81,14 +82,14 @@ def _run(args: argparse.Namespace) -> int:
     if args.print_hooks:
         return print_hooks(recipe)
 
-    with around_run(recipe, resume=args.resume is not None, overwrite=args.overwrite) as recipe:
+    with around_run(recipe, resume=args.resume is not None, overwrite=args.overwrite) as (recipe, hooks):
         backend = build_backend(recipe)
         folder = RunFolder(Path(recipe.run_dir or Path("runs") / recipe.name))
         try:
             if backend.rank == 0:
                 folder.open(resume=args.resume is not None, overwrite=args.overwrite)
             backend.barrier()
-            return _train(args, recipe, folder, backend)
+            return _train(args, recipe, folder, backend, hooks)
         finally:
             folder.close()
             backend.close()
@@ -122,7 +123,9 @@ def print_hooks(recipe: Recipe) -> int:
     return 0
 
 
-def _train(args: argparse.Namespace, recipe: Recipe, folder: RunFolder, backend: Backend) -> int:
+def _train(
+    args: argparse.Namespace, recipe: Recipe, folder: RunFolder, backend: Backend, hooks: dict[str, Hook]
+) -> int:
     from srtrain.build.trainer import build_trainer
     from srtrain.trainer.log import Log
 
@@ -132,7 +135,7 @@ def _train(args: argparse.Namespace, recipe: Recipe, folder: RunFolder, backend:
     try:
         for key, (before, now) in changes.items():
             log.info(f"changed since the run began: {key} = {now!r} (was {before!r})")
-        trainer = build_trainer(recipe, folder.path, backend, log)
+        trainer = build_trainer(recipe, folder.path, backend, log, hooks)
         checkpoint = find_resume(args.resume, trainer)
         if backend.rank == 0:
             folder.record(recipe, Path(args.recipe))

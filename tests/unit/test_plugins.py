@@ -12,6 +12,7 @@ import pytest
 from srtrain import plugins
 from srtrain.build.around import around_run
 from srtrain.errors import RecipeError
+from srtrain.hooks import Hook
 from srtrain.models import BLOCKS
 from srtrain.recipe import Recipe, Spec, Train
 
@@ -155,6 +156,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from srtrain.hooks import Hook
+from srtrain.recipe import Spec
+
 @contextmanager
 def around_run(recipe, *, resume, overwrite):
     diary = Path({diary!r})
@@ -189,8 +193,9 @@ def around(tmp_path, package):
 
 def test_around_run_changes_the_recipe_and_is_left_in_reverse_order(around):
     diary, recipe = around(p_one="replace(recipe, name='day')", p_two="replace(recipe, run_dir='there')")
-    with around_run(recipe, resume=True, overwrite=False) as changed:
+    with around_run(recipe, resume=True, overwrite=False) as (changed, hooks):
         assert changed == dataclasses.replace(recipe, name="day", run_dir="there")
+        assert hooks == {}
         assert diary.read_text() == "+p_one night True False\n+p_two day True False\n"
     assert diary.read_text().splitlines()[2:] == ["-p_two", "-p_one"]
 
@@ -214,15 +219,27 @@ def test_a_plugin_named_in_two_ways_acts_once(around, package):
     assert diary.read_text() == "+p_four night False False\n-p_four\n"
 
 
+def test_around_run_may_bring_the_hooks_that_it_has_built(around):
+    module = around(p_hooks="replace(recipe, hooks={'lr': Spec('lr')}), {'lr': Hook()}")[1]
+    with around_run(module, resume=False, overwrite=False) as (recipe, hooks):
+        assert recipe.hooks == {"lr": Spec("lr")}
+        assert type(hooks["lr"]) is Hook
+
+
 @pytest.mark.parametrize(
     ("result", "says"),
     [
+        (
+            "(replace(recipe, hooks={}), {'mine': Hook()})",
+            "around_run of the plugin 'p_{}' yields a Hook for hooks.mine. It may yield Hook objects, under the keys "
+            "of the recipe's hooks: (none).",
+        ),
         ("'the recipe'", "around_run of the plugin 'p_{}' yields a str, not the recipe."),
         ("replace(recipe, scale=0)", "scale = 0 must be above 0."),
     ],
 )
 def test_what_around_run_yields_is_checked(around, result, says):
-    name = "five" if "str" in says else "six"
+    name = f"refused_{len(says)}"
     _, recipe = around(**{f"p_{name}": result})
     with (
         pytest.raises(RecipeError) as caught,

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 from srtrain_plugins.modelarts import ModelArtsHook, around_run
-from srtrain_plugins.modelarts.hook import options_of
+from srtrain_plugins.modelarts.hook import hook_of
 
 from srtrain.errors import HookError
 from srtrain.recipe import Recipe, Spec, Train
@@ -28,10 +28,11 @@ def test_without_its_plugin_it_says_what_is_missing(make_trainer):
 
 
 def test_its_options_are_found_under_any_key():
-    options = options_of(recipe(mirror=Spec("modelarts", **ENABLED), lr=None))
-    assert options is not None
-    assert options.results == ("hooks.modelarts.checkpoint_url", "s3://bucket/runs")
-    assert options_of(recipe(lr=Spec("lr"))) is None
+    key, hook = hook_of(recipe(mirror=Spec("modelarts", **ENABLED), lr=None))
+    assert key == "mirror"
+    assert hook is not None
+    assert hook.options.results == ("hooks.modelarts.checkpoint_url", "s3://bucket/runs")
+    assert hook_of(recipe(lr=Spec("lr"))) == ("", None)
 
 
 @pytest.mark.parametrize("hooks", [{}, {"modelarts": Spec("modelarts", data_url="s3://bucket/data")}])
