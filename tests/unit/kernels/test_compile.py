@@ -1,0 +1,78 @@
+"""The library is built once for a processor, its sources and its compiler; without a compiler it says what to do."""
+
+import subprocess
+import sys
+
+import pytest
+
+from srtrain.errors import DeviceError
+from srtrain.infer.open import open_engine
+from srtrain.kernels import compile as build
+from srtrain.kernels import library as library_module
+from srtrain.kernels.compile import CannotBuildError
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SRTRAIN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_it_is_built_once(cache):
+    file = build.library_file()
+    assert file.parent == cache / "kernels"
+    stamp = file.stat().st_mtime_ns
+    assert build.library_file() == file
+    assert file.stat().st_mtime_ns == stamp
+    assert [entry.name for entry in file.parent.iterdir()] == [file.name]
+
+
+def test_other_sources_flags_and_compilers_are_other_files(tmp_path, monkeypatch):
+    words = ["cc", *build.flags()]
+    keys = {build._key(words, "1"), build._key(words, "2"), build._key([*words, "-g"], "1")}
+    (tmp_path / "changed.c").write_text("int changed;")
+    monkeypatch.setattr(build, "SOURCE", tmp_path)
+    assert len(keys | {build._key(words, "1")}) == 4
+
+
+def test_without_a_compiler_it_says_what_to_install(monkeypatch, exported):
+    monkeypatch.setattr(build.shutil, "which", lambda name: None)
+    monkeypatch.setattr(build, "find_spec", lambda name: None)
+    with pytest.raises(CannotBuildError, match=r"no C compiler; install one .*ziglang"):
+        build.library_file()
+    library_module.load_library.cache_clear()
+    with pytest.raises(DeviceError, match="the engine 'native' cannot be used: there is no C compiler"):
+        open_engine(exported / "net.onnx", "native")
+
+
+def test_a_compiler_that_fails_is_quoted(tmp_path, monkeypatch, cache):
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "broken.c").write_text("int main( {")
+    monkeypatch.setattr(build, "SOURCE", tmp_path / "source")
+    with pytest.raises(CannotBuildError, match=r"failed: .*error"):
+        build.library_file()
+    assert list((cache / "kernels").iterdir()) == []
+
+
+def test_two_processes_may_build_at_once(cache):
+    code = "from srtrain.kernels.library import load_library; print(load_library().file)"
+    both = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    files = {process.communicate(timeout=120)[0] for process in both}
+    assert [process.returncode for process in both] == [0, 0]
+    assert len(files) == 1
+    assert len(list((cache / "kernels").iterdir())) == 1
+
+
+def test_a_library_that_computes_something_else_is_refused(monkeypatch):
+    monkeypatch.setattr(library_module, "_self_check", lambda library, method: 0.5)
+    library_module.load_library.cache_clear()
+    with pytest.raises(CannotBuildError, match=r"is wrong by 0\.5 of the largest value"):
+        library_module.load_library()
+
+
+@pytest.fixture(autouse=True)
+def _forget_the_library():
+    yield
+    library_module.load_library.cache_clear()
