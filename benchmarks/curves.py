@@ -37,12 +37,12 @@ from srtrain.device.backend import Backend
 from srtrain.device.cores import usable_cores
 from srtrain.errors import RecipeError, RunFolderError, UserError, listing
 from srtrain.evaluation.evaluator import EvalSet, Evaluator
+from srtrain.files import write_whole
 from srtrain.metrics import PROTOCOLS
 from srtrain.recipe import Recipe, Spec
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.record import to_json
 from srtrain.recipe.text import differences
-from srtrain.trainer.run_folder import write_text
 from srtrain.trainer.schedules import SCHEDULES
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def repeat(run: Path, recipe: Recipe, mindspore: list[Record]) -> list[Record]:
         with suppress(RunFolderError):
             return finished(folder, recipe)
     folder.mkdir(exist_ok=True)
-    write_text(folder / "recipe.json", to_json(recipe))
+    write_whole(folder / "recipe.json", to_json(recipe))
     file = folder / "metrics.jsonl"
     file.unlink(missing_ok=True)
     started = time.perf_counter()

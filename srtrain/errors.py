@@ -69,6 +69,11 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     return f" Did you mean {lowered[near[0]]!r}?" if near else ""
 
 
+def counted(n: int, noun: str, plural: str = "") -> str:
+    """Return a count with its noun: ``1 picture``, ``2 pictures``; ``plural`` is for nouns that need more than an s."""
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
 def listing(names: Iterable[str], limit: int = 20) -> str:
     """Return the names sorted and joined for an error message, the tail counted past ``limit``."""
     ordered = sorted(names)

@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from srtrain.errors import RecipeError, did_you_mean, listing
+from srtrain.files import import_file
 from srtrain.registry import Registry
 
 GROUP = "srtrain.plugins"
@@ -89,7 +90,7 @@ def _find(name: str, beside: Path | None) -> tuple[str, Callable[[], ModuleType]
     """Return the lasting name of a plugin, and what imports it."""
     if name.endswith(".py"):
         file = _existing_file(name, beside)
-        return str(file), lambda: _import_file(file)
+        return str(file), lambda: import_file(file, "srtrain_user")
     found = installed()
     if name in found:
         entry, *others = found[name]
@@ -133,21 +134,6 @@ def _existing_file(name: str, beside: Path | None) -> Path:
             f"there is no plugin file {name!r}; looked at {listing(str(p.absolute()) for p in places)}."
         )
     return file
-
-
-def _import_file(file: Path) -> ModuleType:
-    module_name = f"srtrain_user_{file.stem}"
-    spec = importlib.util.spec_from_file_location(module_name, file)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{str(file)!r} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module  # MindSpore's graph parser finds the source of a user's Cell through it
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[module_name]
-        raise
-    return module
 
 
 def _module_exists(name: str) -> bool:

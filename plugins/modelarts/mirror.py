@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from srtrain.files import whole_folder
 from srtrain.trainer.checkpoint import CheckpointStore
 
 from .store import Store, StoreError, StoreRefusalError
@@ -137,14 +137,10 @@ class RunMirror:
         return max(steps, key=_number)
 
     def _restore_checkpoint(self, step: str, remote: dict[str, int]) -> None:
-        """Fetch one checkpoint into a hidden folder, which becomes the checkpoint when it is whole."""
-        final = self.folder / CHECKPOINTS / step
-        part = final.with_name(f".{step}.fetched")
-        shutil.rmtree(part, ignore_errors=True)
+        """Fetch one checkpoint."""
         sizes = {n: size for n, size in remote.items() if n.startswith(f"{CHECKPOINTS}/{step}/")}
-        fetch(self.store, sizes, lambda name: part / Path(name).name, self.say)
-        shutil.rmtree(final, ignore_errors=True)
-        part.rename(final)
+        with whole_folder(self.folder / CHECKPOINTS / step) as part:
+            fetch(self.store, sizes, lambda name: part / Path(name).name, self.say)
 
     def _send(self, name: str) -> bool:
         """Upload a file unless it is there; return whether it still exists."""

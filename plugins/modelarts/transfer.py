@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +14,7 @@ from tqdm import tqdm
 
 from srtrain.data.picture import cannot_write
 from srtrain.errors import DataError
+from srtrain.files import lack_of_space, take_lock, whole_file
 
 from .store import Store, StoreError
 
@@ -83,20 +82,15 @@ def fetch(
 
 
 def _fetch_one(store: Store, name: str, size: int, file: Path, say: Say) -> None:
-    part = file.with_name(f".{file.name}.part")
-
-    def download() -> None:
+    def download(part: Path) -> None:
         store.download(name, part)
         if part.stat().st_size != size:
             raise StoreError(f"{store.url}/{name} came with {part.stat().st_size} bytes instead of {size}")
 
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.ExitStack() as stack:
-            part.touch()  # what fails up to here is the disk's fault, not the store's
-            stack.callback(part.unlink, missing_ok=True)
-            persist(download, say)
-            part.replace(file)
+        with whole_file(file) as part:
+            persist(lambda: download(part), say)
     except OSError as error:
         raise cannot_write(file, error) from error
 
@@ -106,12 +100,10 @@ def _is_there(file: Path, size: int) -> bool:
 
 
 def _refuse_full_disk(n_bytes: int, file: Path, url: str) -> None:
-    folder = next(parent for parent in file.absolute().parents if parent.is_dir())
-    free = shutil.disk_usage(folder).free
-    if n_bytes > free:
+    if problem := lack_of_space(file.parent, n_bytes):
         raise DataError(
-            f"{url} has {n_bytes:,} bytes to download and the disk of {str(folder)!r} has {free:,} bytes free; nothing "
-            f"was downloaded. Set hooks.modelarts.data_path and output_path to a larger disk."
+            f"the files of {url} do not fit: {problem}. Nothing was downloaded. Set hooks.modelarts.data_path and "
+            f"output_path to a larger disk."
         )
 
 
@@ -123,16 +115,10 @@ def one_at_a_time(file: Path, say: Say) -> Iterator[None]:
         DataError: the lock file cannot be made.
     """
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        lock = file.open("a")
+        lock = take_lock(file, lambda holder: say(f"{holder} fetches the files of this run; waiting for it"))
     except OSError as error:
         raise DataError(
             f"{cannot_write(file, error)} Set hooks.modelarts.output_path to a folder that can be written."
         ) from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("another process on this machine is fetching the files of this run; waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
         yield

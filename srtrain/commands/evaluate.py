@@ -12,6 +12,7 @@ import numpy as np
 
 from srtrain import plugins
 from srtrain.errors import RecipeError, RunFolderError
+from srtrain.files import write_whole
 
 if TYPE_CHECKING:
     from srtrain.device.backend import Backend
@@ -276,14 +277,14 @@ def _make_folder(folder: Path | None) -> None:
 
 def _report(args: argparse.Namespace, rows: list[Row]) -> None:
     from srtrain.evaluation.comparison import plot, to_json, to_text
-    from srtrain.trainer.run_folder import environment, write_text
+    from srtrain.trainer.run_folder import environment
 
     text = to_text(rows)
     document = json.dumps({"environment": environment(), "rows": to_json(rows)}, indent=2)
     print(document if args.json else text)
     if args.to is None:
         return
-    write_text(args.to / "results.json", document + "\n")
-    write_text(args.to / "table.txt", text + "\n")
+    write_whole(args.to / "results.json", document + "\n")
+    write_whole(args.to / "table.txt", text + "\n")
     if args.plot:
         plot(args.to / "psnr_over_multi_adds.png", rows)

@@ -11,17 +11,14 @@ goes on where it was. A later line for the same source replaces the earlier one.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import json
 import logging
 import mmap
 import os
 import re
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
@@ -34,7 +31,8 @@ from srtrain.data.folders import Pair
 from srtrain.data.parallel import in_parallel
 from srtrain.data.picture import cannot_read, cannot_write, read_rgb, size_of, write_bytes
 from srtrain.data.resize import make_lq
-from srtrain.errors import DataError
+from srtrain.errors import DataError, counted
+from srtrain.files import lack_of_space, take_lock
 
 Size = tuple[int, int]
 
@@ -85,7 +83,7 @@ class Pack:
         self._decode = decode
         self.n_decoded = 0
         if self._outdated(sources):
-            with _alone(home):
+            with self._lock():
                 outdated = self._outdated(sources)  # another process may have done it while this one waited
                 if outdated:
                     self._build({s: size for s, size in zip(sources, sizes, strict=True) if s in outdated})
@@ -101,7 +99,19 @@ class Pack:
 
     def release(self) -> None:
         """Give the mapped pages back; the system keeps them cached, but no longer as this process's."""
-        self._map.madvise(mmap.MADV_DONTNEED)
+        if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+            self._map.madvise(mmap.MADV_DONTNEED)
+
+    def _lock(self) -> AbstractContextManager[object]:
+        """Let one process at a time change the pack."""
+
+        def warn(holder: str) -> None:
+            _log.warning("waiting for %s, which builds the cache %s", holder, self._home)
+
+        try:
+            return take_lock(self._home / "lock", warn)
+        except OSError as error:
+            raise cannot_write(self._home, error) from error
 
     def _outdated(self, sources: Sequence[Path]) -> set[Path]:
         entries = self._read_manifest()
@@ -127,7 +137,7 @@ class Pack:
             with self._pixels_file.open("ab") as file:
                 file.truncate(n_bytes)
             with self._pixels_file.open("r+b") as pixels, self._manifest.open("ab") as journal:
-                work = partial(self._fill, pixels.fileno(), old)
+                work = partial(self._fill, old)
                 done = in_parallel(work, slots.items(), progress=f"decoding into {self._home.name}")
                 while batch := list(islice(done, _SYNC_EVERY)):
                     os.fsync(pixels.fileno())
@@ -137,7 +147,7 @@ class Pack:
         except OSError as error:
             raise cannot_write(self._home, error) from error
 
-    def _fill(self, pixels: int, old: dict[str, Entry], slot: tuple[Path, Entry]) -> tuple[Entry, bool]:
+    def _fill(self, old: dict[str, Entry], slot: tuple[Path, Entry]) -> tuple[Entry, bool]:
         """Decode one picture into its slot, unless only the time of its file has changed; say which."""
         source, entry = slot
         entry = replace(entry, sha256=_sha256(source))
@@ -147,8 +157,9 @@ class Pack:
         picture = self._decode(source)
         if picture.shape != (entry.height, entry.width, 3):
             raise DataError(f"picture {str(source)!r} was changed while it was read; start again.")
-        if os.pwrite(pixels, np.ascontiguousarray(picture).data, entry.offset) < entry.n_bytes:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with self._pixels_file.open("r+b") as pixels:  # each thread needs a position of its own
+            pixels.seek(entry.offset)
+            pixels.write(np.ascontiguousarray(picture).data)
         return entry, True
 
 
@@ -263,29 +274,8 @@ def _sha256(path: Path) -> str:
 
 
 def _refuse_full_disk(home: Path, n_bytes: int, n_pictures: int) -> None:
-    free = shutil.disk_usage(home).free
-    if n_bytes > free:
+    if problem := lack_of_space(home, n_bytes):
         raise DataError(
-            f"the cache {str(home)!r} needs {n_bytes} bytes ({n_bytes / 1e9:.1f} GB) for "
-            f"{n_pictures} pictures and "
-            f"its disk has {free} bytes ({free / 1e9:.1f} GB) free; nothing was written. Free some "
-            "space, or name "
-            f"another place with SRTRAIN_CACHE or data.cache_dir."
+            f"the cache {str(home)!r} has no room for {counted(n_pictures, 'picture')}: {problem}. Nothing was "
+            f"written. Free some space, or choose another place with SRTRAIN_CACHE or data.cache_dir."
         )
-
-
-@contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    """Let one process at a time change a pack; the lock ends with the process, however it ends."""
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        lock = (home / "lock").open("w")
-    except OSError as error:
-        raise cannot_write(home, error) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _log.warning("waiting for another process that builds the cache %s", home)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 from pathlib import Path
 
 import cv2
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from srtrain.arrays import UInt8
 from srtrain.data.header import Header, read_header
 from srtrain.errors import DataError
+from srtrain.files import write_whole
 
 _DECODE = (
     cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
@@ -91,23 +91,15 @@ def write_png(path: Path, rgb: UInt8) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: into a hidden neighbour first, which then takes its name.
+    """Write a file completely or not at all.
 
     Raises:
         DataError: the folder is missing or cannot be written, or the disk is full.
     """
-    hidden: Path | None = None
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            hidden = Path(file.name)
-            file.write(data)
-        hidden.chmod(0o644)  # a temporary file is private; what it becomes is not
-        hidden.replace(path)
+        write_whole(path, data)
     except OSError as error:
         raise cannot_write(path, error) from error
-    finally:
-        if hidden is not None:
-            hidden.unlink(missing_ok=True)
 
 
 def _read_bytes(path: Path) -> bytes:

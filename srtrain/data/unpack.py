@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import stat
 import zipfile
 from collections import Counter
@@ -16,6 +15,7 @@ from tqdm import tqdm
 from srtrain.data.header import SUFFIXES
 from srtrain.data.picture import cannot_read, cannot_write, write_bytes
 from srtrain.errors import DataError
+from srtrain.files import lack_of_space
 
 # DIV2K's own numbers; its "wild" degradation has four files for each training picture.
 _N_PICTURES = {"train": 800, "valid": 100}
@@ -82,12 +82,8 @@ def _refuse_full_disk(
     members: Sequence[tuple[zipfile.ZipInfo, PurePosixPath]], target: Path, zip_file: Path
 ) -> None:
     target.mkdir(parents=True, exist_ok=True)
-    needed, free = sum(member.file_size for member, _ in members), shutil.disk_usage(target).free
-    if needed > free:
-        raise DataError(
-            f"zip file {str(zip_file)!r} needs {needed} bytes and the disk of {str(target)!r} has {free} bytes free; "
-            f"nothing was unpacked."
-        )
+    if problem := lack_of_space(target, sum(member.file_size for member, _ in members)):
+        raise DataError(f"zip file {str(zip_file)!r} does not fit: {problem}. Nothing was unpacked.")
 
 
 def _counted(names: Sequence[PurePosixPath], zip_file: Path) -> list[Unpacked]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +18,7 @@ from srtrain.engines.exported_file import ExportError, Options, json_beside
 from srtrain.export.check import LIMIT, Difference, compare
 from srtrain.export.fold import fold
 from srtrain.export.format import check_target, format_of
+from srtrain.files import whole_files
 from srtrain.models.receptive import receptive_px, size_multiple
 from srtrain.weights.read import build_model, read_weights
 from srtrain.weights.transfer import Weights
@@ -130,30 +129,13 @@ def write_json(
 
 @contextmanager
 def published(target: Path) -> Iterator[Path]:
-    """Give a file in a hidden folder; when the block ends well, it and its companions move to where they belong.
-
-    The file itself comes last, and an older one goes first: where it is there, its companions are its own.
+    """Yield a hidden file to write to; it and the files beside it get their names when the block ends without an error.
 
     Raises:
-        DataError: the folder cannot be written.
+        DataError: the folder cannot be written, or the disk is full.
     """
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        hidden = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-    except OSError as error:
-        raise cannot_write(target, error) from error
-    try:
-        yield hidden / target.name
-        _move(hidden, target)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
-
-
-def _move(hidden: Path, target: Path) -> None:
-    try:
-        target.unlink(missing_ok=True)
-        for file in sorted(hidden.iterdir(), key=lambda file: file.name == target.name):
-            file.chmod(0o644)  # MindSpore leaves 0400
-            file.replace(target.parent / file.name)
+        with whole_files(target) as hidden:
+            yield hidden
     except OSError as error:
         raise cannot_write(target, error) from error

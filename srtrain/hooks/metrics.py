@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from srtrain.evaluation.results import EvalResult
+from srtrain.files import write_whole
 from srtrain.hooks import HOOKS
 from srtrain.trainer.hook import LOG, Hook
 from srtrain.trainer.trainer import Trainer
@@ -25,9 +26,7 @@ class MetricsHook(Hook):
         if self._file is not None and self._file.exists():
             lines = self._file.read_text(encoding="utf-8").splitlines()
             kept = [line + "\n" for line in lines if _step_of(line) <= trainer.step]
-            part = self._file.with_suffix(".part")
-            part.write_text("".join(kept), encoding="utf-8")
-            part.replace(self._file)
+            write_whole(self._file, "".join(kept))
 
     def after_step(self, trainer: Trainer, out: StepOutput) -> None:
         """Write the numbers of a logging step."""

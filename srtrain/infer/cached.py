@@ -11,6 +11,7 @@ from typing import Any
 import srtrain
 from srtrain.data.cache import default_cache_dir
 from srtrain.engines.exported_file import ExportError
+from srtrain.files import write_whole
 
 _FORMAT = "1"  # of what is written: another number is another file
 
@@ -37,7 +38,7 @@ def cached_export(source: Path, suffix: str, threads: int = 0) -> Path:
         return export(source, target, overwrite=True, threads=threads).file
     except ExportError as error:
         target.parent.mkdir(parents=True, exist_ok=True)
-        refused.write_text(f"{error}\n", encoding="utf-8")
+        write_whole(refused, f"{error}\n")
         raise
 
 

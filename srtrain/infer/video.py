@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from tqdm import tqdm
 from srtrain.arrays import UInt8
 from srtrain.data.picture import cannot_write
 from srtrain.errors import DataError
+from srtrain.files import whole_file
 from srtrain.infer.model import Model
 
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "FFV1", ".webm": "VP90"}
@@ -34,17 +34,9 @@ def upscale_video(model: Model, source: Path, target: Path) -> int:
             raise DataError(
                 f"video {str(source)!r} cannot be decoded; it is damaged or of a kind OpenCV lacks."
             )
-        with tempfile.NamedTemporaryFile(
-            dir=target.parent, prefix=f".{target.stem}.", suffix=target.suffix.lower(), delete=False
-        ) as file:
-            hidden = Path(file.name)
-        try:
+        with whole_file(target) as hidden:
             n_frames = _upscale_all(model, capture, frame, hidden)
             _check(hidden, n_frames, target)
-            hidden.chmod(0o644)  # a temporary file is private; what it becomes is not
-            hidden.replace(target)
-        finally:
-            hidden.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(target, error) from error
     finally:
@@ -54,16 +46,17 @@ def upscale_video(model: Model, source: Path, target: Path) -> int:
 
 def _upscale_all(model: Model, capture: Any, frame: UInt8, hidden: Path) -> int:
     height, width = frame.shape[:2]
+    codec = CODECS[hidden.suffix.lower()]
     writer = cv2.VideoWriter(
         str(hidden),
         cv2.CAP_FFMPEG,
-        cv2.VideoWriter.fourcc(*CODECS[hidden.suffix]),
+        cv2.VideoWriter.fourcc(*codec),
         capture.get(cv2.CAP_PROP_FPS) or 25.0,
         (width * model.scale, height * model.scale),
     )
     if not writer.isOpened():
         raise DataError(
-            f"OpenCV cannot write {hidden.suffix} with {CODECS[hidden.suffix]} at {width * model.scale}×"
+            f"OpenCV cannot write {hidden.suffix} with {codec} at {width * model.scale}×"
             f"{height * model.scale} px; try another of {', '.join(CODECS)}."
         )
     n_expected = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import traceback
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from srtrain.errors import RecipeError, did_you_mean
+from srtrain.files import import_file
 from srtrain.recipe.record import from_json, to_json
 from srtrain.recipe.schema import Recipe
 
@@ -44,6 +44,8 @@ def load_recipe(path: str | Path, function: str = "recipe") -> Recipe:
         raise RecipeError(
             f"{str(path)!r} starts with an underscore: it is shared by recipes and not one itself."
         )
+    if file.suffix != ".py":
+        raise RecipeError(f"{str(path)!r} is not a Python file: a recipe ends in .py.")
     make = getattr(_called(file, _import_file, file), function, None)
     if make is None:
         raise RecipeError(
@@ -74,13 +76,9 @@ def _called(file: Path, function: Callable[..., Any], *args: Any) -> Any:
 
 def _import_file(file: Path) -> ModuleType:
     """Execute a recipe file; a recipe may import its neighbours (``from _edsr import paper``)."""
-    spec = importlib.util.spec_from_file_location(f"srtrain_recipe_{file.stem}", file)
-    if spec is None or spec.loader is None:
-        raise RecipeError(f"{str(file)!r} is not a Python file: a recipe ends in .py.")
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(file.resolve().parent))
+    folder = str(file.resolve().parent)
+    sys.path.insert(0, folder)
     try:
-        spec.loader.exec_module(module)
+        return import_file(file, "srtrain_recipe")
     finally:
-        sys.path.remove(str(file.resolve().parent))
-    return module
+        sys.path.remove(folder)

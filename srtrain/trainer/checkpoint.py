@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from typing import Any
 import mindspore as ms
 
 from srtrain.errors import CheckpointError, SrtrainError, first_line
+from srtrain.files import lack_of_space, whole_folder, write_whole
 from srtrain.models.parameters import put
 
 Tensors = Mapping[str, ms.Tensor]
@@ -70,46 +70,25 @@ class CheckpointStore:
         final = self.path(step)
         if not self.writes:
             return final
-        part = self.folder / f".{final.name}.part"
+        about = {**self.about, **state, "step": step, "groups": {g: len(t) for g, t in tensors.items()}}
+        n_bytes = sum(t.nbytes for items in tensors.values() for t in items.values()) + 2**20
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(part, ignore_errors=True)
-            self._check_space(tensors)
-            part.mkdir()
-            for group, items in tensors.items():
-                if not items:
-                    continue
-                file = part / f"{group}.ckpt"
-                ms.save_checkpoint(
-                    [{"name": n, "data": t} for n, t in items.items()], str(file), crc_check=True
-                )
-                file.chmod(0o644)  # MindSpore leaves 0400, which makes folders hard to move and delete
-            text = json.dumps(
-                {**self.about, **state, "step": step, "groups": {g: len(t) for g, t in tensors.items()}},
-                indent=2,
-            )
-            (part / "state.json").write_text(text + "\n", encoding="utf-8")
-            for file in part.iterdir():
-                _flush(file)
-            _flush(part)
-            _replace_folder(part, final)
-            _write_pointer(self.folder / "latest", final.name)
+            if problem := lack_of_space(self.folder, n_bytes):
+                raise OSError(problem)
+            with whole_folder(final) as part:
+                for group, items in tensors.items():
+                    if items:
+                        named = [{"name": n, "data": t} for n, t in items.items()]
+                        ms.save_checkpoint(named, str(part / f"{group}.ckpt"), crc_check=True)
+                (part / "state.json").write_text(_to_json(about), encoding="utf-8")
+            write_whole(self.folder / "latest", f"{final.name}\n")
         except (OSError, RuntimeError, ValueError, TypeError) as error:
             reason = first_line(error).rstrip(".")
             raise SrtrainError(
                 f"the checkpoint of step {step} could not be written to {self.folder}: {reason}. "
                 f"Older checkpoints are untouched; make room or set run_dir= elsewhere, then --resume."
             ) from error
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
         return final
-
-    def _check_space(self, tensors: Mapping[str, Tensors]) -> None:
-        """Refuse before writing when the disk cannot hold the tensors and a little more."""
-        needed = sum(t.nbytes for items in tensors.values() for t in items.values()) + 2**20
-        free = shutil.disk_usage(self.folder).free
-        if free < needed:
-            raise OSError(f"{needed:,} bytes are needed and {free:,} are free")
 
     def load(self, path: Path) -> Checkpoint:
         """Read a checkpoint folder.
@@ -159,9 +138,9 @@ class CheckpointStore:
         """Point ``best`` at the checkpoint of ``step``, write ``best.json``, and tell the checkpoint its score."""
         if self.writes:
             file = self.path(step) / "state.json"  # it keeps its score wherever it is copied to
-            _write_pointer(file, json.dumps({**_read_json(file), "score": score}, indent=2))
-            _write_pointer(self.folder / "best.json", json.dumps({**score, "step": step}, indent=2))
-            _write_pointer(self.folder / "best", self.path(step).name)
+            write_whole(file, _to_json({**_read_json(file), "score": score}))
+            write_whole(self.folder / "best.json", _to_json({**score, "step": step}))
+            write_whole(self.folder / "best", f"{self.path(step).name}\n")
 
     def forget_after(self, step: int) -> None:
         """Remove checkpoints and pointers beyond ``step``: a run resumed there will write its own."""
@@ -263,34 +242,8 @@ def assign(parameters: Mapping[str, ms.Parameter], values: Tensors, what: str) -
         put(parameter, values[name].asnumpy())
 
 
-def _replace_folder(source: Path, target: Path) -> None:
-    """Rename ``source`` to ``target``; an older ``target`` is moved aside first and then deleted."""
-    if target.exists():
-        aside = target.with_name(f".{target.name}.old")
-        shutil.rmtree(aside, ignore_errors=True)
-        target.rename(aside)
-        source.rename(target)
-        shutil.rmtree(aside)
-    else:
-        source.rename(target)
-    _flush(target.parent)
-
-
-def _write_pointer(file: Path, text: str) -> None:
-    part = file.with_name(f".{file.name}.part")
-    part.write_text(text + "\n", encoding="utf-8")
-    _flush(part)
-    part.replace(file)
-    _flush(file.parent)
-
-
-def _flush(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _to_json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, indent=2) + "\n"
 
 
 def _read_json(file: Path, offer: str = "") -> dict[str, Any]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import json
-import os
 import platform
 import shlex
 import shutil
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import IO
 
 from srtrain.errors import RecipeError, RunFolderError
+from srtrain.files import HeldError, take_lock, write_whole
 from srtrain.recipe import Recipe
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.record import to_json
@@ -43,12 +42,16 @@ _OWN = {
     "env.json",
     "metrics.jsonl",
     "run.log",
-    ".lock",
     "report.html",
     "architecture.txt",
 }
 _OWN_FOLDERS = {"checkpoints", "pictures", "profile", "search"}
-_LAUNCHER = "launch"  # what processes print, made before they start: neither counts nor is deleted
+_LOCK = ".lock"
+_KEPT = (
+    _LOCK,
+    f"{_LOCK}.owner",
+    "launch",
+)  # there before a run begins; launch/ holds what the processes print
 _OWN_PREFIXES = (".", "events.out.tfevents.", "run.rank", "metrics.")
 
 
@@ -57,7 +60,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock: IO[str] | None = None
+        self._held = contextlib.ExitStack()
 
     @property
     def checkpoints(self) -> Path:
@@ -72,8 +75,13 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._take_lock()
-            found = sorted(p.name for p in self.path.iterdir() if p.name not in (".lock", _LAUNCHER))
+            self._held.enter_context(take_lock(self.path / _LOCK))
+            found = sorted(p.name for p in self.path.iterdir() if p.name not in _KEPT)
+        except HeldError as holder:
+            raise RunFolderError(
+                f"the run folder {str(self.path)!r} is in use by {holder}. Wait for it, stop it, or set "
+                f"run_dir=ANOTHER."
+            ) from None
         except OSError as error:
             raise RunFolderError(
                 f"the run folder {str(self.path)!r} cannot be used: {error.strerror or error}. Set run_dir= elsewhere."
@@ -85,22 +93,6 @@ class RunFolder:
                 f"the run folder {str(self.path)!r} is not empty ({', '.join(found[:5])}). Use --resume to go on with "
                 f"that run, --overwrite to delete it, or run_dir=ANOTHER."
             )
-
-    def _take_lock(self) -> None:
-        self._lock = (self.path / ".lock").open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.seek(0)
-            owner = self._lock.read().strip() or "another process"
-            self._lock.close()
-            self._lock = None
-            raise RunFolderError(
-                f"the run folder {str(self.path)!r} is in use by {owner}. Wait for it, stop it, or set run_dir=ANOTHER."
-            ) from None
-        self._lock.truncate(0)
-        self._lock.write(f"process {os.getpid()} on {platform.node()}")
-        self._lock.flush()
 
     def _clear(self, found: list[str]) -> None:
         """Delete what a run wrote, and refuse a folder that holds anything else."""
@@ -119,12 +111,12 @@ class RunFolder:
 
     def record(self, recipe: Recipe, source: Path) -> None:
         """Write how this run was started: recipe, command, versions."""
-        write_text(self.path / "recipe.json", to_json(recipe))
+        write_whole(self.path / "recipe.json", to_json(recipe))
         if source.suffix == ".py":
-            write_text(self.path / "recipe.py", source.read_text(encoding="utf-8"))
+            write_whole(self.path / "recipe.py", source.read_bytes())
         with (self.path / "command.txt").open("a", encoding="utf-8") as file:
             file.write(shlex.join([Path(sys.executable).name, *sys.argv]) + "\n")
-        write_text(self.path / "env.json", json.dumps(environment(), indent=2) + "\n")
+        write_whole(self.path / "env.json", json.dumps(environment(), indent=2) + "\n")
 
     def earlier_recipe(self) -> Recipe | None:
         """Return the recipe of the run that is in this folder, if there is one."""
@@ -133,10 +125,7 @@ class RunFolder:
 
     def close(self) -> None:
         """Release the lock."""
-        if self._lock is not None:
-            self._lock.truncate(0)  # the file stays: deleting it could give two runs a lock each
-            self._lock.close()
-            self._lock = None
+        self._held.close()
 
 
 def changes_on_resume(old: Recipe, new: Recipe) -> dict[str, tuple[object, object]]:
@@ -165,10 +154,3 @@ def environment() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             versions[package] = "not installed as a package"
     return {"python": platform.python_version(), "machine": platform.platform(), **versions}
-
-
-def write_text(file: Path, text: str) -> None:
-    """Write a small file so that it is whole or unchanged."""
-    part = file.with_name(f".{file.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(file)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import tokenize
 import zipfile
@@ -18,6 +17,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from srtrain.errors import CheckpointError, SrtrainError, did_you_mean
+from srtrain.files import whole_file
 from srtrain.weights import torch_file
 
 SUFFIXES = (".pt", ".pth", ".npz", ".safetensors")
@@ -89,23 +89,19 @@ def write(path: Path, tensors: Mapping[str, NDArray[np.float32]], about: Mapping
         SrtrainError: the disk is full or not writable.
     """
     check_suffix(path)
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
     note = json.dumps(about)
     tensors = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".npz":
-            np.savez(part, **{_NOTE: np.array(note)}, **tensors)
-        elif path.suffix == ".safetensors":
-            safetensors.numpy.save_file(tensors, part, metadata={_NOTE: note})
-        else:
-            torch_file.write(part, tensors, note)
-        part.replace(path)
+        with whole_file(path) as part:
+            if path.suffix == ".npz":
+                np.savez(part, **{_NOTE: np.array(note)}, **tensors)
+            elif path.suffix == ".safetensors":
+                safetensors.numpy.save_file(tensors, part, metadata={_NOTE: note})
+            else:
+                torch_file.write(part, tensors, note)
     except (OSError, safetensors.SafetensorError) as error:
         raise SrtrainError(f"{str(path)!r} cannot be written: {error}.") from error
-    finally:
-        with contextlib.suppress(OSError):  # what went wrong before is the better message
-            part.unlink()
 
 
 def check_suffix(path: Path) -> None:

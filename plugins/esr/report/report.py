@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from xml.etree.ElementTree import Element, tostring
 
+from srtrain.files import write_whole
 from srtrain.hooks.console import duration
-from srtrain.trainer.run_folder import write_text
 
 from ..search.measures import MEASURES, lines, origin
 from ..search.types import DIRECTIONS, Generation
@@ -73,7 +73,7 @@ class SearchFacts:
 
 def write_report(file: Path, search: SearchFacts) -> None:
     """Write the page; a browser that has it open shows the old or the new one, never half of it."""
-    write_text(file, page(search, datetime.now().astimezone()))
+    write_whole(file, page(search, datetime.now().astimezone()))
 
 
 def page(search: SearchFacts, now: datetime) -> str:

@@ -13,10 +13,10 @@ from typing import Any
 from srtrain.cli import COMMANDS
 from srtrain.errors import CheckpointError, RecipeError, SrtrainError
 from srtrain.evaluation.table import aligned
+from srtrain.files import write_whole
 from srtrain.recipe import Recipe
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.override import override
-from srtrain.trainer.run_folder import write_text
 
 HELP = "train the networks that a search has found in full, and compare them"
 EXAMPLES = """\
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         rows += results(folder, candidate)
     head = ("candidate", "parameters", "G multi-adds", "benchmark", "PSNR", "SSIM", "protocol")
     print(aligned(head, rows))
-    write_text(
+    write_whole(
         args.search / "search" / "full.json",
         json.dumps([dict(zip(head, r, strict=True)) for r in rows], indent=1),
     )

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from srtrain.errors import CheckpointError
-from srtrain.trainer.run_folder import write_text
+from srtrain.files import write_whole
 
 from ..search.types import Outcome
 
@@ -81,7 +81,7 @@ class Journal:
             "rank": self.rank,
         }
         file = self._file("individuals", blocks).with_suffix(".json")
-        write_text(file, json.dumps(found, indent=2) + "\n")
+        write_whole(file, json.dumps(found, indent=2) + "\n")
         self.release(blocks)
 
     def claim(self, blocks: Blocks) -> bool:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from srtrain.trainer.run_folder import write_text
+from srtrain.files import write_whole
 from srtrain.trainer.trainer import Trainer
 
 from ..report.architecture import architecture_text
@@ -114,12 +114,12 @@ class Results:
             None if evolution.done or not seconds else statistics.mean(seconds) * (n_planned - len(seconds))
         )
         elapsed = self._seconds_before + time.monotonic() - self._started
-        write_text(self.folder / "seconds.json", _json(elapsed))
-        write_text(self.folder / "history.json", _json([_facts(*member) for member in everything]))
-        write_text(self.folder / "pareto.json", _json([_facts(*member) for member in self.best]))
+        write_whole(self.folder / "seconds.json", _json(elapsed))
+        write_whole(self.folder / "history.json", _json([_facts(*member) for member in everything]))
+        write_whole(self.folder / "pareto.json", _json([_facts(*member) for member in self.best]))
         if self.best:
             text = architecture_text(*self.best[0], self.scale, self.evolution.space.settings.n_feats)
-            write_text(self.trainer.run_dir / "architecture.txt", text)
+            write_whole(self.trainer.run_dir / "architecture.txt", text)
         facts = SearchFacts(
             title=self.trainer.run_dir.name,
             objectives=evolution.objectives,
