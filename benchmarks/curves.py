@@ -1,17 +1,17 @@
-"""The same training in MindSpore and in PyTorch: Set5 over the updates, as one plot and a table of the ends.
+"""Train the same recipe in MindSpore and in PyTorch; plot PSNR over the updates and print the final scores.
 
-With Set5, Set14 and T91 in the folder ``data``, two commands give everything in docs/results.md:
+With Set5, Set14 and T91 in the folder ``data``, these commands give everything in docs/results.md:
 
     pip install '.[cpu,bench]' && for seed in 1 2; do
         srtrain run recipes/edsr_t91_x2.py seed=$seed run_dir=runs/t91_seed$seed || break; done
     python benchmarks/curves.py runs/t91_seed1 runs/t91_seed2 --plot docs/images/t91_curves.png
 
-Each run is repeated in PyTorch by the recipe in its folder, and scored whenever the run was; that goes to
-``runs/t91_seed1_pytorch/metrics.jsonl`` and so on, and is not done again where it is there. Both take their
-batches from srtrain's loader, their learning rates from its schedule and their scores from its evaluator. PyTorch
-brings its own network, initial weights (an independent draw from the same distribution), loss, gradients and Adam.
+Each run is repeated in PyTorch with the recipe in its folder, and scored after the same updates. The scores are
+written to ``runs/t91_seed1_pytorch/metrics.jsonl`` and so on; a training that is complete is not repeated. Both
+frameworks use srtrain's batches, learning rates and evaluator. The network, initial weights (an independent draw from
+the same distribution), loss, gradients and Adam are PyTorch's own.
 
-Ends with a line of JSON; the exit code is 1 where the ends differ by more than ``--tolerance``.
+The last line is JSON. The exit code is 1 if the mean final PSNRs differ by more than ``--tolerance``.
 """
 
 from __future__ import annotations
@@ -54,14 +54,22 @@ STYLES = ("-", "--", ":", "-.")
 
 
 def main() -> int:
-    """Repeat the runs in PyTorch where that is not done yet, then compare."""
+    """Repeat the runs in PyTorch, unless that was done before, then compare."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="finished run folder; one a seed")
-    parser.add_argument("--benchmark", default="set5", help="the one that is plotted and compared")
-    parser.add_argument("--plot", type=Path, help="PNG to write")
-    parser.add_argument("--tolerance", type=float, default=0.05, metavar="DB", help="between the mean ends")
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="a finished run folder, one per seed"
+    )
+    parser.add_argument("--benchmark", default="set5", help="the benchmark to plot and compare")
+    parser.add_argument("--plot", type=Path, help="write the plot to this PNG file")
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=0.05,
+        metavar="DB",
+        help="allowed difference of the means",
+    )
     args = parser.parse_args()
     try:
         return compare(args.runs, args.benchmark, args.plot, args.tolerance)
@@ -71,12 +79,12 @@ def main() -> int:
 
 
 def compare(runs: list[Path], benchmark: str, plot: Path | None, tolerance: float) -> int:
-    """Print the ends and what they differ by; return the exit code."""
+    """Print the final scores and their difference; return the exit code."""
     recipes = [load_recipe(run) for run in runs]
     refuse_unequal(recipes)
     refuse_what_is_not_repeated(recipes[0])
     ours = [finished(run, recipe) for run, recipe in zip(runs, recipes, strict=True)]
-    curve(ours[0], benchmark)  # refuses a misspelt one before the hours that follow
+    curve(ours[0], benchmark)  # refuse a misspelt name before training for hours
     records = {
         "MindSpore": ours,
         "PyTorch": [repeat(*each) for each in zip(runs, recipes, ours, strict=True)],
@@ -91,8 +99,8 @@ def compare(runs: list[Path], benchmark: str, plot: Path | None, tolerance: floa
     result = ends(curves)
     agree = abs(result["difference_db"]) <= tolerance
     print(
-        f"{benchmark}: MindSpore's mean is {result['difference_db']:+.3f} dB from PyTorch's, "
-        f"{'within' if agree else 'BEYOND'} {tolerance} dB"
+        f"{benchmark}: MindSpore's mean minus PyTorch's is {result['difference_db']:+.3f} dB, "
+        f"{'within' if agree else 'BEYOND'} the tolerance of {tolerance} dB"
     )
     print(json.dumps({"benchmark": benchmark, "seeds": seeds, **result}))
     return 0 if agree else 1
@@ -100,7 +108,7 @@ def compare(runs: list[Path], benchmark: str, plot: Path | None, tolerance: floa
 
 @dataclass(frozen=True)
 class Curve:
-    """One run's scores on one benchmark, over the number of updates; PSNR in dB."""
+    """Scores of one run on one benchmark over the number of updates; PSNR in dB."""
 
     steps: list[int]
     psnr: list[float]
@@ -110,10 +118,10 @@ class Curve:
 
 
 def curve(records: list[Record], benchmark: str) -> Curve:
-    """Pick the plain evaluations of one benchmark out of the lines of a metrics.jsonl.
+    """Return the evaluations of one benchmark, without self-ensemble, from the lines of a metrics.jsonl.
 
     Raises:
-        RecipeError: the run never evaluated it.
+        RecipeError: the run never evaluated this benchmark.
     """
     plain = [r for r in records if "benchmark" in r and r["method"] == "plain"]
     found = [r for r in plain if r["benchmark"] == benchmark]
@@ -133,7 +141,7 @@ def finished(run: Path, recipe: Recipe) -> list[Record]:
     """Return the lines of a run's metrics.jsonl.
 
     Raises:
-        RunFolderError: the run has not evaluated its last step.
+        RunFolderError: the last step of the run was not evaluated.
     """
     records = read(run / "metrics.jsonl")
     last = max((r["step"] for r in records if "benchmark" in r), default=0)
@@ -147,33 +155,33 @@ def finished(run: Path, recipe: Recipe) -> list[Record]:
 
 
 def read(file: Path) -> list[Record]:
-    """Return the lines of a file of JSON, none where there is no file."""
+    """Return the objects of a JSON-lines file; an empty list if the file does not exist."""
     return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
 
 
 def refuse_unequal(recipes: list[Recipe]) -> None:
-    """Refuse runs that differ in more than the seed: the means of their ends would mean nothing.
+    """Refuse runs that differ in more than the seed: their mean would be meaningless.
 
     Raises:
-        RecipeError: names what differs, or a seed that is there twice.
+        RecipeError: names the settings that differ, or a seed that occurs twice.
     """
     for recipe in recipes[1:]:
         changed = differences(recipes[0], recipe)
         different = [key for key in changed if key not in ("seed", "name", "run_dir")]
         if different:
             raise RecipeError(
-                f"the runs differ in {', '.join(different)}. Give runs that differ in seed alone."
+                f"the runs differ in {', '.join(different)}. Give runs that differ only in their seed."
             )
     seeds = [recipe.seed for recipe in recipes]
     if len(set(seeds)) < len(seeds):
-        raise RecipeError(f"the runs have the seeds {seeds}, and one run a seed is wanted.")
+        raise RecipeError(f"the runs have the seeds {seeds}. Give one run per seed.")
 
 
 def refuse_what_is_not_repeated(recipe: Recipe) -> None:
-    """Refuse a recipe that this benchmark would silently train otherwise in PyTorch.
+    """Refuse a recipe that this benchmark cannot train in the same way in PyTorch.
 
     Raises:
-        RecipeError: names every such key.
+        RecipeError: names each key of the recipe that is not supported.
     """
     optimizer, model = recipe.optim.optimizer, recipe.model
     repeated = {
@@ -190,16 +198,16 @@ def refuse_what_is_not_repeated(recipe: Recipe) -> None:
     wrong = [key for key, right in repeated.items() if not right]
     if wrong:
         raise RecipeError(
-            f"{', '.join(wrong)} of the recipe {recipe.name!r} is not repeated in PyTorch here. That is done for "
-            "edsr with n_resblocks, n_feats and res_scale, kaiming_uniform, l1, and adam with beta1 and beta2."
+            f"the recipe {recipe.name!r} sets {', '.join(wrong)}, which this benchmark does not support in PyTorch. It "
+            "supports edsr with n_resblocks, n_feats and res_scale, kaiming_uniform, l1, and adam with beta1 and beta2."
         )
 
 
 def repeat(run: Path, recipe: Recipe, mindspore: list[Record]) -> list[Record]:
-    """Return the metrics of the same training in PyTorch, which is done now if it was not before."""
+    """Return the metrics of the same training in PyTorch. Train now if it was not done before."""
     folder = run.with_name(f"{run.name}_pytorch")
     if (folder / "recipe.json").is_file() and load_recipe(folder) == recipe:
-        # An unfinished one is done again.
+        # A training that did not finish is repeated.
         with suppress(RunFolderError):
             return finished(folder, recipe)
     folder.mkdir(exist_ok=True)
@@ -215,8 +223,8 @@ def repeat(run: Path, recipe: Recipe, mindspore: list[Record]) -> list[Record]:
 
 
 def train(recipe: Recipe, evaluate_at: set[int]) -> Iterator[Record]:
-    """Train in PyTorch; yield what a run of ours writes into metrics.jsonl, at the steps given."""
-    # What the package tells MindSpore's oneDNN would hold PyTorch's to AVX2 too.
+    """Train in PyTorch; at the given steps, yield what srtrain writes into metrics.jsonl."""
+    # The package limits MindSpore's oneDNN to AVX2. Do not limit PyTorch's.
     os.environ.pop("ONEDNN_MAX_CPU_ISA", None)
     import torch
     from torch.nn import functional
@@ -249,7 +257,7 @@ def train(recipe: Recipe, evaluate_at: set[int]) -> Iterator[Record]:
 
 
 def build_loader(recipe: Recipe) -> tuple[Loader, int]:
-    """Return the batches of a recipe, and how many updates an epoch has."""
+    """Return the batches of a recipe and the number of updates per epoch."""
     data = recipe.data
     pictures = build_pictures(recipe, "data.train", data.train, data.cache)
     sampler = Sampler(len(pictures), data.batch_size, recipe.seed)
@@ -272,7 +280,7 @@ def build_benchmarks(recipe: Recipe) -> list[EvalSet]:
 
 
 def scores(model: EDSR, benchmarks: list[EvalSet], step: int) -> Iterator[Record]:
-    """Score a PyTorch network as a run of ours scores its own."""
+    """Score a PyTorch network with srtrain's evaluator."""
     import torch
 
     def upscale(lq: Float32) -> Float32:
@@ -317,7 +325,7 @@ def print_ends(benchmark: str, seeds: list[int], curves: dict[str, list[Curve]])
 def draw(
     file: Path, curves: dict[str, list[Curve]], seeds: list[int], recipe: Recipe, benchmark: str
 ) -> None:
-    """Plot the whole curves, and beside them the last third, large enough to see hundredths of a dB."""
+    """Plot the curves, and beside them the last third enlarged, to show hundredths of a dB."""
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -330,7 +338,7 @@ def draw(
                 axes.plot(c.steps, c.psnr, style, color=COLOURS[framework], label=f"{framework}, seed {seed}")
     first = curves["MindSpore"][0]
     whole.axhline(first.bicubic_psnr, color="grey", label=f"bicubic, {first.bicubic_psnr:.2f} dB")
-    whole.set_ylim(bottom=whole.get_ylim()[0] - 0.1)  # the line of bicubic off the edge
+    whole.set_ylim(bottom=whole.get_ylim()[0] - 0.1)  # keep the line of bicubic away from the edge
     whole.legend(loc="center right")
     whole.set_ylabel(f"PSNR on {benchmark} in dB")
     n_last = max(2, len(first.steps) // 3)

@@ -1,10 +1,10 @@
-"""How many patches a second: ours from a warm cache, against decoding PNGs for each patch.
+"""Compare patches per second: our loader with a warm cache, and loaders that decode PNGs for each patch.
 
     python benchmarks/data.py
 
-Pictures of 2040×1356 px are made from ../shared/data/photos_1024, or invented where that is missing. A patch
-is 96 px in and 192 px out, and every way ends in the same uint8 NCHW batch. Times are CPU seconds of this
-one process, so they are per core and hardly depend on what else the machine does. The last line is JSON.
+The pictures have 2040×1356 px. They are made from ../shared/data/photos_1024, or generated if that folder is missing.
+A patch has 96 px in and 192 px out, and every loader ends in the same uint8 NCHW batch. Times are CPU seconds of this
+process. They are therefore per core, and hardly depend on other load on the machine. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ UInt8 = NDArray[np.uint8]
 
 SCALE, LQ_PX, GT_PX, BATCH = 2, 96, 192, 16
 HEIGHT, WIDTH = 1356, 2040
-SUB_PX = 480  # BasicSR's sub-images
+SUB_PX = 480  # the size of BasicSR's sub-images
 PHOTOS = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "photos_1024"
 
 
 def pictures_2k() -> list[UInt8]:
-    """Photographs mirrored to 2K, or invented pictures that are about as hard on a PNG decoder."""
+    """Return photographs mirrored to 2K, or synthetic pictures that take a PNG decoder about as long."""
     if PHOTOS.is_dir():
         photos = [read_rgb(path) for path in sorted(PHOTOS.glob("*.png"))]
         margins = [[(0, HEIGHT - photo.shape[0]), (0, WIDTH - photo.shape[1]), (0, 0)] for photo in photos]
@@ -52,7 +52,7 @@ def pictures_2k() -> list[UInt8]:
 
 
 def make_pictures(root: Path, n_pictures: int) -> None:
-    """Write pairs of 2K pictures, and the same cut into sub-images."""
+    """Write pairs of 2K pictures, and the same pairs cut into sub-images."""
     photos = pictures_2k()
     for directory in ("HR", "LR_bicubic/X2", "sub/HR", "sub/LR"):
         (root / directory).mkdir(parents=True)
@@ -77,7 +77,7 @@ def _write(path: Path, rgb: UInt8) -> None:
 
 
 def decoding(pairs: list[tuple[Path, Path]], n_patches: int) -> Callable[[], object]:
-    """Decode a pair of PNGs for each patch, cut, turn, and stack as uint8 NCHW."""
+    """Decode a pair of PNGs for each patch, crop, rotate, and stack as uint8 NCHW."""
     rng = np.random.default_rng(0)
 
     def run() -> object:
@@ -112,14 +112,14 @@ def ours(root: Path, cache: Path, n_steps: int) -> Callable[[], object]:
 def cpu_seconds(
     run: Callable[[], object], n_patches: int, clock: Callable[[], float] = time.process_time
 ) -> float:
-    """Seconds a patch."""
+    """Return the seconds per patch."""
     before = clock()
     run()
     return (clock() - before) / n_patches
 
 
 def resident_mb() -> float:
-    """Return what this process holds in memory now."""
+    """Return the resident memory of this process in MB."""
     gc.collect()
     status = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) / 1024
@@ -135,9 +135,9 @@ def resident_after(root: Path, cache: Path, n_pictures: int) -> float:
 
 
 def resize_ratios(n_rounds: int = 41) -> dict[str, float]:
-    """Print imresize beside OpenCV's bicubic (no antialiasing, one rounding), in turns; return ours / OpenCV's.
+    """Compare imresize with OpenCV's bicubic (no antialiasing, one rounding) in turns; return ours / OpenCV's.
 
-    The small side of an enlargement is 2K divided by the factor.
+    The input of an enlargement is a 2K picture divided by the factor.
     """
     gt = pictures_2k()[0]
     ratios = {}
@@ -151,7 +151,7 @@ def resize_ratios(n_rounds: int = 41) -> dict[str, float]:
                 partial(cv2.resize, picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC),
             )
             for run in runs:
-                run()  # compiles, starts threads
+                run()  # the first call compiles and starts threads
             times = np.array(
                 [[cpu_seconds(run, 1, time.perf_counter) for run in runs] for _ in range(n_rounds)]
             )
@@ -163,7 +163,7 @@ def resize_ratios(n_rounds: int = 41) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure in turns, so that a busy machine is busy for all, and keep the best of each."""
+    """Measure in turns, so that all loaders see the same machine, and keep the best time of each."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,11 +1,11 @@
-"""Two processes: what averaging gradients and meeting costs, and whether two with a thread each beat one with two.
+"""Measure what averaging gradients and barriers cost, and compare two processes of one thread with one of two.
 
     python benchmarks/distributed.py
 
-Runs real training through the launcher: one process with two threads and two processes with one thread each,
-the same global batch, turn by turn; a ratio is the median of the ratios of the turns. A hook in this file
-times the steps, and, when a run of two is over, the reduction of its gradients and the barrier alone. Prints
-a table and, as its last line, JSON.
+The launcher runs real training with the same global batch, in turns: one process with two threads, and two processes
+with one thread each. A ratio is the median of the ratios of each turn. A hook in this file times the steps. After a
+run of two processes it also times the reduction of the gradients and the barrier alone. The benchmark prints a table
+and, as its last line, JSON.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NETWORKS = {
     "baseline": {"n_resblocks": 16, "n_feats": 64, "lq_px": 48, "batch": 8, "steps": 6},
     "small": {"n_resblocks": 4, "n_feats": 32, "lq_px": 24, "batch": 8, "steps": 60},
 }
-WARM_UP = 2  # steps; the first one compiles
+WARM_UP = 2  # steps; the first one includes compilation
 REPEATS = 30
 
 RECIPE = """
@@ -52,12 +52,12 @@ def recipe():
 
 @HOOKS.register("measure")
 class Measure(Hook):
-    """Times the steps after the warm-up, then the parts that only several processes have."""
+    """Times the steps after the warm-up, then the communication between processes."""
 
     order = LAST
 
     def after_step(self, trainer: Any, out: Any) -> None:
-        """Start and stop the clock, once the device has done what was asked of it."""
+        """Start and stop the clock, after the device has finished its work."""
         if trainer.step == WARM_UP:
             float(out.loss)
             self._started = time.perf_counter()
@@ -66,7 +66,7 @@ class Measure(Hook):
             self._seconds = time.perf_counter() - self._started
 
     def after_train(self, trainer: Any) -> None:
-        """Write down what was measured."""
+        """Write the measured times to a file."""
         backend = trainer.backend
         measured = {"step_ms": 1e3 * self._seconds / (trainer.max_steps - WARM_UP)}
         if backend.world_size > 1:
@@ -77,7 +77,7 @@ class Measure(Hook):
 
 
 def milliseconds(act: Callable[[], object]) -> float:
-    """Return the median time of doing something, after once without looking."""
+    """Return the median time of a call, after one call that does not count."""
     act()
     times = []
     for _ in range(REPEATS):
@@ -88,12 +88,12 @@ def milliseconds(act: Callable[[], object]) -> float:
 
 
 def reduction(trainer: Any) -> Callable[[], object]:
-    """Return the compiled mean of gradients as large as the network's, as the update has it inside."""
+    """Return a compiled average of gradients as large as those of the network, as in the update."""
     import mindspore as ms
     from mindspore import nn
 
     class Alone(nn.Cell):
-        """Nothing but the reduction; a sum of the last gradient waits for its end."""
+        """Only reduce; the sum of the last gradient waits for the end."""
 
         def __init__(self, reducer: nn.Cell) -> None:
             super().__init__(auto_prefix=False)
@@ -114,7 +114,7 @@ def reduction(trainer: Any) -> Callable[[], object]:
 
 
 def run(network: dict[str, int], n_processes: int, place: Path) -> dict[str, float]:
-    """Train once; return what the hook measured."""
+    """Train once; return the times that the hook measured."""
     recipe = place / "recipe.py"
     recipe.write_text(RECIPE.format(**network, warm_up=WARM_UP, this=str(Path(__file__).resolve())))
     run_dir = place / f"{n_processes}"
@@ -131,7 +131,7 @@ def run(network: dict[str, int], n_processes: int, place: Path) -> dict[str, flo
 
 
 def compare(name: str, rounds: int) -> dict[str, float]:
-    """Let one and two processes take turns; print a table; return the numbers."""
+    """Run one and two processes in turns; print a table; return the numbers."""
     network = NETWORKS[name]
     one, two = [], []
     with tempfile.TemporaryDirectory() as place:
@@ -148,11 +148,11 @@ def compare(name: str, rounds: int) -> dict[str, float]:
     }
     share = numbers["reduce_ms"] / numbers["two_processes_ms"]
     print(f"\n{name}: EDSR x2, {network}, {rounds} turns")
-    print(f"one process, two threads       {numbers['one_process_ms']:9.1f} ms a step")
+    print(f"one process, two threads       {numbers['one_process_ms']:9.1f} ms per step")
     print(
-        f"two processes, a thread each   {numbers['two_processes_ms']:9.1f} ms a step: {ratio:.2f} times as fast"
+        f"two processes, a thread each   {numbers['two_processes_ms']:9.1f} ms per step: {ratio:.2f} times as fast"
     )
-    print(f"mean of the gradients alone    {numbers['reduce_ms']:9.2f} ms, {share:.1%} of a step")
+    print(f"averaging the gradients alone  {numbers['reduce_ms']:9.2f} ms, {share:.1%} of a step")
     print(f"barrier                        {numbers['barrier_ms']:9.2f} ms")
     return {f"{name}_{key}": round(value, 3) for key, value in {**numbers, "reduce_share": share}.items()}
 
@@ -160,7 +160,7 @@ def compare(name: str, rounds: int) -> dict[str, float]:
 def main() -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each kind of run")
+    parser.add_argument("--rounds", type=int, default=3, help="number of turns")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     args = parser.parse_args()
     results: dict[str, float] = {}

@@ -1,18 +1,19 @@
-"""Does block credit help the search? Four searches of equal budget, many times, on a table that holds every answer.
+"""Does block credit help the search? Compare search strategies on a table that has every result.
 
     python benchmarks/esr_credit.py compare --plot credit.png
 
-The table, which ``esr_table.py`` makes, holds all networks of a small space with what came of a short training of each.
-A search on it costs nothing, so that each can be repeated with many seeds, and the best there is is known. Compared are
-the evolution with the credit strategies ``lineage``, ``ablation`` and ``uniform`` (which is none), and ``random``:
-networks drawn as the first generation is, without repeats. All have the same budget of evaluations, and for one seed
-the same first generation.
+The table is made by ``esr_table.py``. It has all networks of a small space, and the result of a short training of
+each. A search on it takes no training, so each strategy can be repeated with many seeds, and the best network is
+known. The benchmark compares the evolution with the credit strategies ``lineage``, ``ablation`` and ``uniform`` (no
+credit), and ``random`` search, which draws networks as the first generation does, without repeats. All have the same
+budget of evaluations and, for each seed, the same first generation.
 
-Printed are, as means over the seeds with 95 % bootstrap intervals: the best PSNR found, the regret, which is what it is
-short of the best in the table, and the area: the mean over the budget of the best so far, which says how early it is
-found. Then the differences to ``uniform`` seed by seed, and what they show: ``better`` or ``worse`` where the interval
-does not hold 0, else ``no difference shown``. These intervals are not corrected for there being six of them. A table
-is one training of each network: what is shown holds for its space and its length of training.
+For each strategy it prints means over the seeds with 95 % bootstrap intervals of three measures: the best PSNR found;
+the regret, which is the distance to the best network in the table; and the area, which is the mean over the budget of
+the best PSNR so far, and rewards finding it early. Then it prints the differences to ``uniform``, seed by seed. A
+difference is ``better`` or ``worse`` if its interval excludes 0, else ``no difference shown``. The intervals are not
+corrected for six comparisons. A table has one training of each network, so the result holds for its space and length
+of training.
 
 The last line is JSON.
 """
@@ -51,20 +52,20 @@ N_RESAMPLES = 5000
 
 
 def main() -> int:
-    """Parse, and report a mistake of the user in one line."""
+    """Parse the command line; report a user's mistake in one line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    comparing = commands.add_parser("compare", help="search on the table with every strategy")
+    comparing = commands.add_parser("compare", help="search the table with every strategy")
     comparing.add_argument("--table", type=Path, default=TABLE, help="default: %(default)s")
+    comparing.add_argument("--budget", type=int, help="evaluations per search; default: a third of the table")
+    comparing.add_argument("--seeds", type=int, default=30, metavar="N", help="searches per strategy")
     comparing.add_argument(
-        "--budget", type=int, help="evaluations of a search; default: a third of the table"
+        "--individuals", type=int, default=8, metavar="N", help="new networks per generation"
     )
-    comparing.add_argument("--seeds", type=int, default=30, metavar="N", help="searches of each kind")
-    comparing.add_argument("--individuals", type=int, default=8, metavar="N", help="in a generation")
-    comparing.add_argument("--elites", type=int, default=4, metavar="N")
-    comparing.add_argument("--plot", type=Path, help="PNG to write")
+    comparing.add_argument("--elites", type=int, default=4, metavar="N", help="networks that survive")
+    comparing.add_argument("--plot", type=Path, help="write the plot to this PNG file")
     args = parser.parse_args()
     try:
         table = read_table(args.table)
@@ -83,12 +84,12 @@ def main() -> int:
 
 @dataclass(frozen=True)
 class Table:
-    """Every network of a small space, with what came of it.
+    """Every network of a small space and its result.
 
     Attributes:
         about: how the networks were trained and scored.
-        space: the space, all of whose networks are here.
-        genomes: outcomes by blocks.
+        space: the search space; the table has all its networks.
+        genomes: results, by the names of the blocks.
     """
 
     about: dict[str, Any]
@@ -97,20 +98,21 @@ class Table:
 
     @property
     def psnr(self) -> list[float]:
-        """Those of all networks that did not fail, in dB."""
+        """The PSNRs of all networks that did not fail, in dB."""
         return [outcome.objectives["psnr"] for outcome in self.genomes.values() if not outcome.failed]
 
 
 def read_table(file: Path) -> Table:
-    """Read a table, and check that it is whole.
+    """Read a table and check that it is complete.
 
-    It is JSON: ``about`` (``scale``, 2 where it is missing; ``failed``, how many networks have no entry because they
-    failed; anything else is printed), ``space`` (arguments of ``SpaceSettings``), and ``genomes``: by the names of the
-    blocks with spaces between them, ``psnr`` in dB, ``parameters``, and ``drops``, a number or null for each block.
+    The file is JSON with three keys. ``about`` has ``scale`` (default 2), ``failed`` (the number of networks without an
+    entry because they failed) and other values, which are printed. ``space`` has the arguments of ``SpaceSettings``.
+    ``genomes`` maps the names of the blocks, separated by spaces, to ``psnr`` in dB, ``parameters``, and ``drops`` (a
+    number or null for each block).
 
     Raises:
-        DataError: there is none, it is damaged, or it does not hold every network of its space.
-        RecipeError: its space is none.
+        DataError: the file is missing or damaged, or does not have every network of its space.
+        RecipeError: the space is not valid.
     """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -120,7 +122,7 @@ def read_table(file: Path) -> Table:
         raise DataError(f"the table {str(file)!r} cannot be read: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{str(file)!r} is no table: {type(error).__name__}: {error}. It has to be JSON with 'about', 'space' and "
+            f"{str(file)!r} is not a table: {type(error).__name__}: {error}. A table is JSON with 'about', 'space' and "
             f"'genomes'."
         ) from error
     check_arguments(f"'space' in {str(file)!r}", SpaceSettings, given)
@@ -145,45 +147,46 @@ def _outcome(file: Path, name: str, entry: Any) -> Outcome:
     """Check one entry.
 
     Raises:
-        DataError: a number is missing or is none.
+        DataError: a value is missing or not a finite number.
     """
     try:
         objectives = {key: float(entry[key]) for key in ("psnr", "parameters")}
         drops = tuple(None if drop is None else float(drop) for drop in entry["drops"])
         numbers = [*objectives.values(), *(drop for drop in drops if drop is not None)]
         if not all(map(math.isfinite, numbers)) or len(drops) != len(name.split()):
-            raise ValueError("numbers have to be finite, and drops one for each block")
+            raise ValueError("the numbers must be finite, and drops must have one for each block")
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"{str(file)!r}: the entry {name!r} is {entry!r}: {type(error).__name__}: {error}. It has to have 'psnr', "
+            f"{str(file)!r}: the entry {name!r} is {entry!r}: {type(error).__name__}: {error}. It must have 'psnr', "
             f"'parameters', and 'drops' with a number or null for each of its {len(name.split())} blocks."
         ) from error
     return Outcome(objectives, drops=drops)
 
 
 def _check_whole(file: Path, networks: set[Blocks], found: dict[Blocks, Outcome], n_failed: int) -> None:
-    """Compare the entries with the space.
+    """Check that the entries are the networks of the space.
 
     Raises:
-        DataError: networks are missing and did not fail, or are of another space.
+        DataError: networks are missing that did not fail, or belong to another space.
     """
     missing, foreign = networks - found.keys(), found.keys() - networks
     if len(missing) != n_failed:
         raise DataError(
             f"{str(file)!r} lacks {len(missing)} of the {len(networks)} networks of its space, such as "
-            f"{' '.join(min(missing)) if missing else 'none'!r}, and says that {n_failed} failed. Build it anew."
+            f"{' '.join(min(missing)) if missing else 'none'!r}, but 'failed' in 'about' is {n_failed}. "
+            f"Build the table again."
         )
     if foreign:
         raise DataError(
-            f"{str(file)!r} holds {len(foreign)} networks from outside of its 'space', such as "
-            f"{' '.join(min(foreign))!r}. Build it anew, or correct its 'space'."
+            f"{str(file)!r} has networks outside of its 'space' ({len(foreign)}), such as {' '.join(min(foreign))!r}. "
+            f"Build the table again, or correct its 'space'."
         )
 
 
 def best_so_far(table: Table, method: str, seed: int, budget: int, settings: EvolutionSettings) -> Float64:
-    """Search on the table; return the best PSNR after each evaluation, in dB."""
+    """Search the table; return the best PSNR so far after each evaluation, in dB."""
     if method == "random":
-        # A first generation is what random search is: drawn by the prior, without repeats.
+        # Random search is one large first generation, drawn from the prior without repeats.
         evolution = Evolution(table.space, seed, EvolutionSettings(n_generations=1, n_individuals=budget))
     else:
         evolution = Evolution(table.space, seed, settings, credit=CREDITS.build(method))
@@ -192,14 +195,14 @@ def best_so_far(table: Table, method: str, seed: int, budget: int, settings: Evo
         for individual in evolution.ask():
             outcome = table.genomes[individual.blocks]
             evolution.tell(individual, outcome)
-            # A failure finds nothing, and the worst that there is begins every curve at the least.
+            # A failed network counts as the worst one in the table.
             found.append(min(table.psnr) if outcome.failed else outcome.objectives["psnr"])
     return np.maximum.accumulate(found)[:budget]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds, with the 95 % bootstrap interval."""
+    """A mean over seeds with its 95 % bootstrap interval."""
 
     mean: float
     low: float
@@ -207,10 +210,10 @@ class Estimate:
 
     @classmethod
     def of(cls, values: Float64) -> Estimate:
-        """Estimate the mean of what the values were drawn from."""
+        """Estimate the mean of the distribution that the values come from."""
         from scipy.stats import bootstrap
 
-        # Not BCa, which has no answer where nearly all values are equal, as when most searches find the best there is.
+        # Not BCa: it is undefined if nearly all values are equal, as when most searches find the best network.
         interval = bootstrap(
             (values,),
             np.mean,
@@ -222,13 +225,13 @@ class Estimate:
 
     @property
     def verdict(self) -> str:
-        """What a difference shows."""
+        """Return ``better``, ``worse`` or ``no difference shown``, taking this as a difference to the baseline."""
         if self.low > 0:
             return "better"
         return "worse" if self.high < 0 else "no difference shown"
 
     def text(self, form: str = ".4f") -> str:
-        """Return it for a table."""
+        """Return the mean and the interval as text."""
         return f"{self.mean:{form}} [{self.low:{form}}, {self.high:{form}}]"
 
 
@@ -236,19 +239,19 @@ MEASURES: dict[str, Callable[[Float64], Float64]] = {
     "best": lambda curves: curves[:, -1],
     "area": lambda curves: curves.mean(axis=1),
 }
-"""What is compared, from curves of (seeds, evaluations)."""
+"""What is compared: functions of curves of shape (seeds, evaluations)."""
 
 
 def compare(table: Table, budget: int, n_seeds: int, settings: EvolutionSettings, plot: Path | None) -> None:
-    """Search, print, and draw where that was asked for.
+    """Search with every method, print the results, and draw them if ``plot`` is given.
 
     Raises:
-        RecipeError: a budget beyond the table, or fewer than two seeds.
+        RecipeError: the budget is larger than the table, or there are fewer than two seeds.
     """
     if not 1 <= budget <= len(table.genomes) or n_seeds < 2:
         raise RecipeError(
-            f"--budget {budget} --seeds {n_seeds}: the budget has to be from 1 to the {len(table.genomes)} networks of "
-            f"the table, and an interval needs two seeds or more."
+            f"--budget {budget} --seeds {n_seeds}: the budget must be between 1 and {len(table.genomes)}, the "
+            f"number of networks in the table, and there must be 2 seeds or more."
         )
     curves = {
         method: np.stack([best_so_far(table, method, seed, budget, settings) for seed in range(n_seeds)])
@@ -256,7 +259,7 @@ def compare(table: Table, budget: int, n_seeds: int, settings: EvolutionSettings
     }
     print(", ".join(f"{key}: {value}" for key, value in table.about.items()))
     print(
-        f"{len(table.genomes)} networks, the best {max(table.psnr):.4f} dB; {budget} evaluations a search, "
+        f"{len(table.genomes)} networks, the best {max(table.psnr):.4f} dB; evaluations per search: {budget}, "
         f"{n_seeds} seeds; means with 95 % intervals, in dB\n"
     )
     result = {method: judge(curves, method, max(table.psnr)) for method in METHODS}
@@ -277,7 +280,7 @@ def compare(table: Table, budget: int, n_seeds: int, settings: EvolutionSettings
 
 
 def judge(curves: dict[str, Float64], method: str, best: float) -> dict[str, Any]:
-    """Return a method's estimates, and those of its difference to the baseline, as plain values."""
+    """Return the estimates for a method and for its difference to the baseline, as plain values."""
     own: dict[str, Any] = {
         name: vars(Estimate.of(measure(curves[method]))) for name, measure in MEASURES.items()
     }
@@ -291,7 +294,7 @@ def judge(curves: dict[str, Float64], method: str, best: float) -> dict[str, Any
 
 
 def print_table(result: dict[str, dict[str, Any]]) -> None:
-    """Print the estimates, and a line of verdict for each difference."""
+    """Print the estimates, and one line for each difference to the baseline."""
     head = ("method", "best", "regret", "area", "found the best")
     rows = [
         (
@@ -306,11 +309,11 @@ def print_table(result: dict[str, dict[str, Any]]) -> None:
         for name in MEASURES if method != BASELINE else ():
             difference = dict(own[f"{name}_minus_{BASELINE}"])
             verdict = difference.pop("verdict")
-            print(f"{method} against {BASELINE}, {name}: {Estimate(**difference).text('+.4f')} dB: {verdict}")
+            print(f"{method} minus {BASELINE}, {name}: {Estimate(**difference).text('+.4f')} dB: {verdict}")
 
 
 def draw(file: Path, curves: dict[str, Float64], table: Table) -> None:
-    """Plot the mean of the best so far over the evaluations, with bands of the intervals."""
+    """Plot the mean of the best PSNR so far over the evaluations, with the intervals as bands."""
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -336,7 +339,7 @@ def draw(file: Path, curves: dict[str, Float64], table: Table) -> None:
         label=f"the best of {len(table.genomes)}, {max(table.psnr):.3f} dB",
     )
     axes.set_xlabel("evaluations")
-    axes.set_ylabel("PSNR of the best so far in dB")
+    axes.set_ylabel("best PSNR so far in dB")
     axes.set_title(f"{len(curves[BASELINE])} searches each, with 95 % intervals")
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")

@@ -1,11 +1,11 @@
-"""Train every network of a small space once: the table that strategies of a search are compared on.
+"""Train every network of a small space once. ``esr_credit.py`` compares search strategies on the resulting table.
 
     pip install '.[cpu]'
     srtrain launch -n 2 benchmarks/esr_table.py data.root=DATA data.train.root=DATA/T91
 
-This is a recipe; what it does is in ``esr_table_hook.py``. Each network gets a real, short training on T91 and is
-on crops of Set5, as in a search; ``esr_credit.py`` then lets searches look results up instead of training. Killed and
-started again with --resume, it trains nothing twice. It writes ``table.json`` into the run folder.
+This file is a recipe; the work is done by the hook in ``esr_table_hook.py``. Each network gets a short training on
+T91 and is scored on crops of Set5, as in a search. If the run is killed, ``--resume`` continues without training any
+network twice. The table is written to ``table.json`` in the run folder.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ SPACE = {
 
 
 def recipe() -> Recipe:
-    """Return the training of a network."""
+    """Return the recipe; its training settings apply to each network of the space."""
     return Recipe(
         name="esr_table",
         scale=2,
-        # Blocks of 8 channels in and out, so that each can be bypassed.
+        # All blocks have 8 channels in and out, so that ablation can bypass each of them.
         model=Spec("esrn", n_feats=8),
         data=Data(
             root="data",

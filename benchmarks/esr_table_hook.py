@@ -1,4 +1,4 @@
-"""The hook of ``esr_table.py``: trains all networks of a space instead of searching it."""
+"""The hook of ``esr_table.py``. It trains all networks of a space instead of searching it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from srtrain.trainer.trainer import Trainer
 
 @HOOKS.register("esr_table", from_run=("seed", "benchmarks", "new_trainer"))
 class TableHook(SearchHook):
-    """Trains them, ranks sharing the work, and writes ``table.json``."""
+    """Trains all networks of the space, shared between the ranks, and writes ``table.json``."""
 
     def before_train(self, trainer: Trainer) -> None:
-        """Do it all."""
+        """Train all networks and write the table; then request a stop, since nothing is left to train."""
         space, fitness, journal = self.prepare(trainer)
         networks = sorted(space.networks())
-        trainer.log.info(f"{len(networks)} networks are in the space")
-        genome = Genome((), ())  # nobody breeds them
+        trainer.log.info(f"the space has {len(networks)} networks")
+        genome = Genome((), ())  # not needed: these networks have no offspring
         individuals = [Individual(i, 0, genome, names, "table") for i, names in enumerate(networks)]
         outcomes = evaluate(individuals, fitness, journal, trainer)
         if trainer.backend.rank == 0:
@@ -39,11 +39,11 @@ class TableHook(SearchHook):
                 "genomes": rows,
             }
             (trainer.run_dir / "table.json").write_text(json.dumps(table, indent=0) + "\n", encoding="utf-8")
-        trainer.request_stop("its table, which is complete")
+        trainer.request_stop("the table is complete")
 
 
 def row(outcome: Outcome) -> dict[str, Any]:
-    """Return what the table says of a network."""
+    """Return the entry of one network in the table."""
     drops = [None if drop is None else round(drop, 5) for drop in outcome.drops]
     found = outcome.objectives
     return {"psnr": round(found["psnr"], 5), "parameters": round(found["parameters"]), "drops": drops}

@@ -1,18 +1,18 @@
-"""A picture through every engine, against PyTorch and ONNX Runtime as they come.
+"""Compare the time to upscale a picture: srtrain's engines, PyTorch, and plain ONNX Runtime.
 
     pip install '.[cpu,bench]' && python benchmarks/infer.py --weights ../shared/data/weights/EDSR_f64b5_x2/*.npz
 
-Two networks: EDSR-baseline x2 with random weights, and the file of ``--weights`` (without it: 5 blocks, random). Our
-engines upscale as ``srtrain infer`` does, in tiles where the memory it allows itself asks for that; ``whole`` is the
-default engine with the large picture in one piece, as the peers take it. These are PyTorch, channels last, and ONNX
-Runtime on what ``torch.onnx`` exports of it. All have the same weights and threads, and are first compared with each
-other on a small picture.
+There are two networks: EDSR-baseline x2 with random weights, and the file of ``--weights`` (without it: 5 blocks with
+random weights). srtrain's engines upscale as ``srtrain infer`` does, in tiles if the memory limit requires them;
+``whole`` is the default engine with the large picture in one piece, as the peers process it. The peers are PyTorch
+with channels last, and ONNX Runtime on the file that ``torch.onnx`` exports. All have the same weights and number of
+threads. Their outputs are first compared on a small picture.
 
-Every worker is a process of its own, and they take turns, so that all see the same machine; for the large picture a
-process ends after its turn, since some hold gigabytes. A ratio is the median of the ratios turn by turn, of the better
-peer's time over ours, so that more is better: ``default_over_best_peer`` for the engine that a checkpoint gets when
-nobody names one, ``fastest_over_best_peer`` for the one with the best time. Prints tables and, as its last line, JSON;
-there the two ratios without a case are the least of all cases.
+Every worker is a separate process, and the workers take turns so that all see the same machine. For the large
+picture, each turn is a new process, because some hold gigabytes. A ratio is the median over the turns of the faster
+peer's time divided by ours, so more is better. ``default_over_best_peer`` is the ratio of the engine that a
+checkpoint gets if none is named; ``fastest_over_best_peer`` is that of the fastest engine. The benchmark prints
+tables and, as its last line, JSON. In the JSON, a ratio without a case is the lowest of all cases.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from typing import IO, Any
 BASELINE = {"n_resblocks": 16, "n_feats": 64, "rgb_mean": (0.4488, 0.4371, 0.4040)}
 SMALL = {"n_resblocks": 5, "n_feats": 64, "rgb_mean": (0.0, 0.0, 0.0)}
 CASES = {"128x128": (128, 128), "480x320": (320, 480), "1920x1080": (1080, 1920)}
-"""Inputs by their name, width × height; as (height, width)."""
+"""Input sizes as (height, width), by name (width × height)."""
 LARGE = "1920x1080"
 ENGINES = ("mindspore", "mindir", "onnxruntime", "ncnn")
 WHOLE = "whole"
@@ -50,9 +50,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--weights", type=Path, help="an EDSR x2 that is measured beside the baseline")
-    parser.add_argument("--rounds", type=int, default=7, help="turns of each worker")
-    parser.add_argument("--large-rounds", type=int, default=2, help=f"the same for {LARGE}; 0 leaves it out")
+    parser.add_argument("--weights", type=Path, help="weights of an EDSR x2 to measure beside the baseline")
+    parser.add_argument("--rounds", type=int, default=7, help="turns per worker")
+    parser.add_argument(
+        "--large-rounds", type=int, default=2, help=f"turns per worker for {LARGE}; 0 skips this size"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--networks", nargs="+", choices=("baseline", "small"), default=["baseline", "small"])
     parser.add_argument("--worker", help=argparse.SUPPRESS)
@@ -78,11 +80,11 @@ def main() -> int:
 
 
 class Worker:
-    """A process that does what it is told by lines, and answers by lines that begin with ``>``."""
+    """A process that reads one request per line and answers with lines that begin with ``>``."""
 
     def __init__(self, name: str, folder: Path, threads: int, *more: str) -> None:
         words = ["--worker", name, "--folder", str(folder), "--threads", str(threads), *more]
-        # PyTorch must not inherit what this package tells MindSpore's oneDNN.
+        # PyTorch must not inherit the package's setting for MindSpore's oneDNN.
         environment = {k: v for k, v in os.environ.items() if k != "ONEDNN_MAX_CPU_ISA"}
         environment |= {"GLOG_v": "3"}
         self.name = name
@@ -95,7 +97,7 @@ class Worker:
         )
 
     def ask(self, line: str) -> Any:
-        """Return the answer to a line."""
+        """Send a line; return the answer."""
         stream: IO[str] | None = self.process.stdin
         assert stream is not None
         stream.write(line + "\n")
@@ -108,7 +110,7 @@ class Worker:
         for line in self.process.stdout:
             if line.startswith(">"):
                 return json.loads(line[1:])
-        sys.exit(f"the worker {self.name!r} ended early: {self.process.args!r}")
+        sys.exit(f"the worker {self.name!r} ended too early: {self.process.args!r}")
 
     def end(self) -> None:
         """End the process."""
@@ -117,12 +119,12 @@ class Worker:
 
 
 def say(answer: Any) -> None:
-    """Answer the benchmark."""
+    """Send an answer to the benchmark."""
     print(f">{json.dumps(answer)}", flush=True)
 
 
 def compare(network: str, folder: Path, default: str, args: argparse.Namespace) -> dict[str, Any]:
-    """Let the workers take turns on one network; print a table a case; return the ratios."""
+    """Run the workers in turns on one network; print a table per case; return the ratios."""
     names = [*ENGINES, *PEERS]
     workers = {name: Worker(name, folder, args.threads) for name in names}
     facts = {name: worker.read() for name, worker in workers.items()}
@@ -144,7 +146,7 @@ def compare(network: str, folder: Path, default: str, args: argparse.Namespace) 
         results |= report(network, case, seconds, default)
     turns = [workers[default].ask(ENSEMBLE) for _ in range(args.rounds)]
     ensemble = statistics.median(turn["ensemble_seconds"] / turn["seconds"] for turn in turns)
-    print(f"self-ensemble of {next(iter(CASES))}: {ensemble:.2f} times one pass")
+    print(f"self-ensemble of {next(iter(CASES))}: takes {ensemble:.2f} times as long as one pass")
     results[f"{network}_self_ensemble_over_one_pass"] = round(ensemble, 3)
     for worker in workers.values():
         worker.end()
@@ -154,7 +156,7 @@ def compare(network: str, folder: Path, default: str, args: argparse.Namespace) 
 
 
 def compare_large(network: str, folder: Path, default: str, args: argparse.Namespace) -> dict[str, Any]:
-    """Do the same with the large picture, a process a turn."""
+    """Compare on the large picture, with a new process for each turn."""
     names = [*ENGINES, WHOLE, *PEERS]
     seconds: dict[str, list[float]] = {name: [] for name in names}
     peaks: dict[str, float] = {}
@@ -173,14 +175,14 @@ def compare_large(network: str, folder: Path, default: str, args: argparse.Names
 
 
 def report(network: str, case: str, seconds: dict[str, list[float]], default: str) -> dict[str, Any]:
-    """Print what one case took, and return its ratios."""
+    """Print the times of one case; return its ratios."""
     best = {name: min(times) for name, times in seconds.items()}
     peers = [min(turn) for turn in zip(*(seconds[name] for name in PEERS), strict=True)]
-    print(f"\n{case:<22}{'best ms':>10}{'median ms':>11}{'best peer is':>14}")
+    print(f"\n{case:<22}{'best ms':>10}{'median ms':>11}{'vs best peer':>14}")
     ratios = {name: ratio(peers, times) for name, times in seconds.items()}
     for name, times in seconds.items():
         median = statistics.median(times)
-        print(f"{name:<22}{1e3 * best[name]:>10.1f}{1e3 * median:>11.1f}{ratios[name]:>10.2f} times")
+        print(f"{name:<22}{1e3 * best[name]:>10.1f}{1e3 * median:>11.1f}{ratios[name]:>13.2f}×")
     fastest = min(set(best) - set(PEERS), key=lambda name: best[name])
     prefix = f"{network}_{case}"
     return {
@@ -192,12 +194,12 @@ def report(network: str, case: str, seconds: dict[str, list[float]], default: st
 
 
 def ratio(a: list[float], b: list[float]) -> float:
-    """Return the median of a over b, turn by turn."""
+    """Return the median of the ratios a / b of each turn."""
     return round(statistics.median(x / y for x, y in zip(a, b, strict=True)), 3)
 
 
 def compare_outputs(folder: Path) -> dict[str, float]:
-    """Return each worker's largest difference from PyTorch on the small picture that all have upscaled."""
+    """Return the largest difference of each worker's output from PyTorch's on the small picture, in grey levels."""
     import numpy as np
 
     outputs = {file.stem: np.load(file) for file in folder.glob("*.npy")}
@@ -206,7 +208,7 @@ def compare_outputs(folder: Path) -> dict[str, float]:
 
 
 def prepare(folder: Path, weights: Path | None, networks: list[str], threads: int) -> None:
-    """Write the weights of each network, and all that is exported of them; answer with the default engines."""
+    """Write the weights of each network and their exported files; answer with the default engine of each."""
     import numpy as np
 
     from srtrain.device.backend import Backend
@@ -240,7 +242,7 @@ def prepare(folder: Path, weights: Path | None, networks: list[str], threads: in
 
 
 def torch_network(file: Path) -> Any:
-    """Return the network in PyTorch with the weights of a file, in PyTorch's order of channels."""
+    """Return the network in PyTorch with the weights of a file, in PyTorch's channel order."""
     import torch
     from torch_edsr import EDSR
 
@@ -261,7 +263,7 @@ def torch_network(file: Path) -> Any:
 
 
 def export_plainly(weights: Path, file: Path) -> None:
-    """Export from PyTorch as its manual says, with free sizes."""
+    """Export from PyTorch as its manual describes, with dynamic sizes."""
     import torch
 
     axes = {0: "batch", 2: "height", 3: "width"}
@@ -277,7 +279,7 @@ def export_plainly(weights: Path, file: Path) -> None:
 
 
 def work(name: str, folder: Path, threads: int) -> None:
-    """Be one of the workers: upscale what each line asks for, and answer how long that took."""
+    """Act as a worker: upscale the picture that each line names, and answer with the time."""
     run = {"torch_channels_last": run_torch, "onnxruntime_plain": run_plainly}.get(name, run_engine)(
         name, folder, threads
     )
@@ -308,21 +310,21 @@ def work(name: str, folder: Path, threads: int) -> None:
 
 
 def timed(run: Run, lq: Array) -> float:
-    """Return the seconds of one run."""
+    """Return the seconds of one call."""
     started = time.perf_counter()
     run(lq)
     return time.perf_counter() - started
 
 
 def since_start() -> float:
-    """Return the seconds since this process began, as Linux knows them."""
+    """Return the seconds since this process was started, from /proc."""
     ticks = int(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19])
     uptime = float(Path("/proc/uptime").read_text().split()[0])
     return uptime - ticks / os.sysconf("SC_CLK_TCK")
 
 
 def run_engine(name: str, folder: Path, threads: int) -> Run:
-    """Return one of our engines, as ``srtrain infer`` runs it."""
+    """Return one of srtrain's engines, set up as in ``srtrain infer``."""
     from srtrain.engines.memory import parse_bytes
     from srtrain.engines.tiles import Tiled
     from srtrain.infer.model import DEFAULT_MEMORY
@@ -335,7 +337,7 @@ def run_engine(name: str, folder: Path, threads: int) -> Run:
 
 
 def run_torch(name: str, folder: Path, threads: int) -> Run:
-    """Return PyTorch, channels last."""
+    """Return a function that runs PyTorch with channels last."""
     import torch
 
     torch.set_num_threads(threads)
@@ -349,7 +351,7 @@ def run_torch(name: str, folder: Path, threads: int) -> Run:
 
 
 def run_plainly(name: str, folder: Path, threads: int) -> Run:
-    """Return ONNX Runtime on PyTorch's own export."""
+    """Return a function that runs ONNX Runtime on the file exported by PyTorch."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -1,13 +1,17 @@
-"""The memory and the start-up of ``srtrain infer``.
+"""Measure the memory and the start-up time of ``srtrain infer``.
 
     pip install '.[cpu,ncnn]' && python benchmarks/infer_memory.py --weights ../shared/data/weights/EDSR_f64b5_x2/*.npz
 
-For each engine the command upscales pictures of growing size, in a process of its own whose memory is watched from
-outside; the picture is an enlarged photograph. The baseline is the smallest picture in one piece (``--memory 64GB``).
-``peak_4k_gb`` is the most that a process held for the largest picture; ``largest_over_smallest`` is its ratio to the
-smallest picture, 1 where memory is flat; ``whole_over_tiled`` is that of the baseline to the smallest picture in tiles.
-``startup_seconds`` is the median of the whole command, process and all, for a picture of 16 px and an ONNX file.
-Prints tables and, as its last line, JSON.
+For each engine, the command upscales an enlarged photograph in several sizes. Each runs in a separate process whose
+memory is observed from outside. The reference is the smallest picture in one piece (``--memory 64GB``). The results
+are:
+
+    peak_4k_gb              peak memory of the process for the largest picture
+    largest_over_smallest   that peak over the peak for the smallest picture; 1 if memory does not grow
+    whole_over_tiled        peak for the smallest picture in one piece over its peak in tiles
+    startup_seconds         median time of the whole command for a picture of 16 px and an ONNX file
+
+The benchmark prints tables and, as its last line, JSON.
 """
 
 from __future__ import annotations
@@ -31,14 +35,14 @@ from srtrain.data.embedded import embedded
 from srtrain.data.picture import read_rgb, write_png
 
 SIZES = {"1k": (576, 1024), "2k": (1080, 1920), "4k": (2160, 3840)}
-"""Inputs by their name, as (height, width)."""
+"""Input sizes as (height, width), by name."""
 SUFFIXES = {"onnxruntime": ".onnx", "ncnn": ".param", "mindir": ".mindir"}
 _SAMPLE_SECONDS = 0.005
 
 
 @dataclass(frozen=True)
 class Watched:
-    """What a process took."""
+    """Peak memory and time of a process."""
 
     peak_bytes: int
     seconds: float
@@ -64,7 +68,7 @@ def main() -> int:
 
 
 def measure(engine: str, args: argparse.Namespace, folder: Path) -> dict[str, float]:
-    """Upscale every size by one engine; return peaks in GB, seconds, and their ratios."""
+    """Upscale every size with one engine; return peaks in GB, seconds, and their ratios."""
     model = exported(args.weights, folder, SUFFIXES[engine]) if engine in SUFFIXES else args.weights
     peaks: dict[str, float] = {}
     result: dict[str, float] = {}
@@ -85,19 +89,19 @@ def measure(engine: str, args: argparse.Namespace, folder: Path) -> dict[str, fl
 
 
 def measure_startup(args: argparse.Namespace, folder: Path) -> dict[str, float]:
-    """Return the time of the command on a tiny picture with an ONNX file."""
+    """Return the time of the whole command for a tiny picture and an ONNX file, in seconds."""
     model = exported(args.weights, folder, ".onnx")
     picture = enlarged_photograph(folder / "tiny.png", (16, 16))
     words = [sys.executable, "-m", "srtrain.cli", "infer", model, picture, "--overwrite"]
     seconds = [watch(list(map(str, words))).seconds for _ in range(args.startups + 1)][
         1:
-    ]  # the first reads the disk
-    print(f"start-up: median {statistics.median(seconds):.2f} s, least {min(seconds):.2f} s")
+    ]  # the first start reads from the disk
+    print(f"start-up: median {statistics.median(seconds):.2f} s, fastest {min(seconds):.2f} s")
     return {"startup_seconds": round(statistics.median(seconds), 3), "startup_least": round(min(seconds), 3)}
 
 
 def exported(weights: Path, folder: Path, suffix: str) -> Path:
-    """Export the weights in a process of its own, once."""
+    """Export the weights, in a separate process."""
     file = folder / f"network{suffix}"
     if not file.exists():
         words = [sys.executable, "-m", "srtrain.cli", "export", str(weights), "--to", str(file)]
@@ -106,7 +110,7 @@ def exported(weights: Path, folder: Path, suffix: str) -> Path:
 
 
 def enlarged_photograph(file: Path, size: tuple[int, int]) -> Path:
-    """Write a photograph of this (height, width) unless it is there."""
+    """Write a photograph of this (height, width) unless the file exists."""
     if not file.exists():
         photo = read_rgb(embedded(2, names=("coffee",))[0].gt)
         height, width = size
@@ -116,9 +120,9 @@ def enlarged_photograph(file: Path, size: tuple[int, int]) -> Path:
 
 
 def watch(words: Sequence[str]) -> Watched:
-    """Run a command and look at its memory every few milliseconds.
+    """Run a command and read its memory every few milliseconds.
 
-    The kernel's own peak would do, but the command forgets it once, to measure its engine.
+    The peak kept by the kernel is not enough: the command resets it once, to measure its engine.
     """
     started = time.perf_counter()
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
@@ -130,7 +134,7 @@ def watch(words: Sequence[str]) -> Watched:
         time.sleep(_SAMPLE_SECONDS)
     seconds = time.perf_counter() - started
     if process.returncode != 0:
-        raise SystemExit(f"{' '.join(words)} ended with {process.returncode}")
+        raise SystemExit(f"{' '.join(words)} ended with exit code {process.returncode}")
     return Watched(peak, seconds)
 
 

@@ -1,12 +1,16 @@
-"""The search: where a generation's time goes, what compiling costs, and a training step against PyTorch.
+"""Measure the search: where the time of a generation goes, what compiling costs, and a training step beside PyTorch.
 
     pip install '.[cpu,esr,bench]' && python benchmarks/search.py --data ../shared/data
 
-Four measurements. (1) A generation of ``recipes/esr_x2_t91_search.py`` as it is: the share of its wall time that is
-spent in training steps. (2) The first update of the authors' example network (17 blocks), which compiles it: as it is,
-and from MindSpore's compile cache. (3) An update of that network, batch 8, 32 px in, ours against PyTorch's, turn by
-turn. (4) A generation of the evolution alone, population 1000, in the authors' whole space. Prints each and, as its
-last line, JSON.
+There are four measurements:
+
+1. One generation of ``recipes/esr_x2_t91_search.py``: the share of its wall time that is spent in training steps.
+2. The first update of the authors' example network (17 blocks), including compilation, without and with MindSpore's
+   compile cache.
+3. An update of that network, batch 8, 32 px in, in MindSpore and in PyTorch, in turns.
+4. One generation of the evolution alone, population 1000, in the authors' whole space.
+
+The benchmark prints each result and, as its last line, JSON.
 """
 
 from __future__ import annotations
@@ -32,9 +36,9 @@ def main() -> int:
     """Run all measurements, or one of the workers."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument(
-        "--data", type=Path, default=ROOT.parent / "shared" / "data", help="with T91 and Set5"
+        "--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder with T91 and Set5"
     )
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each worker")
+    parser.add_argument("--rounds", type=int, default=5, help="turns per worker")
     parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, default=list(MEASUREMENTS))
     parser.add_argument("--worker", choices=("ours", "torch"), help=argparse.SUPPRESS)
     parser.add_argument("--blocks", nargs="+", help=argparse.SUPPRESS)
@@ -50,7 +54,7 @@ def main() -> int:
 
 
 def generation(args: argparse.Namespace) -> dict[str, float]:
-    """Search one generation; return the share of its time that went into training steps."""
+    """Search one generation; return the share of its time spent in training steps."""
     with tempfile.TemporaryDirectory() as place:
         run_dir = Path(place) / "run"
         words = [
@@ -65,7 +69,7 @@ def generation(args: argparse.Namespace) -> dict[str, float]:
         for part, seconds in candidate["seconds"].items():
             parts[part] = parts.get(part, 0.0) + seconds
     whole = sum(parts.values())
-    print(f"\na generation of {len(candidates)} candidates, seconds by part")
+    print(f"\na generation of {len(candidates)} candidates, seconds per part")
     for part, seconds in parts.items():
         print(f"{part:<10}{seconds:8.1f}{seconds / whole:8.1%}")
     return {"training_share": parts["train"] / whole, "candidate_seconds": whole / len(candidates)}
@@ -90,7 +94,7 @@ def compiling(args: argparse.Namespace) -> dict[str, float]:
 
 
 def first_update(variables: dict[str, str]) -> float:
-    """Return how long the first update takes in a process with these variables."""
+    """Return the seconds of the first update in a process with these environment variables."""
     process = start("ours", **variables)
     seconds = float(read(process))
     process.kill()
@@ -99,7 +103,7 @@ def first_update(variables: dict[str, str]) -> float:
 
 
 def step(args: argparse.Namespace) -> dict[str, float]:
-    """Let our update and PyTorch's take turns."""
+    """Time our update and PyTorch's in turns."""
     processes = {worker: start(worker) for worker in ("ours", "torch")}
     for process in processes.values():
         read(process)
@@ -113,14 +117,14 @@ def step(args: argparse.Namespace) -> dict[str, float]:
         process.kill()
         process.wait()
     ratio = statistics.median(t / o for o, t in zip(seconds["ours"], seconds["torch"], strict=True))
-    print(f"\nan update of the example network, batch {BATCH}, {LQ_PX} px in, milliseconds")
+    print(f"\none update of the example network, batch {BATCH}, {LQ_PX} px in, milliseconds")
     for worker, values in seconds.items():
         print(f"{worker:<8}best {1e3 * min(values):8.1f}   median {1e3 * statistics.median(values):8.1f}")
     return {"step_over_pytorch": ratio, "step_ms": 1e3 * min(seconds["ours"])}
 
 
 def evolution(args: argparse.Namespace) -> dict[str, float]:
-    """Time ask, repair and tell for a population of 1000, with a fitness that costs nothing."""
+    """Time ask, repair and tell for a population of 1000, with a fitness that takes no time."""
     from srtrain_plugins.esr.search.costs import Costs
     from srtrain_plugins.esr.search.evolution import Evolution, EvolutionSettings
     from srtrain_plugins.esr.search.space import Space, SpaceSettings
@@ -135,9 +139,7 @@ def evolution(args: argparse.Namespace) -> dict[str, float]:
             psnr = 30 + sum(map(len, individual.blocks)) / 1000 + individual.number % 7 / 100
             search.tell(individual, Outcome({"psnr": psnr, "parameters": 320_000, "multi_adds": 7e10}))
         turns.append(time.perf_counter() - started)
-    print(
-        "\nevolution alone, 1000 individuals, seconds a generation (the first counts the blocks' parameters too)"
-    )
+    print("\nevolution alone, 1000 individuals, seconds per generation (the first also counts parameters)")
     print("  ".join(f"{seconds:.2f}" for seconds in turns))
     return {"evolution_seconds": statistics.median(turns[1:]), "evolution_first_seconds": turns[0]}
 
@@ -151,7 +153,7 @@ MEASUREMENTS: dict[str, Callable[[argparse.Namespace], dict[str, float]]] = {
 
 
 def start(worker: str, **variables: str) -> subprocess.Popen[str]:
-    """Start a worker; PyTorch must not inherit what this package tells MindSpore's oneDNN, nor import it."""
+    """Start a worker. PyTorch must not inherit the package's setting for MindSpore's oneDNN, nor import the package."""
     from srtrain.models.esrn import EXAMPLE
 
     environment = {k: v for k, v in os.environ.items() if k != "ONEDNN_MAX_CPU_ISA"} | variables
@@ -166,7 +168,7 @@ def start(worker: str, **variables: str) -> subprocess.Popen[str]:
 
 
 def pipe(stream: IO[str] | None) -> IO[str]:
-    """Return one of a worker's streams, which are all pipes."""
+    """Return a stream of a worker, which must be a pipe."""
     if stream is None:
         raise TypeError("the worker was started without pipes")
     return stream
@@ -177,11 +179,13 @@ def read(process: subprocess.Popen[str]) -> str:
     for line in pipe(process.stdout):
         if line.startswith(">"):
             return line[1:]
-    sys.exit(f"a worker ended early: {process.args!r}. PyTorch is needed too: pip install '.[bench]'.")
+    sys.exit(
+        f"a worker ended too early: {process.args!r}. This benchmark needs PyTorch: pip install '.[bench]'."
+    )
 
 
 def work(worker: str, blocks: list[str]) -> None:
-    """Be a worker: say how long the first update took, then that of each turn."""
+    """Act as a worker: print the time of the first update, then the time of each turn."""
     import numpy as np
 
     generator = np.random.default_rng(0)
@@ -200,7 +204,7 @@ def work(worker: str, blocks: list[str]) -> None:
 
 
 def our_update(blocks: list[str], lq: Any, gt: Any) -> Callable[[], float]:
-    """Return an update as the trainer makes it."""
+    """Return a function that makes one update as the trainer does."""
     import mindspore as ms
 
     from srtrain.device.backend import Backend
@@ -219,7 +223,7 @@ def our_update(blocks: list[str], lq: Any, gt: Any) -> Callable[[], float]:
 
 
 def torch_update(blocks: list[str], lq: Any, gt: Any) -> Callable[[], float]:
-    """Return the same update in PyTorch."""
+    """Return a function that makes the same update in PyTorch."""
     import torch
     from torch.nn import functional
     from torch_esrn import ESRN

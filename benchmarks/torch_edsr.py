@@ -1,4 +1,4 @@
-"""EDSR written for PyTorch, to compare with: the same network under the same names, and nothing of ours in it."""
+"""EDSR in PyTorch, for comparison: the same network with the same names of weights, independent of srtrain."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 def conv(n_in: int, n_out: int) -> nn.Conv2d:
-    """Return a 3×3 convolution that keeps height and width, started as PyTorch starts it."""
+    """Return a 3×3 convolution that keeps height and width, with PyTorch's initial weights."""
     return nn.Conv2d(n_in, n_out, 3, padding=1)
 
 
@@ -22,14 +22,14 @@ class ResidualBlock(nn.Module):
         self.res_scale = res_scale
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map NCHW to the same shape."""
+        """Return a tensor of the same NCHW shape."""
         return x + self.res_scale * self.conv2(functional.relu(self.conv1(x)))
 
 
 class EDSR(nn.Module):
-    """Arguments and names of weights as those of ``srtrain.models.edsr.EDSR``.
+    """EDSR with the arguments and the names of weights of ``srtrain.models.edsr.EDSR``.
 
-    The rows of ``upsampler.*`` stand in PyTorch's order of a pixel shuffle, which is not ours.
+    The rows of ``upsampler.*`` have PyTorch's pixel-shuffle order, which differs from srtrain's.
     """
 
     def __init__(self, scale: int, n_resblocks: int = 16, n_feats: int = 64, res_scale: float = 1.0) -> None:
@@ -46,7 +46,7 @@ class EDSR(nn.Module):
         self.tail = conv(n_feats, 3)
 
     def forward(self, lq: torch.Tensor) -> torch.Tensor:
-        """Map RGB NCHW in [0, 255] to the same at ``scale`` times the size."""
+        """Upscale RGB NCHW in [0, 255] by ``scale``."""
         x = self.head(lq - self.mean)
         x = x + self.body_end(self.body(x))
         return self.tail(self.upsampler(x)) + self.mean

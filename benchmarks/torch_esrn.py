@@ -1,4 +1,4 @@
-"""ESRN in PyTorch, the peer that ours is measured against: the same layers in the same order, written the usual way."""
+"""ESRN in PyTorch, for comparison: the same layers in the same order, written as usual in PyTorch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def conv(n_in: int, n_out: int, kernel_px: int = 3, groups: int = 1) -> nn.Conv2
 
 
 class Block(nn.Module):
-    """Any of the three types: S, G or C."""
+    """A block of any of the three types: S, G or C."""
 
     def __init__(self, n_in: int, name: str) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Block(nn.Module):
         self.leave = conv((n + 1) * g // (4 if self.type == "C" else 1), o, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map NCHW to NCHW."""
+        """Map NCHW to NCHW of the same height and width."""
         y = entered = x if self.enter is None else self.enter(x)
         if self.type == "C":
             y = functional.avg_pool2d(y, 2)
@@ -57,7 +57,7 @@ class Block(nn.Module):
 
 
 class ESRN(nn.Module):
-    """Maps RGB in [0, 255] to the same at twice the size."""
+    """Upscales RGB in [0, 255] by 2."""
 
     def __init__(self, blocks: Sequence[str], n_feats: int = 32) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class ESRN(nn.Module):
         self.tail = nn.Sequential(conv(n_feats, 96), nn.PixelShuffle(2), conv(24, 3))
 
     def forward(self, lq: Tensor) -> Tensor:
-        """Map NCHW to NCHW."""
+        """Map NCHW to NCHW of the same height and width."""
         shallow = self.head(lq - self.mean)
         x, outputs = self.enter(shallow), []
         for block in self.blocks:

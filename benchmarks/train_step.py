@@ -1,11 +1,11 @@
-"""One update: our whole loop against a bare compiled Cell, and against the same update in PyTorch.
+"""Measure one update: the whole training loop, a bare compiled Cell, and the same update in PyTorch.
 
     pip install '.[cpu,bench]' && python benchmarks/train_step.py
 
-Four workers, each a process of its own: ``bare`` (a compiled Cell on constant tensors), ``loop`` (the trainer
-with data, hooks and logging), ``torch`` and ``torch_channels_last`` (the same network and update). They take
-turns, a few steps each, so that all see the same machine; a ratio of pictures a second is the median of the
-ratios turn by turn. Prints a table and, as its last line, JSON.
+There are four workers, each a separate process: ``bare`` (a compiled Cell on constant tensors), ``loop`` (the trainer
+with data, hooks and logging), ``torch`` and ``torch_channels_last`` (the same network and update in PyTorch). They
+take turns of a few steps, so that all see the same machine. A ratio of pictures per second is the median of the
+ratios of each turn. The benchmark prints a table and, as its last line, JSON.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ WORKERS = ("bare", "loop", "torch", "torch_channels_last")
 def main() -> int:
     """Run the benchmark, or one of its workers."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--rounds", type=int, default=6, help="turns of each worker")
+    parser.add_argument("--rounds", type=int, default=6, help="turns per worker")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--worker", choices=WORKERS, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def compare(name: str, rounds: int) -> dict[str, float]:
-    """Let the workers take turns on one network; print a table; return the ratios."""
+    """Run the workers in turns on one network; print a table; return the ratios."""
     network = NETWORKS[name]
     processes = {worker: start(worker, name) for worker in WORKERS}
     facts = {worker: json.loads(read_line(process)) for worker, process in processes.items()}
@@ -72,11 +72,11 @@ def compare(name: str, rounds: int) -> dict[str, float]:
         print(
             f"{worker:<22}{1e3 * best[worker]:>9.1f}{1e3 * median:>11.1f}{network['batch'] / best[worker]:>12.2f}"
         )
-    print(f"compile and first step of the bare Cell: {facts['bare']['first_step_seconds']:.1f} s")
-    print(f"start-up to first step of the loop: {facts['loop']['first_step_seconds']:.1f} s")
+    print(f"bare Cell, compiling and first step: {facts['bare']['first_step_seconds']:.1f} s")
+    print(f"loop, start-up to the first step: {facts['loop']['first_step_seconds']:.1f} s")
     print(f"peak memory: loop {facts['loop']['peak_gb']:.2f} GB, torch {facts['torch']['peak_gb']:.2f} GB")
     convolutions, kernels = convolution_ms(name)
-    print(f"inside oneDNN's convolutions of the bare Cell: {convolutions:.1f} ms a step, kernels {kernels}")
+    print(f"bare Cell, inside oneDNN's convolutions: {convolutions:.1f} ms per step, kernels {kernels}")
     prefix = "" if name == "baseline" else f"{name}_"
     return {
         f"{prefix}loop_over_bare": ratio(seconds["bare"], seconds["loop"]),
@@ -89,12 +89,12 @@ def compare(name: str, rounds: int) -> dict[str, float]:
 
 
 def ratio(a: list[float], b: list[float]) -> float:
-    """Return the median of a over b, turn by turn."""
+    """Return the median of the ratios a / b of each turn."""
     return round(statistics.median(x / y for x, y in zip(a, b, strict=True)), 3)
 
 
 def convolution_ms(network: str) -> tuple[float, str]:
-    """Return the milliseconds a step spends in convolution kernels, as oneDNN itself reports, and their names."""
+    """Return the milliseconds per step inside convolution kernels, as reported by oneDNN, and their names."""
     process = start("bare", network, ONEDNN_VERBOSE="1")
     read_line(process)
     assert process.stdin is not None
@@ -115,7 +115,7 @@ def convolution_ms(network: str) -> tuple[float, str]:
 
 
 def start(worker: str, network: str, **more: str) -> subprocess.Popen[str]:
-    """Start a worker; PyTorch must not inherit what this package tells MindSpore's oneDNN."""
+    """Start a worker. PyTorch must not inherit the package's setting for MindSpore's oneDNN."""
     environment = {k: v for k, v in os.environ.items() if k != "ONEDNN_MAX_CPU_ISA"} | more
     return subprocess.Popen(
         [sys.executable, __file__, "--worker", worker, "--networks", network],
@@ -133,7 +133,9 @@ def read_line(process: subprocess.Popen[str]) -> str:
     for line in process.stdout:
         if line.startswith(">"):
             return line[1:]
-    sys.exit(f"a worker ended early: {process.args!r}. PyTorch is needed too: pip install '.[bench]'.")
+    sys.exit(
+        f"a worker ended too early: {process.args!r}. This benchmark needs PyTorch: pip install '.[bench]'."
+    )
 
 
 def say(text: str) -> None:
@@ -142,7 +144,7 @@ def say(text: str) -> None:
 
 
 def work(worker: str, network: dict[str, int]) -> None:
-    """Be one of the workers, for as long as the benchmark says ``go``."""
+    """Act as a worker: do one turn for each line ``go``."""
     if worker == "loop":
         work_loop(network)
         return
@@ -160,7 +162,7 @@ def work(worker: str, network: dict[str, int]) -> None:
 
 
 def bare_step(network: dict[str, int]) -> Callable[[], float]:
-    """Return one update of the compiled Cell on constant tensors; it reads the loss, as the others do."""
+    """Return a function that updates the compiled Cell on constant tensors and reads the loss, as the others do."""
     import mindspore as ms
 
     from srtrain.device.backend import Backend
@@ -192,7 +194,7 @@ def constant_batch(network: dict[str, int]) -> tuple[Any, Any]:
 
 
 def work_loop(network: dict[str, int]) -> None:
-    """Train through the trainer; a hook stops at the end of each turn until the next ``go``."""
+    """Train with the trainer; a hook waits at the end of each turn for the next ``go``."""
     from srtrain.build.check import check_names
     from srtrain.build.parts import build_backend
     from srtrain.build.trainer import build_trainer
@@ -202,14 +204,14 @@ def work_loop(network: dict[str, int]) -> None:
     from srtrain.trainer.run_folder import RunFolder
 
     class Turns(Hook):
-        """Reports how long a turn took, everything between two steps included."""
+        """Reports the time of each turn, including everything between two steps."""
 
         order = LAST
         first = 0.0
         started = 0.0
 
         def after_step(self, trainer: Any, out: Any) -> None:
-            """Hold the loop between turns; the first two steps are not part of one."""
+            """Hold the loop between turns. The first two steps do not belong to a turn."""
             turn, rest = divmod(trainer.step - 2, network["steps"])
             if turn < 0 or rest:
                 return
@@ -222,7 +224,7 @@ def work_loop(network: dict[str, int]) -> None:
             self.started = time.perf_counter()
 
         def before_step(self, trainer: Any, batch: Any) -> None:
-            """Note when the first step is done."""
+            """Record when the first step is done."""
             if trainer.step == 1:
                 self.first = time.perf_counter() - process_started
 
@@ -250,7 +252,7 @@ def work_loop(network: dict[str, int]) -> None:
 
 
 def torch_step(network: dict[str, int], channels_last: bool) -> Callable[[], float]:
-    """Return the same update in PyTorch: same network, loss and optimizer, eager, all cores."""
+    """Return a function that makes the same update in PyTorch: same network, loss and optimizer, eager, all cores."""
     import torch
     from torch import nn
     from torch.nn import functional
@@ -298,12 +300,12 @@ def torch_step(network: dict[str, int], channels_last: bool) -> Callable[[], flo
 
 
 def peak_gb() -> float:
-    """Return the peak resident memory of this process."""
+    """Return the peak resident memory of this process in GB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def cpu_name() -> str:
-    """Return what the system calls its processor."""
+    """Return the name of the processor."""
     info = Path("/proc/cpuinfo")
     if info.is_file():
         for line in info.read_text().splitlines():

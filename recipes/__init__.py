@@ -1,1 +1,1 @@
-"""Recipes: one file per configuration of a paper, and a quick start."""
+"""Recipes: one file per published configuration, a small training and search for a CPU, and the quickstart."""

@@ -1,4 +1,4 @@
-"""What the EDSR recipes share: the networks, the paper's training row and the model zoo's."""
+"""Shared by the EDSR recipes: the networks, and the trainings of the paper and of the model zoo."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ ADAM = Spec("adam", beta1=0.9, beta2=0.999)
 
 
 def paper(name: str, scale: int, model: Spec, psnr: float | None = None, init_from: str = "") -> Recipe:
-    """Return the paper's row: 300 000 updates on DIV2K 1-800, L1, Adam 1e-4 halved every 200 000 (section 4.2).
+    """Return the paper's training: 300 000 updates on DIV2K 1-800, L1, Adam, 1e-4 halved every 200 000 (section 4.2).
 
     Args:
-        name: of the recipe.
+        name: name of the recipe.
         scale: 2, 3 or 4.
         model: ``BASELINE`` or ``FULL``.
-        psnr: that of table 1 on DIV2K 801-900, in dB under ``div2k_rgb``.
-        init_from: the run whose weights it starts from.
+        psnr: PSNR in table 1 on DIV2K 801-900, in dB under ``div2k_rgb``.
+        init_from: a run folder; training starts from its weights.
     """
     return Recipe(
         name=name,
         scale=scale,
         model=model,
-        # 48 px of input at every scale.
+        # The input patch has 48 px at every scale.
         data=Data(train=Spec("div2k_train"), gt_patch_px=48 * scale, batch_size=16, cache="mmap", workers=2),
         train=Train(steps=300_000, log_every=100),
         optim=Optim(ADAM, lr=1e-4, schedule=Spec("halve_every", period=200_000)),
@@ -40,16 +40,16 @@ def paper(name: str, scale: int, model: Spec, psnr: float | None = None, init_fr
 
 
 def model_zoo(name: str, scale: int, psnr: float, init_from: str = "") -> Recipe:
-    """Return the row of MindSpore's model zoo: 6000 epochs of 50 updates, patch 192 at every scale, O3, scale 1000.
+    """Return the training of MindSpore's model zoo: 6000 epochs of 50 updates, patch 192 px, O3, loss scale 1000.
 
-    Its learning rate is halved at epoch 4000, which the zoo's own script never did; its pictures are shuffled and
-    its output is rounded, likewise. See docs/from_model_zoo.md.
+    Unlike in the model zoo's script, the learning rate really is halved at epoch 4000, the pictures are shuffled and
+    the output is rounded. See docs/from_model_zoo.md.
 
     Args:
-        name: of the recipe.
+        name: name of the recipe.
         scale: 2, 3 or 4.
-        psnr: that of the paper on DIV2K 801-900, in dB under ``div2k_rgb``; the zoo prints only the self-ensemble's.
-        init_from: the run whose weights it starts from.
+        psnr: PSNR of the paper on DIV2K 801-900, in dB under ``div2k_rgb``; the model zoo gives only self-ensemble.
+        init_from: a run folder; training starts from its weights.
     """
     return Recipe(
         name=name,
@@ -74,5 +74,5 @@ def model_zoo(name: str, scale: int, psnr: float, init_from: str = "") -> Recipe
 
 
 def small(recipe: Recipe) -> Recipe:
-    """Return the one-minute twin: 2 blocks of 16 features."""
+    """Return the one-minute version of a recipe, with 2 blocks and 16 features."""
     return twin(recipe, n_resblocks=2, n_feats=16)

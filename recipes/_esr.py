@@ -1,4 +1,4 @@
-"""What the ESR recipes share: the space, the evolution and the two trainings of the authors' configuration."""
+"""Shared by the ESR recipes: the space, the evolution, and the authors' two trainings."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ EVOLUTION = {
 
 
 def data(scale: int) -> Data:
-    """Return the training pictures: DIV2K, squares of 64 px in, 16 at a time."""
+    """Return the training data: DIV2K, input patches of 64 px, batch 16."""
     return Data(train=Spec("div2k_train"), gt_patch_px=64 * scale, batch_size=16, cache="mmap", workers=2)
 
 
 def search(name: str, scale: int) -> Recipe:
-    """Return a search with the authors' settings: a candidate gets 500 epochs, Adam, halved at 100 and 200.
+    """Return a search with the authors' settings. A candidate trains for 500 epochs with Adam, halved at 100 and 200.
 
-    It scores candidates on fixed crops, where the authors took random ones.
+    Candidates are scored on fixed crops. The authors used random ones.
     """
     return Recipe(
         name=name,
@@ -44,7 +44,7 @@ def search(name: str, scale: int) -> Recipe:
         model=Spec("esrn", n_feats=32),
         data=data(scale),
         train=Train(epochs=500, log_every=Epochs(1)),
-        # The authors' documentation names 1e-4, and 1e-3 for MindSpore.
+        # The authors' documentation gives 1e-4 in general and 1e-3 for MindSpore.
         optim=Optim(ADAM, lr=1e-3, schedule=Spec("milestones", at=(Epochs(100), Epochs(200)), gamma=0.5)),
         benchmarks={"div2k_valid": Benchmark(Spec("div2k_valid"), protocol="paper_y")},
         hooks={
@@ -64,7 +64,7 @@ def search(name: str, scale: int) -> Recipe:
 
 
 def full(name: str, scale: int) -> Recipe:
-    """Return the full training of the authors' example: 15 000 epochs, halved at 8000, 12 000, 13 500 and 14 500."""
+    """Return the full training of the authors: 15 000 epochs, halved at 8000, 12 000, 13 500 and 14 500."""
     milestones = tuple(Epochs(n) for n in (8000, 12_000, 13_500, 14_500))
     names = ("div2k_valid", "set5", "set14", "b100")
     return Recipe(
@@ -85,7 +85,7 @@ def full(name: str, scale: int) -> Recipe:
 
 
 def small_search(recipe: Recipe) -> Recipe:
-    """Return the one-minute twin of a search: three small blocks, three generations of three candidates."""
+    """Return the one-minute version of a search: three small blocks, three generations of three candidates."""
     spec = recipe.hooks["search"]
     assert spec is not None
     space = {

@@ -1,8 +1,8 @@
-"""EDSR-baseline x3 (16 blocks, 64 features), started from the trained x2: "EDSR baseline" of table 1 at x3.
+"""EDSR-baseline x3 (16 blocks, 64 features), fine-tuned from x2: the row "EDSR baseline" of table 1 at x3.
 
 Run:       python tools/run.py recipes/edsr_baseline_x3.py data.root=FOLDER_OF_DIV2K
-Start:     it starts from runs/edsr_baseline_x2, which recipes/edsr_baseline_x2.py makes; init_from= names another
-           run folder or file of weights. The log lists what was loaded, skipped and left as initialised.
+Start:     from the weights in runs/edsr_baseline_x2, which recipes/edsr_baseline_x2.py trains. init_from= takes another
+           run folder or weights file. The log lists what was loaded, skipped and left as initialised.
 Expected:  30.92 dB on DIV2K 801-900 (div2k_rgb); 34.37 dB on Set5 (paper_y)
 """
 

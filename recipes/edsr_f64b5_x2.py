@@ -1,9 +1,9 @@
-"""EDSR x2 with 5 blocks and 64 features and no mean shift: a network whose weights others have published.
+"""EDSR x2 with 5 blocks, 64 features and no mean shift: a network with published weights.
 
 Run:       python tools/run.py recipes/edsr_f64b5_x2.py data.root=FOLDER_OF_DIV2K
 Verify:    srtrain verify recipes/edsr_f64b5_x2.py --weights FILE.npz data.root=FOLDER_OF_SET5_AND_SET14
-           with the weights of MLCommons' mobile benchmark (mobile_open, Apache-2.0) as .npz, .pt or .safetensors.
-Expected:  37.652 dB / 0.9592 on Set5, 33.250 dB / 0.9147 on Set14 (paper_y), of those weights
+           FILE has the weights of MLCommons' mobile benchmark (mobile_open, Apache-2.0) as .npz, .pt or .safetensors.
+Expected:  37.652 dB / 0.9592 on Set5, 33.250 dB / 0.9147 on Set14 (paper_y) for those weights
 """
 
 import dataclasses

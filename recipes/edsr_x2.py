@@ -2,7 +2,7 @@
 
 Run:       python tools/run.py recipes/edsr_x2.py data.root=FOLDER_OF_DIV2K
 Expected:  35.03 dB on DIV2K 801-900 (div2k_rgb); with the ×8 self-ensemble 35.06 dB
-Time:      about 29 hours on one Ascend 910 (the model zoo's row, batch 16 and patch 192)
+Time:      about 29 hours on one Ascend 910 (from the model zoo: batch 16, patch 192)
 """
 
 from _edsr import FULL, paper, small

@@ -1,10 +1,10 @@
-"""EDSR x4, the full network, started from the trained x2: the row "EDSR x4" of the paper.
+"""EDSR x4, the full network, fine-tuned from x2: the row "EDSR x4" of the paper.
 
 Run:       python tools/run.py recipes/edsr_x4_finetune.py data.root=FOLDER_OF_DIV2K
-Start:     it starts from runs/edsr_x2, which recipes/edsr_x2.py makes; init_from= names another
-           run folder or file of weights. The log lists what was loaded, skipped and left as initialised.
+Start:     from the weights in runs/edsr_x2, which recipes/edsr_x2.py trains. init_from= takes another run
+           folder or weights file. The log lists what was loaded, skipped and left as initialised.
 Expected:  29.25 dB on DIV2K 801-900 (div2k_rgb); with the ×8 self-ensemble 29.37 dB
-Time:      about 36 hours on one Ascend 910 (the model zoo's row, batch 16 and patch 192)
+Time:      about 36 hours on one Ascend 910 (from the model zoo: batch 16, patch 192)
 """
 
 from _edsr import FULL, paper, small

@@ -1,8 +1,8 @@
-"""EDSR x4, the full network, from random weights: the ablation beside the fine-tuned row (figure 4).
+"""EDSR x4, the full network, trained from random weights, to compare with fine-tuning from x2 (figure 4).
 
 Run:       python tools/run.py recipes/edsr_x4_scratch.py data.root=FOLDER_OF_DIV2K
-Expected:  29.25 dB on DIV2K 801-900 (div2k_rgb), reached more slowly than from x2
-Time:      about 36 hours on one Ascend 910 (the model zoo's row, batch 16 and patch 192)
+Expected:  29.25 dB on DIV2K 801-900 (div2k_rgb), reached more slowly than when fine-tuned from x2
+Time:      about 36 hours on one Ascend 910 (from the model zoo: batch 16, patch 192)
 """
 
 from _edsr import FULL, paper, small

@@ -1,10 +1,10 @@
-"""EDSR x3 as MindSpore's model zoo trains it: 6000 epochs, patch 192, float16 (O3), started from the trained x2.
+"""EDSR x3 as MindSpore's model zoo trains it: 6000 epochs, patch 192, float16 (O3), fine-tuned from x2.
 
 Run:       python tools/run.py recipes/edsr_zoo_x3.py data.root=FOLDER_OF_DIV2K
-Start:     it starts from runs/edsr_zoo_x2, which recipes/edsr_zoo_x2.py makes; init_from= names another
-           run folder or file of weights. The log lists what was loaded, skipped and left as initialised.
-Expected:  with the ×8 self-ensemble 31.380 dB on DIV2K 801-900 (div2k_rgb); 31.26 dB without
-Time:      21.6 s an epoch, 37 hours in all on one Ascend 910 (its README)
+Start:     from the weights in runs/edsr_zoo_x2, which recipes/edsr_zoo_x2.py trains. init_from= takes another run
+           folder or weights file. The log lists what was loaded, skipped and left as initialised.
+Expected:  31.26 dB on DIV2K 801-900 (div2k_rgb); 31.380 dB with the ×8 self-ensemble
+Time:      21.6 s per epoch, 37 hours in all on one Ascend 910 (from the model zoo's README)
 """
 
 from _edsr import model_zoo, small

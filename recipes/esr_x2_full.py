@@ -1,10 +1,10 @@
-"""The full training of a network that a search has found; here the authors' example of one, 520 595 parameters.
+"""The full training of a network found by a search; by default the authors' example with 520 595 parameters.
 
 Run:       python tools/run.py recipes/esr_x2_full.py data.root=FOLDER_OF_DIV2K
-           with "model.blocks=('S_8_16_32', …)" for another network: architecture.txt of a search has that line
-Expected:  not published for this network; the paper's ESRN-V (324 thousand parameters) reaches
+           for another network add "model.blocks=('S_8_16_32', …)"; architecture.txt of a search has this line
+Expected:  not published for this network; the paper's ESRN-V (324 000 parameters) reaches
            37.85 dB on Set5 (paper_y)
-Time:      750 000 updates of batch 16
+Time:      750 000 updates with batch 16
 """
 
 from _esr import full

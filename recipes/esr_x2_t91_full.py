@@ -1,8 +1,8 @@
-"""The training that compares networks of recipes/esr_x2_t91_search.py with others: the search's own, with another seed.
+"""Trains a network found by recipes/esr_x2_t91_search.py with the settings of the search but another seed, to compare.
 
 Run:       python tools/run.py recipes/esr_x2_t91_full.py data.root=DATA data.train.root=DATA/T91
-           with "model.blocks=('S_4_8_16', …)" for another network than the authors' example
-Expected:  35.10 dB for the example on Set5 (paper_y); docs/results.md has the table
+           for another network than the authors' example add "model.blocks=('S_4_8_16', …)"
+Expected:  35.10 dB on Set5 for the authors' example (paper_y); docs/results.md has the table
 Time:      two minutes for a network of that search, ten for the authors' example
 """
 

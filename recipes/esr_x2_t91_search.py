@@ -1,9 +1,9 @@
-"""A small search for a CPU: networks of four or five small blocks on T91, scored on crops of Set5 (docs/results.md).
+"""A small search for a CPU: networks of four or five small blocks, trained on T91, scored on crops of Set5.
 
 Run:       python tools/run.py recipes/esr_x2_t91_search.py data.root=DATA data.train.root=DATA/T91
            srtrain launch -n 2 recipes/esr_x2_t91_search.py data.root=DATA data.train.root=DATA/T91
-Expected:  35.88 dB for the best of 24 candidates, on the crops (paper_y)
-Time:      half an hour on two cores, by two processes
+Expected:  35.88 dB on the crops for the best of 24 candidates (paper_y); see docs/results.md
+Time:      half an hour with two processes on two cores
 """
 
 import dataclasses
@@ -48,7 +48,7 @@ def recipe() -> Recipe:
             batch_size=8,
         ),
         train=Train(steps=700, log_every=100),
-        # A short training of a small network bears, and needs, a high rate that comes to rest.
+        # A short training of a small network tolerates and needs a high learning rate that falls to 0.
         optim=dataclasses.replace(paper.optim, lr=2e-3, schedule=Spec("cosine", warmup=50)),
         benchmarks={"set5": Benchmark(Spec("set5"), protocol="paper_y")},
         hooks={

@@ -1,4 +1,4 @@
-"""Others' weights into a checkpoint, and back: ``python tools/convert.py edsr-pytorch EDSR_x2.pt --to weights/x2``."""
+"""Convert weights: ``python tools/convert.py edsr-pytorch EDSR_x2.pt --to weights/x2`` (``srtrain convert``)."""
 
 import sys
 

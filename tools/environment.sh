@@ -1,12 +1,12 @@
 # shellcheck shell=sh
-# The virtual environment shared by the scripts beside this file, which set "root" and source it.
+# Creates the virtual environment for the scripts in this folder. They set "root" and source this file.
 #
-#   SRTRAIN_VENV  where the environment is (default: .venv in the repository)
-#   PYTHON        the interpreter to make it with (default: the first of python3.12 ... python3 that will do)
+#   SRTRAIN_VENV  folder of the environment (default: .venv in the repository)
+#   PYTHON        interpreter to create it with (default: the first suitable of python3.12 ... python3)
 #
-# The file srtrain-stamp inside of it is written last and says from which sources and with which extras the
-# package was installed. No stamp: the environment is half made, and is made again. A stamp that fits: there
-# is nothing to do, and no network is needed.
+# The file srtrain-stamp in the environment is written last. It records the sources and the extras that were installed.
+# If it is missing, the environment is incomplete and is created again. If it is up to date, nothing is installed and no
+# network is needed.
 
 venv=${SRTRAIN_VENV:-$root/.venv}
 case $venv in
@@ -14,9 +14,9 @@ case $venv in
 *) venv=$PWD/$venv ;;
 esac
 stamp=$venv/srtrain-stamp
-unset PYTHONHOME # another interpreter's library would be found first
+unset PYTHONHOME # otherwise Python would use another interpreter's library
 
-# ensure_environment EXTRA,EXTRA: make the environment, bring it up to date, or do nothing.
+# ensure_environment EXTRA,EXTRA: create the environment, update it, or do nothing.
 ensure_environment() {
     extras=$1
     if ! is_ready; then
@@ -27,16 +27,16 @@ ensure_environment() {
             return 0
         fi
         extras=$(echo "$installed,$extras" | tr ',' '\n' | sort -u | paste -s -d , -)
-        say "bringing $venv up to date"
+        say "updating $venv"
     fi
     rm -f "$stamp"
     (cd "$root" && "$venv/bin/python" -m pip install --disable-pip-version-check --editable ".[$extras]") ||
-        fail 1 "pip could not install srtrain into $venv; its last lines above say why. Mend that and run this again."
+        fail 1 "pip could not install srtrain into $venv. Fix the error above and run this script again."
     printf 'place %s\nsources %s\nextras %s\n' "$venv" "$(sources)" "$extras" >"$stamp.new"
     mv "$stamp.new" "$stamp"
 }
 
-# Installed to the end, not moved since, of the version asked for, and its interpreter still finds its packages.
+# The environment is complete, was not moved, has the Python version asked for, and finds its packages.
 is_ready() {
     [ -f "$stamp" ] && [ "$venv" = "$(sed -n 's/^place //p' "$stamp")" ] || return 1
     if [ -n "${PYTHON:-}" ]; then
@@ -47,12 +47,12 @@ is_ready() {
 raise SystemExit(not (has("pip") and has("mindspore") and has("srtrain")))' 2>/dev/null
 }
 
-# What an installation depends on: where the sources are and what they declare.
+# What an installation depends on: the path of the sources and what they declare.
 sources() {
     (cd "$root" && echo "$root $(cat setup.cfg pyproject.toml | cksum)")
 }
 
-# includes HAVE WANT: every name of one comma-separated list is in the other.
+# includes HAVE WANT: each name in the comma-separated list WANT is in HAVE.
 includes() {
     for name in $(echo "$2" | tr ',' ' '); do
         case ,$1, in
@@ -65,13 +65,13 @@ includes() {
 make_venv() {
     find_python
     if [ -e "$venv" ] && ! may_replace; then
-        fail 2 "$venv is in use and was not made by this script. Remove it, or name another place: SRTRAIN_VENV=..."
+        fail 2 "$venv exists and was not created by this script. Remove it, or choose another folder with SRTRAIN_VENV=..."
     fi
-    say "making $venv with Python $version ($python)"
-    "$python" -m venv --clear --prompt srtrain "$venv" || fail 1 "Python could not make the environment $venv."
+    say "creating $venv with Python $version ($python)"
+    "$python" -m venv --clear --prompt srtrain "$venv" || fail 1 "Python could not create the environment $venv."
 }
 
-# Only what this script made (its prompt says so), or an environment that does not run, or nothing at all.
+# Replace only an environment of this script (see its prompt), a broken environment, or an empty folder.
 may_replace() {
     if [ -f "$venv/pyvenv.cfg" ]; then
         grep -q '^prompt = .*srtrain' "$venv/pyvenv.cfg" || [ -z "$(version_of "$venv/bin/python")" ]
@@ -79,18 +79,18 @@ may_replace() {
     fi
     for entry in "$venv"/* "$venv"/.[!.]*; do
         case ${entry##*/} in
-        bin | include | lib | lib64 | '*' | '.[!.]*') ;; # begun, but killed before its configuration was written
+        bin | include | lib | lib64 | '*' | '.[!.]*') ;; # creation was interrupted before the configuration was written
         *) return 1 ;;
         esac
     done
 }
 
-# Set python and version, or stop with one sentence: what was found, why it will not do, what to install.
+# Set python and version. If no Python is suitable, say what was found and what to install, and exit.
 find_python() {
     found=
     if [ -n "${PYTHON:-}" ]; then
         set -- "$PYTHON"
-        command -v "$PYTHON" >/dev/null || fail 2 "PYTHON is '$PYTHON', which is no program here. Name another, or none."
+        command -v "$PYTHON" >/dev/null || fail 2 "PYTHON is '$PYTHON', but there is no such program. Set it to another one, or unset it."
     else
         set -- python3.12 python3.11 python3.10 python3
     fi
@@ -106,9 +106,9 @@ find_python() {
         esac
     done
     found=${found#, }
-    fail 2 "found ${found:-no Python at all}, but MindSpore has wheels for Python 3.10, 3.11 and 3.12 only:" \
-        "install one of these (on Debian and Ubuntu: apt install python3.11 python3.11-venv) and run this again," \
-        "or say where it is: PYTHON=/path/to/python3.11 sh tools/$(basename "$0")"
+    fail 2 "found ${found:-no Python at all}, but MindSpore has wheels for Python 3.10, 3.11 and 3.12 only." \
+        "Install one of these (on Debian and Ubuntu: apt install python3.11 python3.11-venv) and run this again," \
+        "or give its path: PYTHON=/path/to/python3.11 sh tools/$(basename "$0")"
 }
 
 version_of() {

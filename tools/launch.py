@@ -1,4 +1,4 @@
-"""Run a recipe as many processes: ``python tools/launch.py -n 8 recipes/edsr_x2.py`` (``srtrain launch``)."""
+"""Run a recipe in many processes: ``python tools/launch.py -n 8 recipes/edsr_x2.py`` (``srtrain launch``)."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Unpack, check, shrink and cache pictures: ``python tools/prepare_data.py check set5`` (``srtrain data``)."""
+"""Unpack, check, downscale and cache pictures: ``python tools/prepare_data.py check set5`` (``srtrain data``)."""
 
 import sys
 

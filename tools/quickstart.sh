@@ -1,18 +1,18 @@
 #!/bin/sh
-# Train a small network on the pictures inside the package, on a fresh machine: make the environment, install,
-# train, evaluate, draw. Arguments go to tools/run.py:
+# On a fresh machine, create the environment, install srtrain, then train and evaluate a small network on the pictures
+# in the package. Arguments are passed to tools/run.py:
 #
 #   sh tools/quickstart.sh
-#   sh tools/quickstart.sh train.steps=500    with a value of the recipe changed
+#   sh tools/quickstart.sh train.steps=500    changes a value of the recipe
 #
-# Exit code 0 says that the network gained what it should over bicubic. The environment, and the variables
-# SRTRAIN_VENV and PYTHON, are explained in environment.sh.
+# The exit code is 0 if the network gained enough over bicubic. environment.sh explains the environment and the
+# variables SRTRAIN_VENV and PYTHON.
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$root/tools/environment.sh"
 ensure_environment cpu
 cd "$root"
-# The second quickstart replaces the run of the first, unless it is asked to go on with it.
+# A second quickstart replaces the run of the first, unless --resume is given.
 overwrite=--overwrite
 for argument; do
     case $argument in

@@ -1,4 +1,4 @@
-"""Compare weights with what a recipe expects: ``python tools/verify.py RECIPE --weights FILE`` (``srtrain verify``)."""
+"""Check the scores of a recipe: ``python tools/verify.py RECIPE --weights FILE`` (``srtrain verify``)."""
 
 import sys
 

@@ -83,24 +83,24 @@ def changed(content, **values):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: [], "is no table: TypeError"),
-        (lambda c: {"about": {}}, "is no table: KeyError: 'space'"),
+        (lambda c: [], "is not a table: TypeError"),
+        (lambda c: {"about": {}}, "is not a table: KeyError: 'space'"),
         (
             lambda c: {**c, "space": {**SPACE, "growth": [8]}},
             "takes no argument 'growth'. Did you mean 'growths'",
         ),
         (
             lambda c: without(c, 2),
-            "lacks 2 of the 80 networks of its space, such as 'S_1_8_8 S_1_8_8', and says that 0",
+            "lacks 2 of the 80 networks of its space, such as 'S_1_8_8 S_1_8_8', but 'failed' in 'about' is 0",
         ),
         (
             lambda c: {**c, "space": {**SPACE, "min_active": 3}},
-            "holds 16 networks from outside of its 'space'",
+            r"has networks outside of its 'space' \(16\)",
         ),
         (lambda c: {**c, "about": {"scale": 3}}, "at scale 3 with 8 channels it has .* Correct 'scale'"),
-        (lambda c: changed(c, psnr=None), "the entry 'S_1_8_8 S_1_8_8' is .* It has to have 'psnr'"),
-        (lambda c: changed(c, psnr=float("nan")), "numbers have to be finite"),
-        (lambda c: changed(c, drops=[0.1]), "drops one for each block"),
+        (lambda c: changed(c, psnr=None), "the entry 'S_1_8_8 S_1_8_8' is .* It must have 'psnr'"),
+        (lambda c: changed(c, psnr=float("nan")), "numbers must be finite"),
+        (lambda c: changed(c, drops=[0.1]), "drops must have one for each block"),
     ],
 )
 def test_what_is_no_table_is_refused(esr_credit, content, write, change, message):
@@ -173,7 +173,7 @@ def test_the_whole_command(esr_credit, content, write, tmp_path, monkeypatch, ca
     result = json.loads(text.splitlines()[-1])
     assert set(result["methods"]) == {"uniform", "lineage", "ablation", "random"}
     assert result["budget"] == 30
-    assert "ablation against uniform, best: " in text
+    assert "ablation minus uniform, best: " in text
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
@@ -182,4 +182,4 @@ def test_a_budget_beyond_the_table(esr_credit, content, write, monkeypatch, caps
         sys, "argv", ["esr_credit.py", "compare", "--table", str(write(content)), "--budget", "81"]
     )
     assert esr_credit.main() == 2
-    assert "the budget has to be from 1 to the 80 networks" in capsys.readouterr().err
+    assert "the budget must be between 1 and 80" in capsys.readouterr().err

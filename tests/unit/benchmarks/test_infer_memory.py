@@ -36,7 +36,7 @@ def test_it_sees_memory_that_is_given_back_and_whose_peak_is_forgotten(infer_mem
 
 
 def test_a_command_that_fails_ends_the_benchmark(infer_memory):
-    with pytest.raises(SystemExit, match="ended with 3"):
+    with pytest.raises(SystemExit, match="ended with exit code 3"):
         infer_memory.watch([sys.executable, "-c", "raise SystemExit(3)"])
 
 

@@ -41,8 +41,8 @@ def test_a_python_without_mindspore_is_named_and_refused(run_script, tmp_path, s
     assert result.returncode == 2
     assert result.stderr == (
         f"{script}: found {python} ({version}), but MindSpore has wheels for Python 3.10, 3.11 and 3.12 "
-        "only: install one of these (on Debian and Ubuntu: apt install python3.11 python3.11-venv) and run "
-        f"this again, or say where it is: PYTHON=/path/to/python3.11 sh tools/{script}\n"
+        "only. Install one of these (on Debian and Ubuntu: apt install python3.11 python3.11-venv) and run "
+        f"this again, or give its path: PYTHON=/path/to/python3.11 sh tools/{script}\n"
     )
     assert not (tmp_path / "its venv").exists()
 
@@ -63,7 +63,8 @@ def test_a_python_that_is_not_there_is_refused(run_script):
     result = run_script("quickstart.sh", PYTHON="/nowhere/python3.11")
     assert result.returncode == 2
     assert result.stderr == (
-        "quickstart.sh: PYTHON is '/nowhere/python3.11', which is no program here. Name another, or none.\n"
+        "quickstart.sh: PYTHON is '/nowhere/python3.11', but there is no such program. "
+        "Set it to another one, or unset it.\n"
     )
 
 
@@ -74,7 +75,7 @@ def test_a_folder_that_the_script_did_not_make_is_never_emptied(run_script, tmp_
     result = run_script("test.sh", PYTHON=sys.executable)
     assert result.returncode == 2
     assert (
-        "its venv is in use and was not made by this script. Remove it, or name another place"
+        "its venv exists and was not created by this script. Remove it, or choose another folder"
         in result.stderr
     )
     assert precious.read_text() == "years of work"
