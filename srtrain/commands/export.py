@@ -73,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
     from srtrain.engines.exported_file import Options
     from srtrain.export.format import check_target
 
+    for name in args.plugin:  # a plugin may bring the format that --to asks for
+        plugins.activate(name)
     options = Options(parse_px(args.input_px), args.batch, args.precision)
     if options.precision != "float32" and args.to.suffix != ".onnx":
         raise UserError(f"--precision {options.precision} is for .onnx files, and {str(args.to)!r} is none.")
@@ -82,8 +84,6 @@ def run(args: argparse.Namespace) -> int:
             f"{str(args.checkpoint)!r} does not exist. Give a run folder, a step_… folder, or a file of weights."
         )
     check_target(args.to, args.overwrite)
-    for name in args.plugin:
-        plugins.activate(name)
     from srtrain.export.write import (
         export,  # imports MindSpore, which takes seconds: not needed to find a mistake
     )
