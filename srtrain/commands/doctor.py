@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 from packaging.requirements import Requirement
 
+from srtrain.device.cores import usable_cores
 from srtrain.errors import UserError, listing
 from srtrain.launch import rank_table
 from srtrain.launch.cluster import DEFAULT_PORT, LAUNCHER_VARIABLE, free_port
@@ -176,7 +177,7 @@ def version_in(file: Path) -> str:
 def check_cores() -> Iterator[Finding]:
     """Count the cores and the memory that a run may use."""
     total = psutil.cpu_count()
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else total
+    usable = usable_cores()
     memory = psutil.virtual_memory()
     says = f"{usable} of {total} cores usable; {memory.available / GB:.1f} of {memory.total / GB:.1f} GB memory free"
     if memory.available < GB:

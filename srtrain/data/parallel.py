@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from tqdm import tqdm
+
+from srtrain.device.cores import usable_cores
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -20,7 +21,7 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T], progress: str | None
     it, and what has not been begun is dropped.
     """
     todo = list(items)
-    executor = ThreadPoolExecutor(max_workers=os.cpu_count())
+    executor = ThreadPoolExecutor(max_workers=usable_cores())
     try:
         results = executor.map(work, todo)
         yield from tqdm(results, desc=progress, total=len(todo), disable=None if progress else True)

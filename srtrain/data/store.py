@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import psutil
 
 from srtrain.arrays import UInt8
 from srtrain.data.cache import MappedPictures
@@ -188,11 +188,7 @@ def _refuse_if_too_large(lq_sizes: Sequence[Size], scale: int) -> None:
 
 def free_memory_bytes() -> int:
     """Return how much memory can be taken without swapping, also inside a container with a limit."""
-    free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    meminfo = Path("/proc/meminfo")
-    if meminfo.is_file():
-        fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
-        free = int(fields["MemAvailable"].split()[0]) * 1024
+    free: int = psutil.virtual_memory().available
     limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
     if limit.is_file() and used.is_file() and (text := limit.read_text().strip()) != "max":
         free = min(free, max(int(text) - int(used.read_text()), 0))

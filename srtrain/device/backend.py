@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import sys
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -11,6 +10,7 @@ from typing import Any, ClassVar
 import mindspore as ms
 import mindspore.dataset as ds
 import numpy as np
+import psutil
 from mindspore import communication, nn, ops
 from numpy.typing import NDArray
 
@@ -135,6 +135,10 @@ class Backend:
 
     def peak_memory_bytes(self) -> int:
         """Return the most memory this process has held so far."""
+        try:
+            import resource
+        except ImportError:  # Windows
+            return int(psutil.Process().memory_info().peak_wset)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak * 1024
 

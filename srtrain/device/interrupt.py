@@ -1,8 +1,8 @@
-"""Keeps Ctrl-C a Ctrl-C.
+"""Tells Ctrl-C from SIGTERM while MindSpore runs a graph.
 
-While a graph runs, MindSpore answers SIGINT with a handler of its own that sends the process a SIGTERM, so
-that an interrupted run could not be told from a cancelled one. Here SIGINT is blocked before MindSpore
-starts its threads, which inherit that, and a thread that waits for it hands it to Python's handler.
+While a graph runs, MindSpore answers SIGINT with a handler of its own that sends the process a SIGTERM. An interrupted
+run could then not be told from a cancelled one. ``InterruptWatch`` therefore blocks SIGINT before MindSpore starts its
+threads, which inherit that, and a thread of its own waits for SIGINT and hands it to Python's handler.
 """
 
 from __future__ import annotations
@@ -15,12 +15,16 @@ from types import TracebackType
 
 
 class InterruptWatch:
-    """A context in which the first Ctrl-C reaches Python's handler and the second ends the process."""
+    """A context in which the first Ctrl-C reaches Python's handler and the second ends the process.
+
+    It does nothing on Windows and macOS, which cannot wait for a blocked signal with a time limit.
+    """
 
     def __enter__(self) -> InterruptWatch:
         self._over = threading.Event()
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        threading.Thread(target=self._watch, name="srtrain-interrupt", daemon=True).start()
+        if _can_wait():
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            threading.Thread(target=self._watch, name="srtrain-interrupt", daemon=True).start()
         return self
 
     def _watch(self) -> None:
@@ -36,4 +40,9 @@ class InterruptWatch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        if _can_wait():
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _can_wait() -> bool:
+    return hasattr(signal, "sigtimedwait")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import mindspore.dataset as ds
 
 from srtrain.arrays import UInt8
 from srtrain.data.loader import Loader
+from srtrain.device.cores import usable_cores
 
 
 class Batches:
@@ -29,11 +28,10 @@ class Batches:
 def batches_to_sink(loader: Loader, first_step: int, n_steps: int) -> ds.GeneratorDataset:
     """Return the batches of ``n_steps`` steps in their order, computed by the loader's number of threads."""
     source = Batches(loader, first_step, n_steps)
-    most = os.cpu_count() or 1  # MindSpore allows no more
     return ds.GeneratorDataset(
         source,
         ["lq", "gt"],
         shuffle=False,
-        num_parallel_workers=min(max(1, loader.workers), most),
+        num_parallel_workers=min(max(1, loader.workers), usable_cores()),  # MindSpore refuses more
         python_multiprocessing=False,
     )
