@@ -52,6 +52,10 @@ class HookError(SrtrainError):
     exit_code = 2
 
 
+class ExportError(SrtrainError):
+    """A network that cannot be exported, or an exported file that does not compute what the checkpoint does."""
+
+
 class TrainingDivergedError(SrtrainError):
     """The loss is no longer a finite number."""
 

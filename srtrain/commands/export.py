@@ -12,7 +12,7 @@ from srtrain.errors import CheckpointError, DataError, UserError
 
 if TYPE_CHECKING:
     from srtrain.data.store import Pictures
-    from srtrain.engines.exported_file import Options
+    from srtrain.export.options import Options
 
 HELP = "write MindIR, ONNX, ncnn or AIR, checked against the checkpoint"
 EXAMPLES = """\
@@ -70,20 +70,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export, and say what came of it; return the exit code."""
-    from srtrain.engines.exported_file import Options
-    from srtrain.export.format import check_target
+    from srtrain.export.format import prepared_format
+    from srtrain.export.options import Options
 
     for name in args.plugin:  # a plugin may bring the format that --to asks for
         plugins.activate(name)
     options = Options(parse_px(args.input_px), args.batch, args.precision)
-    if options.precision != "float32" and args.to.suffix != ".onnx":
-        raise UserError(f"--precision {options.precision} is for .onnx files, and {str(args.to)!r} is none.")
     args.checkpoint = args.checkpoint.expanduser()
     if not args.checkpoint.exists():
         raise CheckpointError(
             f"{str(args.checkpoint)!r} does not exist. Give a run folder, a step_… folder, or a file of weights."
         )
-    check_target(args.to, args.overwrite)
+    prepared_format(args.to, options, args.overwrite)
     from srtrain.export.write import (
         export,  # imports MindSpore, which takes seconds: not needed to find a mistake
     )

@@ -1,4 +1,4 @@
-"""Engines: what runs a network for inference, one file each, and the tiles and memory limits they share."""
+"""Engines, which run a network for inference: one file each, and the tiling and memory limits around them."""
 
 from srtrain.registry import Registry
 

@@ -1,4 +1,4 @@
-"""Bicubic interpolation as an engine: what every network has to beat."""
+"""Bicubic interpolation as an engine: the baseline of every comparison."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from srtrain.metrics.protocol import quantise
 
 
 class Bicubic(Engine):
-    """MATLAB's ``imresize`` of 8-bit pictures, which published bicubic rows are measured with."""
+    """MATLAB's ``imresize`` of 8-bit pictures, as in published bicubic results.
+
+    It is not registered, since it opens no file.
+    """
 
     name = "bicubic"
 
@@ -23,6 +26,6 @@ class Bicubic(Engine):
         self.about = {"model": "bicubic", "scale": scale}
 
     def __call__(self, lq: Float32) -> Float32:
-        """Upscale a batch; the input is rounded to 8 bit first."""
+        """Upscale a batch; the input is first rounded to 8 bits."""
         pictures = [imresize(quantise(picture.transpose(1, 2, 0)), self.scale) for picture in lq]
         return np.stack([picture.transpose(2, 0, 1) for picture in pictures]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The interface of an engine, and which engine runs a file."""
+"""The interface of an engine, and the choice of an engine for a file."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ class Engine(ABC):
     The module of an engine must be cheap to import: it imports what runs the network when a file is opened.
 
     Attributes:
-        name: its registered name.
-        suffixes: of the files that it reads; an engine without any gets every file. A checkpoint is exported to the
-            first of them where the engine reads no checkpoints.
-        reads_folders: whether it reads run folders and ``step_…`` folders.
-        automatic: whether ``--engine auto`` may choose it for its suffixes.
-        package: the importable package that it needs, which may not be installed; empty for none.
-        install: how to get that package.
-        path: the file or folder it was opened from.
-        scale: how many times larger the output is.
-        about: what the file says about itself: ``model``, ``model_args``, ``scale``, ``recipe_hash``, ….
-        input_px: the only (height, width) that it takes, or ``None`` for any.
+        name: registered name of the engine.
+        suffixes: suffixes of the files that the engine reads; empty means every file. If the engine reads no
+            checkpoints,
+            a checkpoint is first exported to a file with the first suffix.
+        reads_folders: whether the engine reads run folders and ``step_…`` folders.
+        automatic: whether ``--engine auto`` may choose the engine for its suffixes.
+        package: the optional package that the engine imports; empty for none.
+        install: how to install that package.
+        path: the file or folder that was opened.
+        scale: factor by which height and width grow.
+        about: the metadata of the file: ``model``, ``model_args``, ``scale``, ``recipe_hash``, ….
+        input_px: the only (height, width) that the engine accepts, or ``None`` for any.
     """
 
     name: ClassVar[str]
@@ -44,30 +45,30 @@ class Engine(ABC):
 
     @abstractmethod
     def __init__(self, path: Path, threads: int = 0) -> None:
-        """Open a file; ``threads`` limits the cores used, 0 takes all.
+        """Open a file; ``threads`` limits the number of cores, and 0 uses all.
 
         Raises:
-            CheckpointError: missing, broken, or not for this engine.
-            DeviceError: what runs it is not installed or not on this machine.
+            CheckpointError: the file is missing, damaged, or not for this engine.
+            DeviceError: a package or a device is missing.
         """
 
     @abstractmethod
     def __call__(self, lq: Float32) -> Float32:
-        """Map float32 NCHW RGB in [0, 255] to the same at ``scale`` times the size, not clipped.
+        """Map float32 NCHW RGB in [0, 255] to ``scale`` times the height and width; the output is not clipped.
 
         Raises:
-            DataError: a size that it does not take.
+            DataError: the engine does not accept this size.
             MemoryError: the picture is too large for this machine; use tiles.
         """
 
     @classmethod
     def reads(cls, path: Path) -> bool:
-        """Return whether the engine opens this file or folder itself."""
+        """Return whether the engine can open this file or folder."""
         return not cls.suffixes or path.suffix in cls.suffixes or (cls.reads_folders and path.is_dir())
 
     @classmethod
     def is_installed(cls) -> bool:
-        """Return whether the package that the engine needs is there."""
+        """Return whether the package that the engine needs is installed."""
         return not cls.package or find_spec(cls.package) is not None
 
 
@@ -93,7 +94,7 @@ def engine_named(name: str) -> type[Engine]:
 
 
 def engine_for(path: Path) -> str:
-    """Return the name of the engine that reads a file or folder. An active plugin's engine comes first.
+    """Return the name of the engine for a file or folder. Engines of active plugins come first.
 
     Raises:
         CheckpointError: no engine reads it.

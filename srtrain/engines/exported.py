@@ -1,4 +1,4 @@
-"""What the engines of exported files share: what the file says of itself, and fixed sizes."""
+"""The base class of engines for exported files, and where such files store their metadata."""
 
 from __future__ import annotations
 
@@ -12,23 +12,31 @@ from srtrain.arrays import Float32
 from srtrain.engines.engine import Engine
 from srtrain.errors import CheckpointError, DataError
 
+METADATA_KEY = "srtrain"
+"""Exported files store their metadata as JSON under this key: ONNX in ``metadata_props``, MindIR in ``user_info``."""
+
 _PROBE_PX = (16, 16)
 
 
 class ExportedEngine(Engine):
-    """Runs an exported file; a derived class opens it and runs a batch.
+    """Runs an exported file. A derived class opens the file and runs one batch.
 
-    A file without our metadata was exported by others: its scale is measured, and ``about["foreign"]`` says so.
+    A file without our metadata was exported by other software. Its scale is then measured, and ``about["foreign"]``
+    says so.
 
     Attributes:
-        batch: the only number of pictures at once, or ``None`` for any; calls with another are cut up and filled.
+        batch: the only batch size that the file accepts, or ``None`` for any. Other batches are split, and the last
+            part
+            is filled up.
     """
 
     batch: int | None = None
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         if not path.is_file():
-            raise CheckpointError(f"{str(path)!r} is no file. {self.name} reads {', '.join(self.suffixes)}.")
+            raise CheckpointError(
+                f"{str(path)!r} is not a file. The engine {self.name!r} reads {', '.join(self.suffixes)} files."
+            )
         self.path = path
         self.about = self._open(path, threads)
         if "scale" in self.about:
@@ -39,23 +47,23 @@ class ExportedEngine(Engine):
             self.scale = self._measure_scale()
             self.about |= {
                 "scale": self.scale,
-                "foreign": f"the file does not say what it is: its scale was measured on {_size(self._probe_px())} px, "
+                "foreign": f"the file has no srtrain metadata: its scale was measured on {_size(self._probe_px())} px, "
                 f"and RGB in [0, 255] is assumed",
             }
 
     @abstractmethod
     def _open(self, path: Path, threads: int) -> dict[str, Any]:
-        """Open the file, and return its metadata: empty where it has none of ours."""
+        """Open the file and return its metadata; empty if srtrain did not write the file."""
 
     @abstractmethod
     def _run(self, lq: Float32) -> Float32:
-        """Upscale a batch of a size that the file takes."""
+        """Upscale a batch of a size that the file accepts."""
 
     def __call__(self, lq: Float32) -> Float32:
         """Upscale a batch of pictures of one size."""
         if self.input_px and lq.shape[2:] != self.input_px:
             raise DataError(
-                f"{str(self.path)!r} takes pictures of {_size(self.input_px)} px (height x width) alone, not "
+                f"{str(self.path)!r} accepts only pictures of {_size(self.input_px)} px (height x width), not "
                 f"{_size(lq.shape[2:])}. Use tiles of that size, or export it again without --input-px."
             )
         if self.batch in (None, len(lq)):
@@ -74,10 +82,15 @@ class ExportedEngine(Engine):
         factor = out.shape[2] // height if out.ndim == 4 else 0
         if not factor or out.shape != (1, 3, factor * height, factor * width):
             raise CheckpointError(
-                f"{str(self.path)!r} makes {out.shape} of {(1, 3, height, width)}, which is no super-resolution of an "
-                f"RGB picture."
+                f"{str(self.path)!r} maps an input of shape {(1, 3, height, width)} to {out.shape}. A super-resolution "
+                f"network for RGB pictures keeps N and C, and multiplies H and W by the same whole number."
             )
         return factor
+
+
+def json_beside(file: Path) -> Path:
+    """Return the path of the JSON that is written beside an exported file."""
+    return file.with_name(file.name + ".json")
 
 
 def _pair(value: Any) -> tuple[int, int] | None:

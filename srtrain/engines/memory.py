@@ -1,4 +1,4 @@
-"""Memory as a number: as a user writes it, and as this process holds it."""
+"""Amounts of memory: as a user writes them, and as this process uses them."""
 
 from __future__ import annotations
 
@@ -9,50 +9,50 @@ from pathlib import Path
 from srtrain.errors import RecipeError
 
 _UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "ki": 1024, "mi": 1024**2, "gi": 1024**3}
-# Where nothing is known: more than EDSR with 256 channels at x4. And less than any network takes, for one whose engine
-# was in use before and had its memory already.
+# Bytes for each input pixel. The first is assumed when nothing was measured; it is more than EDSR with 256 channels at
+# x4 needs. The second is a lower bound, for an engine that was used before and already holds its memory.
 _CAUTIOUS_BYTES_PER_PX, _LEAST_BYTES_PER_PX = 40_000, 1000
 _STATUS, _CLEAR_PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def parse_bytes(text: str) -> int:
-    """Return the bytes that a text such as ``1.5GB``, ``800 MB`` or ``2GiB`` means.
+    """Parse an amount of memory such as ``1.5GB``, ``800 MB`` or ``2GiB``; return bytes.
 
     Raises:
-        RecipeError: it means none, or no more than zero.
+        RecipeError: the text has another form, or is zero.
     """
     found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([kmg]?i?)b?", text.strip().lower())
     if found is None or found[2] not in _UNITS or float(found[1]) == 0:
-        raise RecipeError(f"{text!r} is no amount of memory; write it as 1.5GB, 800MB or 2GiB.")
+        raise RecipeError(f"{text!r} is not an amount of memory; write it as 1.5GB, 800MB or 2GiB.")
     return round(float(found[1]) * _UNITS[found[2]])
 
 
 def resident_bytes() -> int | None:
-    """Return the memory this process holds, or ``None`` where only Linux could say."""
+    """Return the resident memory of this process, or ``None`` on systems other than Linux."""
     return _status("VmRSS")
 
 
 class Gauge:
-    """Learns from what an engine does how much memory it takes for each pixel of its input.
+    """Measures how much memory an engine needs for each pixel of its input.
 
-    Engines keep what they once had, and take more when sizes vary. So the peak of the process since the gauge was
-    made is divided by the largest input so far; where other things grew too, that errs on the safe side. The peak
-    that Linux remembers for the process is forgotten when a gauge is made.
+    Engines keep the memory they allocated, and allocate more when sizes vary. The gauge therefore divides the growth
+    of the process's peak memory since its creation by the largest input so far. If other memory grew as well, the
+    result is too high, which is safe. Creating a gauge resets the peak that Linux records for the process.
     """
 
     def __init__(self) -> None:
-        with contextlib.suppress(OSError):  # then the peak is an older, higher one: safe too
+        with contextlib.suppress(OSError):  # then the recorded peak is older and higher, which is safe
             _CLEAR_PEAK.write_text("5")
         self.base_bytes = resident_bytes() or 0
         self.n_px = 0
 
     def ran(self, n_px: int) -> None:
-        """Count a run of so many pixels."""
+        """Record a run on an input of ``n_px`` pixels."""
         self.n_px = max(self.n_px, n_px)
 
     @property
     def bytes_per_px(self) -> float:
-        """What a pixel takes, as far as is known."""
+        """Memory for each input pixel, in bytes: measured, else a cautious guess."""
         peak = _status("VmHWM")
         if peak is None or self.n_px == 0:
             return _CAUTIOUS_BYTES_PER_PX
@@ -60,7 +60,7 @@ class Gauge:
 
 
 def _status(key: str) -> int | None:
-    """Return a line of the kernel's description of this process, in bytes."""
+    """Return a value of ``/proc/self/status`` in bytes, or ``None`` if it is not there."""
     try:
         found = re.search(rf"^{key}:\s+(\d+) kB$", _STATUS.read_text(), re.MULTILINE)
     except OSError:

@@ -1,4 +1,4 @@
-"""MindIR files through MindSpore."""
+"""The engine for MindIR files: MindSpore."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from srtrain.arrays import Float32
 from srtrain.engines import ENGINES
 from srtrain.engines.exported import ExportedEngine
 from srtrain.engines.mindir_file import read_metadata
-from srtrain.engines.mindspore import lack_of_memory_named
+from srtrain.engines.mindspore import memory_errors
 from srtrain.errors import CheckpointError
 
 
 @ENGINES.register("mindir")
 class MindIrEngine(ExportedEngine):
-    """Runs a MindIR file on the device that is set."""
+    """Runs a MindIR file on MindSpore's current device."""
 
     name = "mindir"
     suffixes = (".mindir",)
@@ -33,9 +33,11 @@ class MindIrEngine(ExportedEngine):
         try:
             self._tensor, self._cell = ms.Tensor, ms.nn.GraphCell(ms.load(str(path)))
         except (RuntimeError, ValueError) as error:
-            raise CheckpointError(f"{str(path)!r} is no MindIR file that MindSpore can load.") from error
+            raise CheckpointError(
+                f"MindSpore cannot load {str(path)!r} as MindIR. Export it again."
+            ) from error
         return about
 
     def _run(self, lq: Float32) -> Float32:
-        with lack_of_memory_named(lq):
+        with memory_errors(lq):
             return np.asarray(self._cell(self._tensor(lq)).asnumpy())

@@ -1,7 +1,8 @@
-"""What a MindIR file says of itself, read without MindSpore, which takes seconds to import and Lite does not need.
+"""The metadata of a MindIR file, read without MindSpore.
 
-A MindIR file is one message of Protocol Buffers. Its fields stand one after the other, each with its number, its
-kind and its length, so that all but ``user_info``, a map of texts, can be skipped.
+MindSpore takes seconds to import, and MindSpore Lite does not need it. A MindIR file is one Protocol Buffers message:
+a sequence of fields, each with its number, its kind and its length. Every field except ``user_info``, a map of
+strings, can therefore be skipped.
 """
 
 from __future__ import annotations
@@ -11,19 +12,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from srtrain.engines.exported_file import METADATA_KEY
+from srtrain.engines.exported import METADATA_KEY
 from srtrain.errors import CheckpointError
 
 _USER_INFO = 14  # the field's number in MindSpore's mind_ir.proto
-_KEY, _VALUE = 1, 2  # of an entry of any map
+_KEY, _VALUE = 1, 2  # field numbers of a map entry
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """Return what ``srtrain export`` stored in a MindIR file; empty for the files of others.
+    """Return the metadata that ``srtrain export`` stored in a MindIR file; empty if there is none.
 
     Raises:
-        CheckpointError: this is no MindIR file.
+        CheckpointError: this is not a MindIR file.
     """
     try:
         with path.open("rb") as file:
@@ -31,11 +32,13 @@ def read_metadata(path: Path) -> dict[str, Any]:
         texts = {entry[_KEY].decode(): entry[_VALUE].decode() for entry in entries}
         return dict(json.loads(texts.get(METADATA_KEY, "{}")))
     except (KeyError, ValueError, EOFError) as error:
-        raise CheckpointError(f"{str(path)!r} is no MindIR file, or a damaged one.") from error
+        raise CheckpointError(
+            f"{str(path)!r} is not a MindIR file, or it is damaged. Export it again."
+        ) from error
 
 
 def _user_info(file: BinaryIO, end: int) -> Iterator[int]:
-    """Stop at each entry of the map, and give the place where it ends."""
+    """Move the file to each entry of the map, and yield the position where the entry ends."""
     while file.tell() < end:
         number, kind = divmod(_varint(file), 8)
         n_bytes = _length(file, kind)
@@ -54,7 +57,7 @@ def _fields(file: BinaryIO, end: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _length(file: BinaryIO, kind: int) -> int:
-    """Return how many bytes of a field of this kind are still to come."""
+    """Return the number of bytes that follow in a field of this kind."""
     if kind == _VARINT:
         _varint(file)
         return 0
@@ -62,11 +65,11 @@ def _length(file: BinaryIO, kind: int) -> int:
         return _varint(file)
     if kind in (_FIXED64, _FIXED32):
         return 8 if kind == _FIXED64 else 4
-    raise ValueError(f"no kind {kind}")
+    raise ValueError(f"unknown kind of field: {kind}")
 
 
 def _varint(file: BinaryIO) -> int:
-    """Read a number of seven bits a byte, the lowest first."""
+    """Read a variable-length number: seven bits in each byte, lowest first."""
     value = 0
     for place in range(10):
         byte = file.read(1)
@@ -75,4 +78,4 @@ def _varint(file: BinaryIO) -> int:
         value |= (byte[0] & 127) << 7 * place
         if byte[0] < 128:
             return value
-    raise ValueError("a number of more than 64 bits")
+    raise ValueError("a number has more than 64 bits")

@@ -1,7 +1,8 @@
-"""Checkpoints, and others' weights, through MindSpore itself."""
+"""The engine for checkpoints and for weights of other frameworks: MindSpore."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +11,14 @@ from srtrain.arrays import Float32
 from srtrain.engines import ENGINES
 from srtrain.engines.engine import Engine
 
+# MindSpore's own text, and oneDNN's when it cannot allocate the buffers of a convolution. (oneDNN reports a convolution
+# that it does not support when it creates the descriptor.)
+_OUT_OF_MEMORY = re.compile(r"Memory not enough|could not create a primitive(?! descriptor)")
+
 
 @ENGINES.register("mindspore")
 class MindSporeEngine(Engine):
-    """Runs a checkpoint as one graph, compiled once for all sizes, on the device that is set."""
+    """Runs a checkpoint on MindSpore's current device, as one graph that is compiled once for all sizes."""
 
     name = "mindspore"
     suffixes = (".ckpt", ".pt", ".pth", ".npz", ".safetensors")
@@ -35,16 +40,18 @@ class MindSporeEngine(Engine):
 
     def __call__(self, lq: Float32) -> Float32:
         """Upscale a batch of pictures of one size."""
-        with lack_of_memory_named(lq):
+        with memory_errors(lq):
             return self._upscale(lq)
 
 
 @contextmanager
-def lack_of_memory_named(lq: Float32) -> Iterator[None]:
-    """Raise a MemoryError for what MindSpore calls a RuntimeError."""
+def memory_errors(lq: Float32) -> Iterator[None]:
+    """Turn the RuntimeError that MindSpore raises when memory runs out into a MemoryError."""
     try:
         yield
     except RuntimeError as error:
-        if "Memory not enough" in str(error):
-            raise MemoryError(f"MindSpore has no memory for a picture of {lq.shape[2:]} px") from error
+        if _OUT_OF_MEMORY.search(str(error)):
+            raise MemoryError(
+                f"MindSpore has not enough memory for a picture of {lq.shape[2:]} px"
+            ) from error
         raise

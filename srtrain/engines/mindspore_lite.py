@@ -1,6 +1,6 @@
-"""MindIR files through MindSpore Lite, which Ascend 310 cards are served with.
+"""The engine for MindIR files on Ascend 310 cards: MindSpore Lite.
 
-MindSpore Lite is a wheel of its own for each device. Nothing here needs the rest of MindSpore.
+MindSpore Lite has a separate wheel for each device. This module does not need MindSpore itself.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from srtrain.errors import CheckpointError
 
 @ENGINES.register("mindspore_lite")
 class MindSporeLiteEngine(ExportedEngine):
-    """Runs a MindIR file on an Ascend card, else on the CPU."""
+    """Runs a MindIR file on an Ascend card, or on the CPU if there is none."""
 
     name = "mindspore_lite"
     suffixes = (".mindir",)
     automatic = False
     package = "mindspore_lite"
-    install = "install the wheel for this device from https://www.mindspore.cn/lite; PyPI has none"
+    install = "install the wheel for this device from https://www.mindspore.cn/lite; PyPI does not have it"
 
     def _open(self, path: Path, threads: int) -> dict[str, Any]:
         import mindspore_lite

@@ -1,4 +1,4 @@
-"""ONNX files through ONNX Runtime: the CPU, and CUDA or Ascend where its package was built for them."""
+"""The engine for ONNX files: ONNX Runtime, on the CPU, and on CUDA or Ascend if its package was built for them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from typing import Any
 from srtrain.arrays import Float32
 from srtrain.device.cores import usable_cores
 from srtrain.engines import ENGINES
-from srtrain.engines.exported import ExportedEngine
-from srtrain.engines.exported_file import METADATA_KEY
+from srtrain.engines.exported import METADATA_KEY, ExportedEngine
 from srtrain.errors import CheckpointError
 
 PROVIDERS = ("CANNExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
-"""In the order of preference; ONNX Runtime falls back to the next by itself."""
+"""In order of preference. ONNX Runtime itself falls back to the next one."""
 
 
 def open_failures() -> tuple[type[Exception], ...]:
-    """Return what ONNX Runtime raises on a file that it cannot run."""
+    """Return the exceptions that ONNX Runtime raises for a file that it cannot run."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoSuchFile", "NotImplemented")
@@ -40,23 +39,23 @@ class OnnxRuntimeEngine(ExportedEngine):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or usable_cores()
         options.inter_op_num_threads = 1
-        # A pattern is planned from the second run of a size on, takes half as much memory again, and saves no time.
+        # From the second run of a size on, a memory pattern would take half as much memory again and save no time.
         options.enable_mem_pattern = False
-        options.log_severity_level = 4  # what fails is raised, and said once
+        options.log_severity_level = 4  # failures are raised, so they need not be logged
         available = onnxruntime.get_available_providers()
         try:
             self._session = onnxruntime.InferenceSession(
                 str(path), options, providers=[name for name in PROVIDERS if name in available]
             )
         except open_failures() as error:
-            raise CheckpointError(f"{str(path)!r} is no ONNX file that can be run: {error}.") from error
+            raise CheckpointError(f"ONNX Runtime cannot run {str(path)!r}: {error}.") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         shape = inputs[0].shape
         rgb = len(shape) == 4 and (shape[1] == 3 or not isinstance(shape[1], int))
         if len(inputs) != 1 or inputs[0].type != "tensor(float)" or not rgb:
             given = ", ".join(f"{i.name}: {i.type} {i.shape}" for i in inputs)
             raise CheckpointError(
-                f"{str(path)!r} takes {given}; a network here takes one float32 picture of shape (N, 3, H, W)."
+                f"{str(path)!r} has the inputs {given}; expected one float32 input of shape (N, 3, H, W)."
             )
         self._input, self._output = inputs[0].name, outputs[0].name
         if all(isinstance(px, int) for px in shape[2:]):
@@ -70,6 +69,8 @@ class OnnxRuntimeEngine(ExportedEngine):
             out: Float32 = self._session.run([self._output], {self._input: lq})[0]
         except open_failures() as error:
             if "alloc" in str(error):
-                raise MemoryError(f"ONNX Runtime has no memory for a picture of {lq.shape[2:]} px") from error
+                raise MemoryError(
+                    f"ONNX Runtime has not enough memory for a picture of {lq.shape[2:]} px"
+                ) from error
             raise
         return out

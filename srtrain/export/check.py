@@ -10,7 +10,8 @@ import numpy as np
 from srtrain.arrays import Float32
 from srtrain.data.embedded import embedded
 from srtrain.data.picture import read_rgb
-from srtrain.engines.exported_file import ExportError, Options
+from srtrain.errors import ExportError
+from srtrain.export.options import Options
 
 LIMIT = 1e-3
 """In grey levels of [0, 255]: a tenth of a percent of what rounding to 8 bit changes at most."""

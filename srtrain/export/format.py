@@ -1,4 +1,4 @@
-"""The interface of an export format."""
+"""The interface of an export format, and the checks that come before an export."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from srtrain.engines.exported_file import Options
 from srtrain.errors import RunFolderError, UserError, did_you_mean
 from srtrain.export.formats import FORMATS
+from srtrain.export.options import Options
 
 if TYPE_CHECKING:
     from mindspore import nn
@@ -17,18 +17,23 @@ if TYPE_CHECKING:
 class Format(ABC):
     """A kind of file that a network can be exported to. It is registered under its suffix without the dot.
 
+    The module of a format must be cheap to import, so that mistakes in a command line are found before MindSpore is
+    loaded. Import whatever writes the file inside ``write``.
+
     Attributes:
-        engine: the registered name of the engine that checks the file; empty where nothing on this machine runs it.
+        engine: registered name of the engine that checks the file; empty if no engine on this machine runs it.
+        precisions: the precisions that the format can hold.
     """
 
     engine: ClassVar[str] = ""
+    precisions: ClassVar[tuple[str, ...]] = ("float32",)
 
-    def prepare(self, options: Options) -> None:  # noqa: B027 most formats refuse nothing
-        """Refuse what the format cannot do, before any work is done.
+    def prepare(self, options: Options) -> None:  # noqa: B027 most formats need nothing
+        """Check the options and claim the device that the format needs, before any work is done.
 
         Raises:
-            UserError: sizes that the format does not take.
-            DeviceError: the format needs a device that is not here.
+            UserError: sizes that the format does not support.
+            DeviceError: the format needs a device that this machine does not have.
         """
 
     @abstractmethod
@@ -36,34 +41,40 @@ class Format(ABC):
         """Write a network.
 
         Args:
-            model: from ``fold``; it may be changed.
-            file: in a folder that nobody else writes to; further files beside it are published with it.
-            about: to be stored in the file, or in the JSON beside it where the format has no place for it.
+            model: a network from ``fold``; it may be changed.
+            file: the file to write, in a private folder. Other files written beside it are published with it.
+            about: description of the network. Store it in the file, or in the JSON beside it if the format has no place
+                for metadata.
             options: the sizes; the precision is float32 here.
 
         Raises:
-            ExportError: the network cannot be written.
+            ExportError: the network cannot be written in this format.
         """
 
 
-def check_target(target: Path, overwrite: bool) -> None:
-    """Refuse a target before any work is done for it.
+def prepared_format(target: Path, options: Options, overwrite: bool) -> Format:
+    """Check the target and the options of an export, and return the format that will write it.
+
+    MindSpore is not loaded, except for AIR, which needs it to find the device.
 
     Raises:
-        UserError: no format has this suffix.
-        RunFolderError: the file exists.
+        UserError: no format has this suffix, or the format does not support the options.
+        RunFolderError: the file exists and may not be replaced.
+        DeviceError: the format needs a device that this machine does not have.
     """
     known = [f".{name}" for name in FORMATS.names()]
     if target.suffix not in known:
         raise UserError(
-            f"{str(target)!r} ends in {target.suffix!r}, which is no format to export to."
+            f"{str(target)!r} ends in {target.suffix!r}, which is not an export format."
             f"{did_you_mean(target.suffix, known)} Known: {', '.join(known)} (.param is ncnn's)."
         )
     if target.exists() and not overwrite:
         raise RunFolderError(f"{str(target)!r} exists. Add --overwrite to replace it.")
-
-
-def format_of(target: Path) -> Format:
-    """Return the format of a file's suffix."""
-    made: Format = FORMATS.build(target.suffix.removeprefix("."))
-    return made
+    chosen: Format = FORMATS.build(target.suffix.removeprefix("."))
+    if options.precision not in chosen.precisions:
+        raise UserError(
+            f"{target.suffix} files cannot be written in {options.precision}, only in {', '.join(chosen.precisions)}: "
+            f"use --precision {chosen.precisions[0]}, or another suffix (.onnx holds every precision)."
+        )
+    chosen.prepare(options)
+    return chosen

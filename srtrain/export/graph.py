@@ -1,4 +1,4 @@
-"""What the writers of ONNX and of ncnn both do to a graph."""
+"""What the writers of ONNX and of ncnn share."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import onnx
 
+INPUT, OUTPUT = "lq", "sr"
+"""Names of the graph's input and output."""
+
+PADDING = "to_even_"
+"""Prefix of the nodes that pad a picture to even sides and crop the output."""
+
 
 def rename_tensors(nodes: Iterable[onnx.NodeProto], names: Mapping[str, str]) -> None:
-    """Let nodes read and write tensors under other names; those that ``names`` does not hold keep theirs."""
+    """Rename the inputs and outputs of nodes in place; tensors that ``names`` does not list keep their names."""
     for node in nodes:
         for tensors in (node.input, node.output):
             for i, name in enumerate(tensors):

@@ -14,11 +14,13 @@ from mindspore import nn
 from mindspore import onnx as mindspore_onnx
 from onnx import numpy_helper
 
-from srtrain.engines.exported_file import INPUT, METADATA_KEY, OUTPUT, PADDING, ExportError, Options
+from srtrain.engines.exported import METADATA_KEY
 from srtrain.engines.onnxruntime import open_failures
+from srtrain.errors import ExportError
 from srtrain.export.check import ADVICE
 from srtrain.export.fold import take_padding_off
-from srtrain.export.graph import rename_tensors
+from srtrain.export.graph import INPUT, OUTPUT, PADDING, rename_tensors
+from srtrain.export.options import Options
 
 _AXES = {0: "batch", 2: "height", 3: "width"}
 _TRACED_PX = (12, 10)  # what MindSpore compiles for, even; the check runs smaller and larger pictures

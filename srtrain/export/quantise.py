@@ -26,12 +26,14 @@ from srtrain.arrays import Float32, UInt8
 from srtrain.data.store import Pictures
 from srtrain.device.backend import Backend
 from srtrain.engines.engine import Engine, engine_named
-from srtrain.engines.exported_file import INPUT, Options, json_beside
+from srtrain.engines.exported import json_beside
 from srtrain.engines.tiles import Tiled
 from srtrain.evaluation.evaluator import EvalSet, Evaluator
 from srtrain.export.check import compare
-from srtrain.export.format import check_target
+from srtrain.export.format import prepared_format
+from srtrain.export.graph import INPUT
 from srtrain.export.onnx_graph import save
+from srtrain.export.options import Options
 from srtrain.export.write import Report, export, published, write_json
 
 _OPSET = 17  # scales for each channel need 13 or more
@@ -84,7 +86,7 @@ def export_quantised(
     Raises:
         SrtrainError: as ``export``.
     """
-    check_target(target, overwrite)
+    prepared_format(target, options, overwrite)
     with published(target) as hidden:
         exact = hidden.with_suffix(".float32.onnx")
         float32 = export(source, exact, replace(options, precision="float32"), threads=threads)

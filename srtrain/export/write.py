@@ -14,10 +14,12 @@ from srtrain.data.picture import cannot_write
 from srtrain.device.backend import Backend
 from srtrain.device.mode import as_function
 from srtrain.engines.engine import engine_named
-from srtrain.engines.exported_file import ExportError, Options, json_beside
+from srtrain.engines.exported import json_beside
+from srtrain.errors import ExportError
 from srtrain.export.check import LIMIT, Difference, compare
 from srtrain.export.fold import fold
-from srtrain.export.format import check_target, format_of
+from srtrain.export.format import prepared_format
+from srtrain.export.options import Options
 from srtrain.files import whole_files
 from srtrain.models.receptive import receptive_px, size_multiple
 from srtrain.weights.read import build_model, read_weights
@@ -59,9 +61,7 @@ def export(
         ExportError: the file would not compute what the checkpoint does.
     """
     options = options or Options()
-    check_target(target, overwrite)
-    format_ = format_of(target)
-    format_.prepare(options)
+    format_ = prepared_format(target, options, overwrite)
     if not Backend.started:
         Backend().start("graph", threads)
     weights = read_weights(source)

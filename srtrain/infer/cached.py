@@ -10,7 +10,7 @@ from typing import Any
 
 import srtrain
 from srtrain.data.cache import default_cache_dir
-from srtrain.engines.exported_file import ExportError
+from srtrain.errors import ExportError
 from srtrain.files import write_whole
 
 _FORMAT = "1"  # of what is written: another number is another file

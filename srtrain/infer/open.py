@@ -13,8 +13,7 @@ from pathlib import Path
 
 from srtrain.engines import ENGINES
 from srtrain.engines.engine import Engine, engine_for, engine_named
-from srtrain.engines.exported_file import ExportError
-from srtrain.errors import CheckpointError
+from srtrain.errors import CheckpointError, ExportError
 from srtrain.infer.cached import cached_export
 
 CHECKPOINTS = "mindspore"

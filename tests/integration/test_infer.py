@@ -116,7 +116,10 @@ def test_standard_input_to_standard_output_is_the_picture_alone(onnx, photos):
     with Image.open(io.BytesIO(done.stdout)) as image:
         image.load()
         assert (image.format, image.size) == ("PNG", (120, 80))
-    assert b"an overlap of 2 px instead of the 6 px that the network looks: " in done.stderr
+    assert (
+        b"an overlap of 2 px instead of the network's receptive radius of 6 px changes the output: "
+        in done.stderr
+    )
     words = [*words[:5], "photos/rgb.png", "--to", "-", "--format", "webp"]
     assert subprocess.run(words, capture_output=True, check=True).stdout[8:12] == b"WEBP"
     failed = subprocess.run([*words[:5], "-"], input=b"", capture_output=True, check=False)
@@ -160,8 +163,8 @@ def test_a_video(onnx, photos, capsys):
     [
         (["--tile", "some"], "--tile some is neither auto nor a number of pixels"),
         (["--tile", "12"], "a tile of 12 px is too small: 6 px of each side are overlap"),
-        (["--overlap", "-1"], "an overlap of -1 px is none"),
-        (["--memory", "much"], "'much' is no amount of memory; write it as 1.5GB"),
+        (["--overlap", "-1"], "an overlap of -1 px is not possible"),
+        (["--memory", "much"], "'much' is not an amount of memory; write it as 1.5GB"),
         (["--format", "gif"], "--format gif is not known; known: png, jpg"),
         (["--quality", "101"], "--quality 101 is not between 1 and 100"),
         (["--engine", "onxruntime"], "there is no engine 'onxruntime'. Did you mean 'onnxruntime'?"),
@@ -196,7 +199,7 @@ def test_when_memory_really_runs_out_the_picture_is_finished_in_smaller_tiles(on
     """
     words = [sys.executable, "-c", code, str(onnx)]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, check=True, text=True)
-    assert "memory ran out with tiles of 1000×1000 px: going on with half of that" in done.stdout
+    assert "memory ran out with tiles of 1000×1000 px: continuing with half that size" in done.stdout
     expected = srtrain.load(onnx, threads=1).upscale(picture)
     np.testing.assert_array_equal(np.load(tmp_path / "sr.npy"), expected)
 
@@ -206,11 +209,12 @@ def test_a_file_of_others_is_measured_and_what_is_not_known_is_said(onnx, photos
     del stripped.metadata_props[:]
     save_model(stripped, "theirs.onnx")
     assert infer("theirs.onnx", "photos/rgb.png", "--to", "theirs.png") == 0
-    assert "note: the file does not say what it is: its scale was measured" in capsys.readouterr().out
+    assert "note: the file has no srtrain metadata: its scale was measured" in capsys.readouterr().out
     Image.fromarray(read_rgb(photos / "rgb.png").repeat(3, 1)).save("wide.png")
     assert infer("theirs.onnx", "wide.png", "--tile", "100") == 0
     assert (
-        "32 px instead of one of 96 px (how far this network looks is not known)" in capsys.readouterr().out
+        "32 px instead of one of 96 px (the receptive radius of this network is unknown)"
+        in capsys.readouterr().out
     )
     assert infer(onnx, "wide.png", "--to", "ours.png") == 0
     np.testing.assert_array_equal(read_rgb(Path("wide_x2.png")), read_rgb(Path("ours.png")))

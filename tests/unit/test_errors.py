@@ -11,6 +11,7 @@ def test_only_what_a_user_can_mend_exits_with_2():
     codes = {kind.__name__: kind.exit_code for kind in kinds}
     assert codes == {
         "SrtrainError": 1,
+        "ExportError": 1,
         "TrainingDivergedError": 1,
         "UserError": 2,
         "RecipeError": 2,

@@ -1,4 +1,4 @@
-"""Export formats: the module ``NAME.py`` writes files that end in ``.NAME``."""
+"""Export formats, one file each: the module ``NAME.py`` writes files that end in ``.NAME``."""
 
 from srtrain.registry import Registry
 

@@ -3,39 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import mindspore as ms
-from mindspore import nn
-
-from srtrain.engines.exported_file import Options
 from srtrain.errors import DeviceError, UserError
-from srtrain.export.example import example_input
 from srtrain.export.format import Format
 from srtrain.export.formats import FORMATS
+from srtrain.export.options import Options
+
+if TYPE_CHECKING:
+    from mindspore import nn
 
 
 @FORMATS.register("air")
 class Air(Format):
-    """One ``.air`` file, which only an Ascend NPU runs. It has no metadata: that is in the JSON beside it."""
+    """One ``.air`` file, which only an Ascend NPU runs. The metadata is in the JSON beside it."""
 
     def prepare(self, options: Options) -> None:
-        """Take the Ascend device, which is what writes AIR.
+        """Claim the Ascend device, without which MindSpore cannot write AIR.
 
         Raises:
             DeviceError: there is no Ascend back end.
-            UserError: sizes that are not fixed.
+            UserError: a size is not fixed.
         """
+        import mindspore as ms
+
         if not ms.hal.is_available("Ascend"):
             raise DeviceError(
-                "AIR is written by MindSpore's Ascend back end, and there is none here: it needs an NPU and the CANN "
-                "toolkit (source Ascend's set_env.sh first). Export to .mindir or .onnx instead, which any machine "
-                "writes; ATC reads ONNX as well (--framework=5)."
+                "AIR is written by MindSpore's Ascend back end, which this machine does not have. It needs an NPU and "
+                "the CANN toolkit (source Ascend's set_env.sh first). Export to .mindir or .onnx instead, which works "
+                "on any machine; ATC also reads ONNX (--framework=5)."
             )
         if options.input_px is None or options.batch is None:
-            raise UserError("AIR holds fixed sizes: add --input-px HEIGHTxWIDTH and --batch N.")
+            raise UserError("AIR files have fixed sizes: add --input-px HEIGHTxWIDTH and --batch N.")
         ms.set_device("Ascend")
 
     def write(self, model: nn.Cell, file: Path, about: dict[str, Any], options: Options) -> None:
         """Write the graph."""
-        ms.export(model, example_input(options), file_name=str(file), file_format="AIR")
+        from srtrain.export.mindspore_graph import write_air
+
+        write_air(model, file, options)

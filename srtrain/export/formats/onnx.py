@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mindspore import nn
-
-from srtrain.engines.exported_file import Options
 from srtrain.export.format import Format
 from srtrain.export.formats import FORMATS
-from srtrain.export.onnx_graph import write_onnx
+from srtrain.export.options import PRECISIONS, Options
+
+if TYPE_CHECKING:
+    from mindspore import nn
 
 
 @FORMATS.register("onnx")
 class Onnx(Format):
-    """One ``.onnx`` file, which holds its metadata."""
+    """One ``.onnx`` file. It holds its metadata in ``metadata_props``."""
 
     engine = "onnxruntime"
+    precisions = PRECISIONS
 
     def write(self, model: nn.Cell, file: Path, about: dict[str, Any], options: Options) -> None:
-        """Write the network's graph, simplified, with free sizes where none are fixed."""
+        """Write the simplified graph; sizes that are not fixed are free."""
+        from srtrain.export.onnx_graph import write_onnx
+
         write_onnx(model, file, about, options)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mindspore import nn
-
-from srtrain.engines.exported_file import Options, json_beside
+from srtrain.engines.exported import json_beside
 from srtrain.errors import UserError
 from srtrain.export.format import Format
 from srtrain.export.formats import FORMATS
-from srtrain.export.ncnn_graph import write_ncnn
-from srtrain.export.onnx_graph import write_onnx
+from srtrain.export.options import Options
+
+if TYPE_CHECKING:
+    from mindspore import nn
 
 
 @FORMATS.register("param")
 class Param(Format):
-    """Written from the network's ONNX graph. The format has no place for metadata, so that is in the JSON beside it."""
+    """Two files, translated from the ONNX graph. The metadata is in the JSON beside them."""
 
     engine = "ncnn"
 
@@ -29,10 +29,15 @@ class Param(Format):
             UserError: a size or a batch is fixed.
         """
         if options.input_px or options.batch:
-            raise UserError("ncnn takes every size, one picture at a time: leave --input-px and --batch out.")
+            raise UserError(
+                "ncnn files accept every size, one picture at a time: remove --input-px and --batch."
+            )
 
     def write(self, model: nn.Cell, file: Path, about: dict[str, Any], options: Options) -> None:
-        """Write both files and the JSON, which the engine reads when it checks them."""
+        """Write both files, and the JSON that the ncnn engine reads."""
+        from srtrain.export.ncnn_graph import write_ncnn
+        from srtrain.export.onnx_graph import write_onnx
+
         graph = file.with_suffix(".onnx")
         write_onnx(model, graph, about, options)
         write_ncnn(graph, file)

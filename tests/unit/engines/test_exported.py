@@ -8,8 +8,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from srtrain.engines.exported_file import Options
 from srtrain.errors import CheckpointError, DataError
+from srtrain.export.options import Options
 from srtrain.export.write import export
 from srtrain.infer.open import open_engine
 
@@ -59,9 +59,7 @@ def test_of_the_files_of_others_a_fixed_size_is_found(tmp_path):
 
 
 def test_a_network_of_one_channel_is_refused(tmp_path):
-    with pytest.raises(
-        CheckpointError, match=r"takes x: tensor\(float\) .*; a network here takes one float32"
-    ):
+    with pytest.raises(CheckpointError, match=r"has the inputs x: tensor\(float\) .*; expected one float32"):
         open_engine(foreign(tmp_path / "x.onnx", 2, channels=1))
 
 
@@ -72,7 +70,7 @@ def test_what_is_no_super_resolution_is_refused(exported, tmp_path):
     strides.CopyFrom(helper.make_attribute("strides", [2, 1]))
     model.graph.output[0].CopyFrom(helper.make_tensor_value_info("sr", TensorProto.FLOAT, None))
     onnx.save(model, str(tmp_path / "odd.onnx"))
-    with pytest.raises(CheckpointError, match=r"makes \(1, 3, 16, 32\) of .*, which is no super-resolution"):
+    with pytest.raises(CheckpointError, match=r"to \(1, 3, 16, 32\)\. A super-resolution network"):
         open_engine(tmp_path / "odd.onnx")
 
 
@@ -84,7 +82,7 @@ def test_a_fixed_batch_is_filled_and_cut(exported, tmp_path, suffix):
     assert (engine.input_px, engine.batch) == ((6, 9), 2)
     lq = np.random.default_rng(1).uniform(0, 255, (3, 3, 6, 9)).astype(np.float32)
     np.testing.assert_allclose(engine(lq), free(lq), atol=1e-4)
-    with pytest.raises(DataError, match=r"takes pictures of 6 x 9 px .* alone, not 9 x 6\. Use tiles"):
+    with pytest.raises(DataError, match=r"accepts only pictures of 6 x 9 px .*, not 9 x 6\. Use tiles"):
         engine(lq.transpose(0, 1, 3, 2).copy())
 
 
@@ -104,7 +102,9 @@ def test_a_damaged_file_is_named(exported, tmp_path, suffix):
 def test_a_folder_is_no_exported_file(tmp_path, suffix, engine):
     folder = tmp_path / f"folder{suffix}"
     folder.mkdir()
-    with pytest.raises(CheckpointError, match=rf"is no file\. {engine} reads \{suffix}"):
+    with pytest.raises(
+        CheckpointError, match=rf"is not a file\. The engine '{engine}' reads \{suffix} files"
+    ):
         open_engine(folder, engine)
 
 

@@ -24,7 +24,7 @@ def test_amounts(text, n_bytes):
 
 @pytest.mark.parametrize("text", ["", "much", "-1GB", "0", "0.0GB", "1.5TB", "GB", "1,5GB", "2i"])
 def test_what_is_no_amount(text):
-    with pytest.raises(RecipeError, match=r"is no amount of memory; write it as 1\.5GB"):
+    with pytest.raises(RecipeError, match=r"is not an amount of memory; write it as 1\.5GB"):
         parse_bytes(text)
 
 

@@ -33,5 +33,5 @@ def test_the_files_of_others_have_none(tmp_path):
 @pytest.mark.parametrize("data", [b"PK\x03\x04 a zip file", b"\xff" * 40, b"\x0a\x7fcut short"])
 def test_what_is_no_mindir_is_refused(tmp_path, data):
     (tmp_path / "x.mindir").write_bytes(data)
-    with pytest.raises(CheckpointError, match=r"x\.mindir' is no MindIR file, or a damaged one"):
+    with pytest.raises(CheckpointError, match=r"x\.mindir' is not a MindIR file, or it is damaged"):
         read_metadata(tmp_path / "x.mindir")

@@ -33,7 +33,7 @@ def test_the_weights_have_to_be_beside_it(files):
 def test_weights_cut_short_are_refused(files):
     whole = (files / "net.bin").read_bytes()
     (files / "net.bin").write_bytes(whole[:100])
-    with pytest.raises(CheckpointError, match="no ncnn network, or are damaged"):
+    with pytest.raises(CheckpointError, match="are not an ncnn network, or are damaged"):
         open_engine(files / "net.param")
 
 

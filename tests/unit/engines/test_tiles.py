@@ -1,4 +1,4 @@
-"""Tiles give what the whole picture gives, through real networks; plans are compared with a search of all plans."""
+"""Tiles give what the whole picture gives, through real networks, within a memory limit."""
 
 import math
 
@@ -9,7 +9,8 @@ from srtrain.data.picture import read_rgb
 from srtrain.engines import ENGINES
 from srtrain.engines.engine import Engine
 from srtrain.engines.memory import resident_bytes
-from srtrain.engines.tiles import OverlapCost, Tiled, best_tile, cut
+from srtrain.engines.overlap import OverlapCost
+from srtrain.engines.tiles import Tiled
 from srtrain.errors import RecipeError, SrtrainError
 from srtrain.infer.open import open_engine
 from srtrain.models.ensemble import SelfEnsemble
@@ -39,60 +40,6 @@ class OneSize(Engine):
 
 def picture(height, width, n=1, seed=0):
     return np.random.default_rng(seed).uniform(0, 255, (n, 3, height, width)).astype(np.float32)
-
-
-@pytest.mark.parametrize("overlap", [0, 1, 3])
-@pytest.mark.parametrize("side", range(1, 40, 3))
-def test_spans_keep_every_pixel_once_and_see_far_enough(side, overlap):
-    for tile in range(2 * overlap + 1, 45):
-        spans = cut(side, tile, overlap)
-        kept = [i for span in spans for i in range(span.keep_start, span.keep_stop)]
-        assert kept == list(range(side))
-        for span in spans:
-            assert span.stop - span.start == min(tile, side)
-            assert span.start <= max(0, span.keep_start - overlap)
-            assert span.stop >= min(side, span.keep_stop + overlap)
-        if tile < side:  # one tile fewer could not see it all
-            assert (len(spans) - 1) * (tile - 2 * overlap) + 2 * overlap < side
-
-
-@pytest.mark.parametrize("overlap", [0, 1, 3])
-@pytest.mark.parametrize("side", range(1, 40, 3))
-def test_spans_begin_at_a_multiple(side, overlap):
-    for tile in range(2 * overlap + 2, 45):
-        spans = cut(side, tile, overlap, multiple=2)
-        assert [i for span in spans for i in range(span.keep_start, span.keep_stop)] == list(range(side))
-        for span in spans:
-            assert span.start % 2 == 0
-            assert span.stop - span.start <= tile
-            assert span.start <= max(0, span.keep_start - overlap)
-            assert span.stop >= min(side, span.keep_stop + overlap)
-
-
-def computed(height, width, overlap, tile):
-    n_rows, n_columns = len(cut(height, tile[0], overlap)), len(cut(width, tile[1], overlap))
-    return n_rows * n_columns * tile[0] * tile[1]
-
-
-@pytest.mark.parametrize(
-    ("height", "width", "overlap"), [(150, 170, 4), (90, 400, 10), (400, 60, 2), (30, 30, 4)]
-)
-@pytest.mark.parametrize("max_px", [2000, 5000, 9000, 100_000])
-def test_the_best_tile_fits_and_computes_no_more_than_any_other(height, width, overlap, max_px):
-    smallest = 2 * overlap + 32
-    best = best_tile(height, width, overlap, max_px)
-    candidates = [
-        (h, w)
-        for h in range(min(smallest, height), height + 1)
-        for w in range(min(smallest, width), width + 1)
-        if h * w <= max_px
-    ]
-    if not candidates:
-        assert best == (min(smallest, height), min(smallest, width))
-        return
-    assert best[0] * best[1] <= max_px
-    least = min(computed(height, width, overlap, tile) for tile in candidates)
-    assert computed(height, width, overlap, best) <= least
 
 
 @pytest.mark.parametrize(("height", "width"), [(50, 70), (31, 16), (64, 33), (5, 80), (1, 1)])
@@ -140,19 +87,14 @@ def test_less_overlap_says_what_it_costs_on_this_picture(engine):
     sr = Tiled(engine, 17, overlap_px=1, say=said.append)(lq)
     exact = engine(lq)
     [text] = said
-    assert text.startswith("an overlap of 1 px instead of the 6 px that the network looks: ")
+    assert text.startswith(
+        "an overlap of 1 px instead of the network's receptive radius of 6 px changes the output: "
+    )
     assert "measured on 4 of 20 tiles" in text
     cost = OverlapCost()
     cost.add(sr, exact)
     assert abs(float(text.split(" dB")[0].split()[-1]) - cost.psnr) < 3  # four tiles of twenty
     assert 0 < float(text.split("at most ")[1].split()[0]) <= cost.max_difference * 1.1
-
-
-def test_the_cost_of_an_overlap_counts_what_is_seen():
-    cost = OverlapCost()
-    assert cost.psnr == math.inf
-    cost.add(np.full((1, 3, 2, 2), 300, np.float32), np.full((1, 3, 2, 2), 254, np.float32))
-    assert (cost.max_difference, cost.psnr) == (1.0, pytest.approx(10 * math.log10(255**2)))
 
 
 def test_an_overlap_that_is_enough_says_nothing_and_one_tile_neither(engine):
@@ -168,16 +110,16 @@ def test_a_network_that_does_not_say_how_far_it_looks_gets_an_overlap_and_its_co
     lq = picture(40, 300)
     sr = Tiled(engine, 110, say=said.append)(lq)
     np.testing.assert_allclose(sr, engine(lq), atol=1e-4, rtol=0)
-    assert "32 px instead of one of 96 px (how far this network looks is not known)" in said[0]
+    assert "32 px instead of one of 96 px (the receptive radius of this network is unknown)" in said[0]
 
 
 def test_the_cost_with_a_network_of_one_size(engine):
     said = []
     tiled = Tiled(OneSize(engine, (20, 20)), overlap_px=2, say=said.append)
     tiled(picture(50, 50))
-    assert "2 px instead of the 6 px" in said[0]
+    assert "2 px instead of the network's receptive radius of 6 px" in said[0]
     Tiled(OneSize(engine, (12, 12)), overlap_px=2, say=said.append)(picture(50, 50))
-    assert said[1] == "what an overlap of 2 px costs cannot be measured with tiles this small"
+    assert said[1] == "the effect of an overlap of 2 px cannot be measured with tiles this small"
 
 
 class Forgetful(Engine):
@@ -200,7 +142,7 @@ def test_when_memory_runs_out_tiles_are_halved_and_it_is_said(engine):
     lq, said = picture(100, 110), []
     tiled = Tiled(Forgetful(engine, 4000), say=said.append)
     np.testing.assert_allclose(tiled(lq), engine(lq), atol=1e-4, rtol=0)
-    assert said[0] == ("memory ran out with tiles of 110×100 px: going on with half of that")
+    assert said[0] == "memory ran out with tiles of 110×100 px: continuing with half that size"
     assert len(said) == 2
     n_before = len(tiled.engine.seen)
     tiled(lq)  # it has learned
@@ -208,7 +150,9 @@ def test_when_memory_runs_out_tiles_are_halved_and_it_is_said(engine):
 
 
 def test_when_no_tile_is_small_enough_it_is_an_error(engine):
-    with pytest.raises(SrtrainError, match=r"memory ran out with a tile of .*, and it cannot be smaller"):
+    with pytest.raises(
+        SrtrainError, match=r"memory ran out with a tile of .*, and the tile cannot be smaller"
+    ):
         Tiled(Forgetful(engine, 1000))(picture(100, 110))
     with pytest.raises(SrtrainError, match="a tile of 64×64 px"):
         Tiled(OneSize(Forgetful(engine, 1000), (64, 64)))(picture(100, 110))
@@ -219,7 +163,7 @@ def test_tiles_that_their_overlap_leaves_nothing_of_are_refused(engine):
         Tiled(engine, 12)
     with pytest.raises(RecipeError, match="a tile of 12 px is too small"):
         Tiled(OneSize(engine, (12, 12)))(picture(13, 12))
-    with pytest.raises(RecipeError, match="an overlap of -1 px is none"):
+    with pytest.raises(RecipeError, match="an overlap of -1 px is not possible"):
         Tiled(engine, 12, -1)
 
 
@@ -231,7 +175,7 @@ def test_less_memory_makes_smaller_tiles_until_they_cannot_be_smaller(engine):
         areas.append(math.prod(tiled._tile(3000, 5000, 0)))
     assert areas[0] > areas[1] > areas[2] == (2 * RADIUS + 32) ** 2
     [text] = said
-    assert "the memory leaves nothing for tiles beside the picture and what is loaded" in text
+    assert "the memory limit leaves no room for tiles beside the picture and the loaded network" in text
 
 
 def test_what_the_caller_holds_is_not_left_for_tiles(engine):

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from srtrain.engines.exported_file import ExportError, Options
+from srtrain.errors import ExportError
 from srtrain.export.check import compare, inputs
+from srtrain.export.options import Options
 
 
 def enlarge(lq):

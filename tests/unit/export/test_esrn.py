@@ -4,9 +4,9 @@ import numpy as np
 import onnx
 import pytest
 
-from srtrain.engines.exported_file import PADDING
 from srtrain.engines.tiles import Tiled
 from srtrain.export.fold import fold
+from srtrain.export.graph import PADDING
 from srtrain.export.write import export
 from srtrain.infer.open import open_engine
 from srtrain.models.esrn import ESRN

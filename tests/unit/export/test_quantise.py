@@ -6,7 +6,8 @@ import numpy as np
 import onnx
 import pytest
 
-from srtrain.engines.exported_file import Options, json_beside
+from srtrain.engines.exported import json_beside
+from srtrain.export.options import Options
 from srtrain.export.quantise import _Calibration, export_quantised, next_to_pictures
 from srtrain.infer.open import open_engine
 

@@ -6,9 +6,10 @@ import numpy as np
 import onnx
 import pytest
 
-from srtrain.engines.exported_file import ExportError, Options, json_beside
-from srtrain.errors import CheckpointError, DataError, DeviceError, RunFolderError, UserError
+from srtrain.engines.exported import json_beside
+from srtrain.errors import CheckpointError, DataError, ExportError, RunFolderError, UserError
 from srtrain.export import write
+from srtrain.export.options import Options
 from srtrain.export.write import export
 from srtrain.infer.open import open_engine
 from srtrain.models.upscale import Upscaler
@@ -121,23 +122,9 @@ def test_an_existing_file_is_replaced_only_when_told(checkpoint, tiny, tmp_path)
     assert open_engine(target).scale == 2
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "error", "words"),
-    [
-        (
-            "x.tflite",
-            Options(),
-            UserError,
-            r"ends in '\.tflite', .* Known: \.air, \.mindir, \.onnx, \.param",
-        ),
-        ("x.onxx", Options(), UserError, r"Did you mean '\.onnx'\?"),
-        ("x.param", Options(input_px=(4, 4)), UserError, "ncnn takes every size, one picture at a time"),
-        ("x.air", Options(input_px=(4, 4), batch=1), DeviceError, r"Export to \.mindir or \.onnx"),
-    ],
-)
-def test_what_cannot_be_written_is_said_before_any_work(tmp_path, name, options, error, words):
-    with pytest.raises(error, match=words):
-        export(tmp_path / "there is no checkpoint", tmp_path / name, options)
+def test_what_cannot_be_written_is_refused_before_the_checkpoint_is_read(tmp_path):
+    with pytest.raises(UserError, match="ncnn files accept every size, one picture at a time"):
+        export(tmp_path / "there is no checkpoint", tmp_path / "x.param", Options(input_px=(4, 4)))
 
 
 def test_a_checkpoint_that_does_not_say_its_network_is_refused(tmp_path):
@@ -152,16 +139,3 @@ def test_a_folder_that_cannot_be_made_is_named(checkpoint, tiny, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"cannot write .*file/x\.onnx"):
         export(checkpoint(**tiny), tmp_path / "file" / "x.onnx")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ({"batch": 0}, "batch is 0; it must be 1 or more"),
-        ({"input_px": (4, -1)}, "input_px is -1"),
-        ({"precision": "float_16"}, "precision is 'float_16'. Did you mean 'float16'"),
-    ],
-)
-def test_impossible_options_are_refused(arguments, words):
-    with pytest.raises(UserError, match=words):
-        Options(**arguments)

@@ -9,8 +9,7 @@ import pytest
 from srtrain.engines import ENGINES
 from srtrain.engines import engine as engine_module
 from srtrain.engines.engine import Engine
-from srtrain.engines.exported_file import ExportError, UnsupportedError
-from srtrain.errors import CheckpointError, DeviceError, UnknownNameError
+from srtrain.errors import CheckpointError, DeviceError, ExportError, UnknownNameError
 from srtrain.export import onnx_graph as onnx_export
 from srtrain.infer import open as open_module
 from srtrain.infer.open import open_engine
@@ -71,7 +70,7 @@ def test_a_network_that_onnx_cannot_express_goes_to_mindspore_and_it_is_said(run
     path, _ = run_folder
 
     def refuse(source, target):
-        raise UnsupportedError("the operator of Oddity ('x') is not translated.")
+        raise ExportError("the operator of Oddity ('x') is not translated.")
 
     with monkeypatch.context() as patch:
         patch.setattr(onnx_export, "simplify", refuse)

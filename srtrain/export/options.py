@@ -1,0 +1,37 @@
+"""What a user can choose about an exported file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from srtrain.errors import UserError, did_you_mean, listing
+
+PRECISIONS = ("float32", "float16", "int8")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Sizes and precision of an exported file.
+
+    Attributes:
+        input_px: the only (height, width) that the file accepts, or ``None`` for any.
+        batch: the only batch size that the file accepts, or ``None`` for any.
+        precision: one of ``PRECISIONS``.
+
+    Raises:
+        UserError: a size below 1, or an unknown precision.
+    """
+
+    input_px: tuple[int, int] | None = None
+    batch: int | None = None
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        for what, number in (("batch", self.batch), *(("input_px", n) for n in self.input_px or ())):
+            if number is not None and number < 1:
+                raise UserError(f"export: {what} is {number!r}; it must be 1 or more.")
+        if self.precision not in PRECISIONS:
+            raise UserError(
+                f"export: precision is {self.precision!r}.{did_you_mean(self.precision, PRECISIONS)} Allowed: "
+                f"{listing(PRECISIONS)}."
+            )
