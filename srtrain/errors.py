@@ -56,6 +56,10 @@ class ExportError(SrtrainError):
     """A network that cannot be exported, or an exported file that does not compute what the checkpoint does."""
 
 
+class UnsupportedError(ExportError):
+    """A network with an operator that an export format or an engine does not support."""
+
+
 class TrainingDivergedError(SrtrainError):
     """The loss is no longer a finite number."""
 

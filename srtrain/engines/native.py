@@ -12,8 +12,7 @@ import numpy as np
 from srtrain.arrays import Float32
 from srtrain.device.cores import usable_cores
 from srtrain.engines import ENGINES
-from srtrain.engines.exported import ExportedEngine
-from srtrain.engines.exported_file import METADATA_KEY
+from srtrain.engines.exported import METADATA_KEY, ExportedEngine
 from srtrain.engines.native_graph import Affine, Conv, translate
 from srtrain.errors import CheckpointError, DeviceError
 from srtrain.kernels.compile import CannotBuildError

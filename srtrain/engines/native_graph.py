@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from srtrain.arrays import Float32
-from srtrain.engines.exported_file import UnsupportedError
+from srtrain.errors import UnsupportedError
 
 if TYPE_CHECKING:
     import onnx

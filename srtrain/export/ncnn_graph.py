@@ -17,7 +17,7 @@ import onnx
 from onnx import numpy_helper
 
 from srtrain.arrays import Float32
-from srtrain.errors import ExportError
+from srtrain.errors import UnsupportedError
 from srtrain.export.graph import INPUT, OUTPUT, PADDING, rename_tensors
 
 _MAGIC = 7767517  # the first line of every .param file
@@ -38,7 +38,7 @@ def write_ncnn(source: Path, file: Path) -> None:
         file: in a folder that nobody else writes to.
 
     Raises:
-        ExportError: an operator, or a use of one, that is not translated here; names it.
+        UnsupportedError: an operator, or a use of one, that is not translated here; names it.
     """
     writer = _Writer(onnx.load(str(source)).graph)
     writer.translate()
@@ -102,7 +102,7 @@ class _Writer:
         """Write every layer."""
         inputs = [value.name for value in self.graph.input if value.name not in self.constants]
         if len(inputs) != 1 or len(self.graph.output) != 1:
-            raise ExportError("ncnn: only a graph of one input and one output is translated.")
+            raise UnsupportedError("ncnn: only a graph of one input and one output is translated.")
         self.add("Input", [], inputs)
         for node in self.graph.node:
             if node.output[0] in self.done:
@@ -112,9 +112,9 @@ class _Writer:
             attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
             self.kinds[node.op_type](node, attributes)
 
-    def unsupported(self, node: onnx.NodeProto, what: str) -> ExportError:
+    def unsupported(self, node: onnx.NodeProto, what: str) -> UnsupportedError:
         """Return the error that names a node and what of it ncnn, or this file, cannot do."""
-        return ExportError(
+        return UnsupportedError(
             f"ncnn: {what} of {node.op_type} ({node.output[0]!r}) is not translated (srtrain/export/ncnn_graph.py). "
             f"ONNX Runtime runs it: export to .onnx, or take --engine onnxruntime."
         )

@@ -12,6 +12,7 @@ def test_only_what_a_user_can_mend_exits_with_2():
     assert codes == {
         "SrtrainError": 1,
         "ExportError": 1,
+        "UnsupportedError": 1,
         "TrainingDivergedError": 1,
         "UserError": 2,
         "RecipeError": 2,

@@ -40,6 +40,11 @@ LAZY = {
     # The names of engines and the files that they read are needed before it is known which engine runs.
     "srtrain.engines.mindir": {"srtrain.device.backend"},
     "srtrain.engines.mindspore": {"srtrain.device.backend", "srtrain.models.upscale", "srtrain.weights.read"},
+    # Mistakes in the command line of an export are found before MindSpore is loaded.
+    "srtrain.export.formats.air": {"srtrain.export.mindspore_graph"},
+    "srtrain.export.formats.mindir": {"srtrain.export.mindspore_graph"},
+    "srtrain.export.formats.onnx": {"srtrain.export.onnx_graph"},
+    "srtrain.export.formats.param": {"srtrain.export.ncnn_graph", "srtrain.export.onnx_graph"},
     # An export that is in the cache is run without MindSpore.
     "srtrain.infer.cached": {"srtrain.export.write", "srtrain.trainer.checkpoint"},
 }

@@ -5,9 +5,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from srtrain.engines.exported_file import UnsupportedError
 from srtrain.engines.native_graph import Conv, Sum, translate
-from srtrain.errors import CheckpointError
+from srtrain.errors import CheckpointError, UnsupportedError
 from srtrain.export.write import export
 from srtrain.infer.open import open_engine
 

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from srtrain.errors import ExportError
+from srtrain.errors import UnsupportedError
 from srtrain.export.ncnn_graph import write_ncnn
 from srtrain.export.write import export
 from srtrain.infer.open import open_engine
@@ -104,5 +104,5 @@ def test_what_is_not_translated_is_named(tmp_path, node, words):
         *((name, np.array([number])) for name, number in (("at", 1), ("end", 2), ("axis", 2))),
     ]
     file = graph_of([node], tmp_path / "x.onnx", constants)
-    with pytest.raises(ExportError, match=words):
+    with pytest.raises(UnsupportedError, match=words):
         write_ncnn(file, tmp_path / "x.param")
