@@ -1,17 +1,41 @@
-"""Fixtures shared by all tests."""
+"""How the tests share the cores of the machine, and fixtures that all tests share."""
 
 from __future__ import annotations
 
+import os
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from tensorboardX.proto.event_pb2 import Event
 
-from srtrain.device.backend import Backend
+if TYPE_CHECKING:
+    from tensorboardX.proto.event_pb2 import Event
 
 ROOT = Path(__file__).resolve().parent.parent
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+
+# MindSpore's threads wait by spinning. Two processes with two threads each on two cores are several times slower than
+# two with one thread each. So each worker, and every process that it starts, gets one core. This has to happen before
+# NumPy, OpenCV or MindSpore is imported, because they count the cores at that time.
+if WORKER and hasattr(os, "sched_setaffinity"):
+    _cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {_cores[int(WORKER.removeprefix("gw")) % len(_cores)]})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Answer ``-n auto``: one worker a core, at most four, because each needs up to 3 GB."""
+    return min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that have the most slow tests, so that no worker waits long for the other at the end."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +56,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def events() -> Callable[[Path], list[Event]]:
     """Read a folder's event files as they are laid out: length, its checksum, the message, its checksum."""
+    from tensorboardX.proto.event_pb2 import Event
 
     def events(folder: Path) -> list[Event]:
         found = []
@@ -60,4 +85,6 @@ def _device() -> None:
 
     Else a test that starts a run in this process would fail when it comes after these.
     """
+    from srtrain.device.backend import Backend
+
     Backend().start("pynative", 0)
