@@ -7,7 +7,7 @@ from typing import Any
 
 from srtrain.recipe.schema import Benchmark, Data, Epochs, Recipe, Spec, Train
 
-N_STEPS = 160
+N_STEPS = 48
 
 
 def twin(recipe: Recipe, **model_args: Any) -> Recipe:
