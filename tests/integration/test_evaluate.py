@@ -86,7 +86,7 @@ def test_models_stand_side_by_side(
         )  # the picture is what was scored
         assert (folder / f"{name}_error.png").is_file()
     worst = read_rgb(to / "tiny" / "folder_x2_worst.png")
-    assert worst.shape[0] > 2 * worst.shape[0] / 3 > 100
+    assert worst.shape[0] >= 2 * 50  # one row for each of the two, noise and crop1
     assert (to / "psnr_over_multi_adds.png").stat().st_size > 10_000
 
 
@@ -219,7 +219,7 @@ def test_a_fine_tune_beats_a_start_from_scratch(shared_data: Path, repo_root: Pa
     """x4 from the given x2 weights, and from random ones: same pictures, same number of updates."""
     weights = next((shared_data / "weights" / "EDSR_f64b5_x2").glob("*.safetensors"))
     small = ("model.n_resblocks=5", "model.n_feats=64", "data.gt_patch_px=64", "data.batch_size=4")
-    short = ("optim.lr=2e-4", "train.steps=30", "hooks.require_learning=None", "hooks.self_ensemble=None")
+    short = ("optim.lr=2e-4", "train.steps=12", "hooks.require_learning=None", "hooks.self_ensemble=None")
     psnr = {}
     for name, start in (("scratch", ""), ("finetune", str(weights))):
         recipe = ("run", str(repo_root / "recipes" / "edsr_f64b5_x2.py"), "--smoke", "scale=4")

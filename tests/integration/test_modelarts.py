@@ -29,6 +29,7 @@ SMALL = [
     "model.n_feats=4",
     "model.n_resblocks=1",
     "train.log_every=1",
+    "train.mode=pynative",
     "optim.schedule=constant",
     "hooks.checkpoint.every=2",
     "hooks.checkpoint.keep=2",

@@ -106,6 +106,7 @@ def test_x3_starts_from_x2(x2_run: Path, tiny_div2k: Path, repo_root: Path, tmp_
             f"init_from={x2_run}",
             "data.gt_patch_px=48",
             "train.steps=1",
+            "train.mode=pynative",
         ]
     )
     assert code == 0
@@ -153,7 +154,7 @@ def recipe():
             cache="mmap",
             degrade={steps},
         ),
-        train=Train(steps=1, log_every=1),
+        train=Train(steps=1, log_every=1, mode="pynative"),
         hooks=standard_hooks(evaluate=None, tensorboard=None),
     )
 """

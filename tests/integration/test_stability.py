@@ -101,6 +101,9 @@ def arguments(repo_root: Path, trouble: Path, run_dir: Path) -> list[str]:
     ]
 
 
+BY_LINE = "train.mode=pynative"  # what the compiled update does is in the first test and in test_guard.py
+
+
 def losses(run_dir: Path) -> dict[int, float]:
     lines = map(json.loads, (run_dir / "metrics.jsonl").read_text().splitlines())
     return {line["step"]: line["loss"] for line in lines}
@@ -157,6 +160,7 @@ def test_a_nan_and_a_spike_are_skipped_told_and_counted_and_the_run_learns_on(
 
 def test_a_resume_after_a_skip_is_exact(run, tmp_path: Path) -> None:
     trouble = (
+        BY_LINE,
         "optim.skip_above=5.0",
         "hooks.paint=paint",
         "hooks.paint.black=(7, 9, 15)",
@@ -175,6 +179,7 @@ def test_spoilt_weights_go_back_to_the_checkpoint_and_the_run_recovers_the_same_
     curve, run, tmp_path: Path
 ) -> None:
     trouble = (
+        BY_LINE,
         "hooks.checkpoint.keep=9",
         "hooks.nan_guard.patience=4",
         "hooks.ruin=ruin",
@@ -199,7 +204,7 @@ def test_spoilt_weights_go_back_to_the_checkpoint_and_the_run_recovers_the_same_
 def test_a_run_that_cannot_be_helped_ends_with_advice(
     run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    trouble = ("hooks.nan_guard.patience=3", "hooks.nan_guard.max_rollbacks=2", "hooks.ruin=ruin")
+    trouble = (BY_LINE, "hooks.nan_guard.patience=3", "hooks.nan_guard.max_rollbacks=2", "hooks.ruin=ruin")
     assert run("lost", "train.steps=200", *trouble, "hooks.ruin.steps=(11, 21, 31)") == 1
     message = capsys.readouterr().err
     assert "after 2 rollback(s). The last good checkpoint is " in message

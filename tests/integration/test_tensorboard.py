@@ -41,6 +41,7 @@ def tensorboard(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         "data.gt_patch_px=16",
         "train.steps=6",
         "train.log_every=2",
+        "train.mode=pynative",
         "hooks.evaluate.every=3",
         "hooks.require_gain=None",
     )

@@ -30,7 +30,7 @@ def test_a_run_that_hangs_ends_with_its_stacks(repo_root: Path, tmp_path: Path) 
         "data.batch_size=2",
         "train.log_every=1",
     ]
-    hang = ["--plugin", str(tmp_path / "hang.py"), "hooks.hang=hang", "hooks.watchdog.seconds=15"]
+    hang = ["--plugin", str(tmp_path / "hang.py"), "hooks.hang=hang", "hooks.watchdog.seconds=10"]
     result = subprocess.run(
         [sys.executable, "-m", "srtrain.cli", "run", *words, *tiny, *hang],
         stdout=subprocess.PIPE,
@@ -42,7 +42,7 @@ def test_a_run_that_hangs_ends_with_its_stacks(repo_root: Path, tmp_path: Path) 
     assert result.returncode == 75, result.stdout
     stacks = run_dir / "run.rank0.stacks.log"
     said = (
-        "no progress for 15 s (hooks.watchdog.seconds), in update 2, or in a hook after it; "
+        "no progress for 10 s (hooks.watchdog.seconds), in update 2, or in a hook after it; "
         f"the stacks of all threads are in {stacks}"
     )
     assert said in result.stdout
