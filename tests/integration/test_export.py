@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
-import subprocess
-import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from srtrain.cli.main import main
 from srtrain.data.embedded import embedded
 from srtrain.data.picture import read_rgb
 from srtrain.engines import ENGINES
@@ -20,10 +22,21 @@ from srtrain.metrics.protocol import quantise
 COMPARED = ("mindspore", "mindir", "onnxruntime", "ncnn")
 
 
-def srtrain(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "srtrain.cli", *map(str, words)], capture_output=True, text=True, check=False
-    )
+@dataclass
+class Done:
+    """How a command ended and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def srtrain(*words: object) -> Done:
+    """Run a command in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main([str(word) for word in words])
+    return Done(code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")

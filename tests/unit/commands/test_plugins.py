@@ -4,6 +4,7 @@ import argparse
 
 import pytest
 
+from srtrain import plugins
 from srtrain.commands import plugins as command
 
 
@@ -22,6 +23,11 @@ def lists(tmp_path, monkeypatch, capsys):
         monkeypatch.syspath_prepend(str(tmp_path))
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
         monkeypatch.chdir(tmp_path)
+        # Those of the package are examined too, each by importing MindSpore, in test_third_party_plugin.py.
+        installed = plugins.installed
+        monkeypatch.setattr(
+            plugins, "installed", lambda: {name: at for name, at in installed().items() if name in texts}
+        )
         parser = argparse.ArgumentParser()
         command.add_arguments(parser)
         code = command.run(parser.parse_args(words))
