@@ -166,6 +166,7 @@ class RunsCode:
         return os.system, ("touch PROOF",)
 
 
+@pytest.mark.slow
 def test_a_malicious_file_is_refused_in_a_process_of_its_own(repo_root: Path, tmp_path: Path) -> None:
     (tmp_path / "EDSR_x2.pt").write_bytes(pickle.dumps({"head.0.weight": RunsCode()}))
     done = subprocess.run(

@@ -65,6 +65,7 @@ def test_a_killed_build_goes_on_where_it_was(folder_of_pictures, tmp_path):
     assert open_here(folder_of_pictures, tmp_path).n_decoded == 320 - kept
 
 
+@pytest.mark.slow
 def test_processes_share_the_work_of_one(folder_of_pictures, tmp_path):
     processes = [start(folder_of_pictures, tmp_path) for _ in range(3)]
     decoded = [int(process.communicate()[0]) for process in processes]

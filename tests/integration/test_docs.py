@@ -79,6 +79,7 @@ def metrics(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_the_first_hook_runs_from_the_command_line_and_from_a_recipe(page, capsys):
     docs = page("custom_hook.md")
     command = docs.command("loss_peak.py", "hooks.peak.factor")
@@ -100,6 +101,7 @@ def test_the_first_hook_runs_from_the_command_line_and_from_a_recipe(page, capsy
     assert order == sorted(order)
 
 
+@pytest.mark.slow
 def test_the_stateful_hook_goes_on_where_it_was_after_a_resume(page):
     docs = page("custom_hook.md")
     command = docs.command("smooth_loss.py")
@@ -136,6 +138,7 @@ def parameters_in(folder: Path) -> dict[str, tuple[int, ...]]:
     return {name: tuple(p.shape) for name, p in ms.load_checkpoint(str(file)).items()}
 
 
+@pytest.mark.slow
 def test_a_block_of_a_file_is_the_one_that_is_trained(page):
     docs = page("new_model.md")
     docs.run("block", docs.command("model.block=attentive"), *QUICKSTART)
@@ -144,6 +147,7 @@ def test_a_block_of_a_file_is_the_one_that_is_trained(page):
     assert shapes["body.0.excite.weight"] == (4, 1, 1, 1)
 
 
+@pytest.mark.slow
 def test_a_model_of_a_file_is_trained_and_starts_another_scale(page):
     docs = page("new_model.md")
     command = docs.command("model=tiny_sr")

@@ -206,6 +206,7 @@ def test_resume_from_nothing(fails: Fails, tmp_path: Path) -> None:
     assert "there is no checkpoint" in fails("--resume", str(tmp_path / "nothing"))
 
 
+@pytest.mark.slow
 def test_unlearned_quickstart_is_a_failure(fails: Fails) -> None:
     message = fails("train.steps=2", "model.n_feats=4", "model.n_resblocks=1", code=1)
     assert "above bicubic, but +0.50 dB are required" in message

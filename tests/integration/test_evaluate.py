@@ -43,6 +43,7 @@ def on(pictures: Path) -> list[str]:
     return ["--sets", f"folder={pictures}", "--lr-type", "on_the_fly"]
 
 
+@pytest.mark.slow
 def test_models_stand_side_by_side(
     run_folder: Path, on: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -159,6 +160,7 @@ def recipe():
 """
 
 
+@pytest.mark.slow
 def test_verify_compares_with_what_the_recipe_expects(
     run_folder: Path, pictures: Path, on: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -194,6 +196,7 @@ def test_verify_refuses_other_networks(
     assert "expects no score" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.shared_data
 def test_bicubic_scores_what_was_measured(shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["evaluate", "bicubic", "--scale", "2", "3", "4", "--sets", "set5", "set14"]

@@ -55,6 +55,7 @@ def exported(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.shared_data
 def test_every_engine_agrees_on_set5(weights: Path, shared_data: Path) -> None:
     """Within 0.5 grey levels and 0.005 dB of MindSpore, and of what these weights score in PyTorch: 37.652 dB."""
@@ -75,6 +76,7 @@ def test_every_engine_agrees_on_set5(weights: Path, shared_data: Path) -> None:
         assert abs(np.mean(scores) - 37.652) < 0.001
 
 
+@pytest.mark.slow
 @pytest.mark.shared_data
 def test_a_file_of_fixed_size_and_its_refusals(exported: Path, weights: Path) -> None:
     target = exported / "square.mindir"
@@ -87,6 +89,7 @@ def test_a_file_of_fixed_size_and_its_refusals(exported: Path, weights: Path) ->
     assert "--overwrite" in again.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.shared_data
 def test_int8_says_what_it_costs(exported: Path, weights: Path, shared_data: Path) -> None:
     target = exported / "int8.onnx"
@@ -102,6 +105,7 @@ def test_int8_says_what_it_costs(exported: Path, weights: Path, shared_data: Pat
     assert target.stat().st_size < (exported / "f64b5.onnx").stat().st_size / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -181,6 +181,7 @@ def test_mistakes_in_the_command_line_end_with_two_and_write_nothing(onnx, photo
     assert sorted(photos.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_when_memory_really_runs_out_the_picture_is_finished_in_smaller_tiles(onnx, tmp_path):
     """The process may map 250 MB more than it has, and the network wants about 400 MB for all of this picture."""
     picture = np.random.default_rng(0).integers(0, 256, (1000, 1000, 3), np.uint8)

@@ -226,6 +226,7 @@ def test_a_store_that_goes_away_and_comes_back(
     )
 
 
+@pytest.mark.slow
 def test_a_store_that_stays_away_is_an_error_that_loses_nothing(
     store: Server, run: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -304,6 +305,7 @@ def test_two_ranks_of_a_machine_download_once_and_one_uploads(
     assert there.items() >= {n: c for n, c in here.items() if n != "run.rank1.log"}.items()
 
 
+@pytest.mark.slow
 def test_a_name_that_is_taken_in_the_store(store: Server, run: Callable[..., str], tmp_path: Path) -> None:
     store.client.put_object(
         Bucket="bucket", Key="results/night/checkpoints/step_00000900/model.ckpt", Body=b"old"
@@ -323,6 +325,7 @@ def one_error(said: str) -> str:
     return said[said.index("error: ") :].strip()
 
 
+@pytest.mark.slow
 def test_mistakes_are_one_error_each_before_anything_is_trained(
     store: Server, run: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,6 +365,7 @@ def test_mistakes_are_one_error_each_before_anything_is_trained(
     assert not (tmp_path / "train" / "night").exists()
 
 
+@pytest.mark.slow
 def test_the_same_recipe_runs_without_a_store(
     run: Callable[..., str], tiny_div2k: Path, tmp_path: Path
 ) -> None:

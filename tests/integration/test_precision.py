@@ -86,6 +86,7 @@ def numbers(run_dir: Path, name: str) -> list[float]:
     return [line[name] for line in lines if name in line]
 
 
+@pytest.mark.slow
 def test_a_dynamic_scale_moves_is_shown_and_resumes_exactly(curve, run, tmp_path: Path) -> None:
     dynamic = (BY_LINE, "precision=O2", "precision.loss_scale=dynamic", "precision.window=3")
     assert run("straight", "train.steps=24", *dynamic) == 0
@@ -107,6 +108,7 @@ def test_a_dynamic_scale_moves_is_shown_and_resumes_exactly(curve, run, tmp_path
         assert files[0].read_bytes() == files[1].read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["O1", "O3", "auto"])
 def test_an_overflow_halves_the_scale_skips_the_update_and_training_goes_on(
     run, level, tmp_path: Path
@@ -133,6 +135,7 @@ def test_an_overflow_halves_the_scale_skips_the_update_and_training_goes_on(
     assert "bad update" not in (run_dir / "run.log").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_that_only_overflows_ends_with_advice(run, capsys: pytest.CaptureFixture[str]) -> None:
     scale = (BY_LINE, "precision=O2", "precision.loss_scale=1e38", "hooks.loss_scale.stop_after=5")
     assert run("run", "train.steps=30", *scale) == 1
@@ -156,6 +159,7 @@ def test_sinking_needs_a_card(run, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Leave it at 1." in message
 
 
+@pytest.mark.slow
 def test_a_profile_of_some_steps_is_in_the_run_folder(run, tmp_path: Path) -> None:
     assert (
         run("run", "train.steps=4", "hooks.profile=profile", "hooks.profile.first=2", "hooks.profile.last=3")

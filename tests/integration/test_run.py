@@ -94,6 +94,7 @@ def test_console_says_what_a_watcher_wants_to_know(x2_run: Path) -> None:
         assert words in log
 
 
+@pytest.mark.slow
 def test_x3_starts_from_x2(x2_run: Path, tiny_div2k: Path, repo_root: Path, tmp_path: Path) -> None:
     code = main(
         [
@@ -116,6 +117,7 @@ def test_x3_starts_from_x2(x2_run: Path, tiny_div2k: Path, repo_root: Path, tmp_
     assert "10 loaded" in log  # head, two convolutions of the block, body_end, tail; weight and bias each
 
 
+@pytest.mark.slow
 def test_a_recipe_can_degrade_its_input(
     tiny_div2k: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -172,6 +174,7 @@ def test_the_same_folder_twice_is_refused(
     assert sorted(x2_run.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_a_finished_run_can_be_made_longer(x2_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", str(x2_run), "--resume", "train.steps=5"]) == 0
     message = capsys.readouterr().err
@@ -221,6 +224,7 @@ class Slow(Hook):
 """
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_is_the_same_run(repo_root: Path, tmp_path: Path) -> None:
     """20 steps equal 10 + SIGKILL + resume + 10: weights, moments, averages, losses and rates, bit for bit.
 
@@ -260,6 +264,7 @@ def _lines(run_dir: Path) -> int:
     return file.read_text().count("\n") if file.exists() else 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_polite_signal_saves_and_stops(repo_root: Path, tmp_path: Path, number: int, code: int) -> None:
     run_dir = tmp_path / "run"

@@ -122,6 +122,7 @@ def command(recipe: Path, run_dir: Path, *words: str) -> list[str]:
     return [sys.executable, "-m", "srtrain.cli", "run", str(recipe), f"run_dir={run_dir}", *words]
 
 
+@pytest.mark.slow
 def test_it_leaves_what_people_and_programs_read(straight: Path) -> None:
     candidates = history(straight)
     assert [c["number"] for c in candidates] == list(range(9))
@@ -144,6 +145,7 @@ def test_it_leaves_what_people_and_programs_read(straight: Path) -> None:
     assert f"{best['objectives']['psnr']:.3f}" in page
 
 
+@pytest.mark.slow
 def test_its_curves_are_in_tensorboard(
     straight: Path, curve: Callable[[Path, str], dict[int, float]]
 ) -> None:
@@ -156,6 +158,7 @@ def test_its_curves_are_in_tensorboard(
     assert curve(straight, "search/candidates") == {0: 3, 1: 6, 2: 9}
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_is_the_same_search(straight: Path, tmp_path: Path) -> None:
     recipe, run_dir = recipe_in(tmp_path), tmp_path / "run"
     individuals = run_dir / "search" / "individuals"
@@ -200,6 +203,7 @@ def launch(recipe: Path, run_dir: Path, *words: str) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_same_search_and_a_lost_ones_candidate_is_trained_again(
     straight: Path, tmp_path: Path
 ) -> None:
@@ -238,6 +242,7 @@ def child_of_rank(launcher: int, rank: int) -> int:
     raise AssertionError("no such rank")
 
 
+@pytest.mark.slow
 def test_several_objectives_keep_a_front(run: Run, tmp_path: Path) -> None:
     words = ("hooks.search.objectives=('psnr','parameters','multi_adds')", "hooks.search.credit=ablation")
     assert run("front", *words, "hooks.search.evolution.n_generations=2") == 0
@@ -255,6 +260,7 @@ def test_several_objectives_keep_a_front(run: Run, tmp_path: Path) -> None:
     assert any(drop is not None for c in everybody for drop in c["drops"])
 
 
+@pytest.mark.slow
 def test_changed_settings_are_refused_on_resume(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("changed", "hooks.search.evolution.n_generations=1") == 0
     assert run("changed", "hooks.search.evolution.n_generations=1", "optim.lr=1e-3", "--resume") == 2
@@ -262,6 +268,7 @@ def test_changed_settings_are_refused_on_resume(run: Run, capsys: pytest.Capture
     assert run("changed", "hooks.search.evolution.n_generations=2", "--resume") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -295,6 +302,7 @@ def recipe():
 """
 
 
+@pytest.mark.slow
 def test_what_was_found_is_trained_in_full_once(
     straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

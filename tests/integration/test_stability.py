@@ -127,6 +127,7 @@ def same_bytes(one: Path, other: Path, step: int) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_a_nan_and_a_spike_are_skipped_told_and_counted_and_the_run_learns_on(
     curve, run, tmp_path: Path
 ) -> None:
@@ -158,6 +159,7 @@ def test_a_nan_and_a_spike_are_skipped_told_and_counted_and_the_run_learns_on(
     assert all(np.isfinite(t.asnumpy()).all() for t in checkpoint(hurt, 60).tensors["model"].values())
 
 
+@pytest.mark.slow
 def test_a_resume_after_a_skip_is_exact(run, tmp_path: Path) -> None:
     trouble = (
         BY_LINE,
@@ -175,6 +177,7 @@ def test_a_resume_after_a_skip_is_exact(run, tmp_path: Path) -> None:
     assert counts(tmp_path / "parts", 30)["bad"] == 4
 
 
+@pytest.mark.slow
 def test_spoilt_weights_go_back_to_the_checkpoint_and_the_run_recovers_the_same_way_when_resumed(
     curve, run, tmp_path: Path
 ) -> None:
@@ -201,6 +204,7 @@ def test_spoilt_weights_go_back_to_the_checkpoint_and_the_run_recovers_the_same_
     assert same_bytes(tmp_path / "straight", tmp_path / "parts", 60)
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_be_helped_ends_with_advice(
     run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -217,6 +221,7 @@ def test_a_run_that_cannot_be_helped_ends_with_advice(
             assert all(np.isfinite(t.asnumpy()).all() for t in tensors[group].values())
 
 
+@pytest.mark.slow
 def test_two_ranks_skip_alike_though_only_one_of_them_met_the_nan(
     repo_root: Path, trouble: Path, tmp_path: Path
 ) -> None:

@@ -82,6 +82,7 @@ def words_of(lab: Laboratory, which: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_the_installed_package_is_listed_with_what_it_registers_and_not_active(lab: Laboratory) -> None:
     shown = lab.srtrain(*words_of(lab, "plugins"))
     assert (
@@ -91,12 +92,14 @@ def test_the_installed_package_is_listed_with_what_it_registers_and_not_active(l
     ) in shown
 
 
+@pytest.mark.slow
 def test_its_command_runs_and_is_unknown_without_the_plugin(lab: Laboratory) -> None:
     cores = lab.srtrain(*words_of(lab, "cores"))
     assert [int(core) for core in cores.split()] == sorted(os.sched_getaffinity(0))[:2]
     assert "invalid choice: 'cores'" in lab.srtrain("cores", code=2)
 
 
+@pytest.mark.slow
 def test_a_recipe_trains_with_its_backend_hook_block_and_work_around_the_run(
     lab: Laboratory, tiny_div2k: Path, tmp_path: Path
 ) -> None:
@@ -128,6 +131,7 @@ def test_a_recipe_trains_with_its_backend_hook_block_and_work_around_the_run(
     assert steps == [2]
 
 
+@pytest.mark.slow
 def test_the_copy_is_removed_when_the_run_fails(lab: Laboratory, tiny_div2k: Path, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -147,6 +151,7 @@ def test_the_copy_is_removed_when_the_run_fails(lab: Laboratory, tiny_div2k: Pat
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_its_device_says_why_it_cannot_be_used(lab: Laboratory, tmp_path: Path) -> None:
     message = lab.srtrain(
         "run", "lab_recipe.py", "device.cores=(4096,)", f"run_dir={tmp_path / 'run'}", code=2
@@ -155,6 +160,7 @@ def test_its_device_says_why_it_cannot_be_used(lab: Laboratory, tmp_path: Path) 
     assert "Traceback" not in message
 
 
+@pytest.mark.slow
 def test_its_names_are_unknown_to_a_recipe_that_does_not_ask_for_it(lab: Laboratory, repo_root: Path) -> None:
     message = lab.srtrain("run", str(repo_root / "recipes" / "quickstart.py"), "model.block=wide", code=2)
     assert "there is no block named 'wide'." in message

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 HOOK = """
 import time
 from srtrain.hooks import Hook
@@ -19,6 +21,7 @@ class Hang(Hook):
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_hangs_ends_with_its_stacks(repo_root: Path, tmp_path: Path) -> None:
     (tmp_path / "hang.py").write_text(HOOK)
     run_dir = tmp_path / "run"

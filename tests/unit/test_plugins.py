@@ -259,6 +259,7 @@ def test_an_unknown_plugin_lists_and_suggests(package):
     assert "there is no plugin 'no.such.module'." in refusal("no.such.module")
 
 
+@pytest.mark.slow
 def test_a_plugin_may_replace_what_the_package_has(tmp_path, repo_root):
     file = tmp_path / "replacing.py"
     file.write_text(

@@ -40,6 +40,7 @@ def test_a_command_that_fails_ends_the_benchmark(infer_memory):
         infer_memory.watch([sys.executable, "-c", "raise SystemExit(3)"])
 
 
+@pytest.mark.slow
 def test_the_whole_benchmark_on_small_pictures(infer_memory, tmp_path, monkeypatch, capsys):
     model = EDSR(2, n_resblocks=1, n_feats=4)
     initialise(model, kaiming_uniform(), 1)

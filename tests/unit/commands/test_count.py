@@ -10,6 +10,7 @@ from srtrain.cli.main import main
 RECIPES = Path(__file__).resolve().parents[3] / "recipes"
 
 
+@pytest.mark.slow
 def test_known_networks_have_their_known_numbers(capsys):
     files = [str(RECIPES / f"{name}.py") for name in ("esr_x2_full", "edsr_x2", "edsr_baseline_x4")]
     assert main(["count", *files, "--json"]) == 0

@@ -52,6 +52,7 @@ def recipe():
 """
 
 
+@pytest.mark.slow
 def test_found_active_and_broken(lists, tmp_path):
     (tmp_path / "r.py").write_text(RECIPE)
     texts = {
@@ -82,12 +83,14 @@ def test_found_active_and_broken(lists, tmp_path):
     assert shown["listed_e.py"][0] == "BROKEN, asked for by --plugin"
 
 
+@pytest.mark.slow
 def test_a_broken_plugin_that_is_not_asked_for_is_no_failure(lists):
     code, shown = lists({"listed_f": "1 / 0"})
     assert code == 0
     assert shown["listed_f"][0].startswith("BROKEN  (")
 
 
+@pytest.mark.slow
 def test_names_of_two_active_plugins_that_clash_are_found(lists):
     texts = {"listed_g": GOOD.format("listed_clash"), "listed_h": GOOD.format("listed_clash")}
     code, shown = lists(texts, "--plugin", "listed_g", "--plugin", "listed_h")

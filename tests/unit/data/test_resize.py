@@ -51,6 +51,7 @@ def test_bit_exact_on_the_official_files(shared_data, name, scale):
         assert np.array_equal(imresize(gt[:height, :width], 1 / scale), read_rgb(pair.lq)), pair.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "factor", [Fraction(1, 2), Fraction(1, 3), Fraction(1, 4), Fraction(2), Fraction(3), Fraction(5, 7)]
 )
@@ -214,10 +215,12 @@ def resize_elsewhere(folder: Path, *arguments: str) -> str:
     return process.stdout
 
 
+@pytest.mark.slow
 def test_a_forked_process_resizes_too(tmp_path):
     assert resize_elsewhere(tmp_path, "fork").startswith("the same")
 
 
+@pytest.mark.slow
 def test_machine_code_is_kept_where_it_can_be(tmp_path):
     (tmp_path / "free").mkdir()
     (tmp_path / "full").mkdir()

@@ -28,6 +28,7 @@ def test_an_official_zip_is_unpacked_and_counted(tmp_path):
     assert (tmp_path / "to" / "DIV2K_valid_HR" / "0900.png").read_bytes() == b"png"
 
 
+@pytest.mark.slow
 def test_the_folder_level_of_a_scale_counts_too(tmp_path):
     names = [f"DIV2K_train_LR_bicubic/X2/{k:04d}x2.png" for k in range(1, 801)]
     (part,) = unpack(zipped(tmp_path / "a.zip", names), tmp_path)

@@ -27,6 +27,7 @@ except DeviceError as error:
 """
 
 
+@pytest.mark.slow
 def test_starting_chooses_the_mode_and_threads_once_a_process():
     result = subprocess.run([sys.executable, "-c", START], capture_output=True, text=True, check=True)
     assert result.stdout.splitlines() == [

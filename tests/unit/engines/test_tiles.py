@@ -187,6 +187,7 @@ def test_small_pictures_are_not_cut_whatever_the_memory(engine):
     assert Tiled(engine, memory_bytes=1)._tile(100, 150, 10**12) == (100, 150)
 
 
+@pytest.mark.slow
 @pytest.mark.shared_data
 @pytest.mark.parametrize(
     ("name", "tolerance"),

@@ -23,6 +23,7 @@ def graph_of(nodes, file, constants=()):
     return file
 
 
+@pytest.mark.slow
 def test_every_operator_computes_what_onnx_says(odd_networks, checkpoint, tmp_path):
     source = checkpoint("supported")
     export(source, tmp_path / "x.onnx")

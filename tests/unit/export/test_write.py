@@ -19,6 +19,7 @@ from srtrain.weights.read import build_model, read_weights
 LQ = np.random.default_rng(3).uniform(0, 255, (2, 3, 13, 29)).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "scale"), [*((s, n) for s in (".onnx", ".param") for n in (2, 3, 4)), (".mindir", 4)]
 )
@@ -42,6 +43,7 @@ def test_the_file_computes_what_the_checkpoint_does(checkpoint, tiny, tmp_path, 
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".onnx", ".mindir"])
 def test_any_network_can_be_exported(odd_networks, checkpoint, tmp_path, suffix):
     source = checkpoint("oddments")

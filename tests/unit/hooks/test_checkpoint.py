@@ -15,6 +15,7 @@ class Saves(Hook):
         self.at.append(trainer.step)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("every", "steps", "at"), [(2, 6, [2, 4, 6]), (2, 5, [2, 4, 5]), (10, 3, [3]), (1, 2, [1, 2])]
 )

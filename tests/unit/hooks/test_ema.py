@@ -61,6 +61,7 @@ def train(make_trainer, benchmark_set, evaluator):
     return train
 
 
+@pytest.mark.slow
 def test_evaluation_sees_the_averages_and_training_does_not(train, graph):
     plain, averaged = Weights(), Weights()
     train(plain, evaluate=False)
@@ -89,6 +90,7 @@ def test_a_checkpoint_holds_both_and_init_from_takes_the_averages(train, new_mod
     assert_close(weights_of(model), expected)
 
 
+@pytest.mark.slow
 def test_averages_go_on_after_a_resume(train):
     whole = EmaHook(decay=0.8)
     train(whole, evaluate=False)

@@ -69,6 +69,7 @@ def test_best_is_the_saved_step_with_the_highest_first_score(make_trainer, two):
     assert score["protocol"] == results.all[0][1].protocol
 
 
+@pytest.mark.slow
 def test_a_better_score_moves_the_pointer_and_saves_the_step(make_trainer, benchmark_set, evaluator):
     results = Results()
     trainer = make_trainer([results], 12, lr=0.01)
@@ -90,6 +91,7 @@ def test_the_score_is_that_of_the_network_at_that_step(make_trainer, benchmark_s
     assert results.all[0][1].psnr != results.all[1][1].psnr
 
 
+@pytest.mark.slow
 def test_the_self_ensemble_scores_eight_orientations_and_marks_no_best(
     make_trainer, benchmark_set, evaluator
 ):

@@ -43,6 +43,7 @@ def test_a_run_that_only_overflows_ends_at_the_next_look(make_trainer):
     )
 
 
+@pytest.mark.slow
 def test_one_good_update_starts_the_count_anew(make_trainer):
     precision = Scaled(amp.DynamicLossScaler(2.0**127, 2, 1000))
     trainer = make_trainer([LossScaleHook(stop_after=20)], 14, precision=precision)

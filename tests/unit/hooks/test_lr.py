@@ -28,6 +28,7 @@ def test_each_update_has_the_rate_of_its_step_and_the_log_says_so(make_trainer):
     assert rates.logged == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_resuming_multiplies_nothing_again(make_trainer):
     class Save(Hook):
         order = LAST

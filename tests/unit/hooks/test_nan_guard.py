@@ -58,6 +58,7 @@ def test_a_run_that_is_well_says_nothing(make_trainer):
     assert "skipped_steps" not in trainer.log.scalars
 
 
+@pytest.mark.slow
 def test_a_lost_run_goes_back_to_its_checkpoint_and_on_with_other_pictures(make_trainer, weights_of):
     watch = Watch(weights_of)
     hooks = [watch, NanGuardHook(every=2, patience=3), CheckpointHook(every=2), Ruins(5)]
@@ -86,6 +87,7 @@ def test_a_lost_run_goes_back_to_its_checkpoint_and_on_with_other_pictures(make_
     ) in log
 
 
+@pytest.mark.slow
 def test_averages_go_back_with_the_weights_and_the_rate_does_not(make_trainer):
     rates, averages = {}, {}
 
@@ -111,6 +113,7 @@ def test_averages_go_back_with_the_weights_and_the_rate_does_not(make_trainer):
     assert [rates[step] for step in (3, 5, 6, 7)] == pytest.approx([0.01, 0.01, 0.005, 0.005])
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_proves_bad_is_passed_over_for_the_one_before(make_trainer, weights_of):
     class RuinsTheCheckpoint(Hook):
         """Makes the weights of a checkpoint huge but finite: nothing can be seen wrong with it."""
@@ -131,6 +134,7 @@ def test_a_checkpoint_that_proves_bad_is_passed_over_for_the_one_before(make_tra
     assert trainer.update.guard.read().n_bad_in_a_row == 0
 
 
+@pytest.mark.slow
 def test_after_so_many_rollbacks_the_run_ends_with_advice(make_trainer):
     hooks = [NanGuardHook(every=1, patience=2, max_rollbacks=2), CheckpointHook(every=2, keep=9)]
     trainer = make_trainer([*hooks, Ruins(2, 6, 10)], 99)
@@ -170,6 +174,7 @@ def test_overflows_under_loss_scaling_are_not_its_business(make_trainer):
     assert "warning" not in log_of(trainer)
 
 
+@pytest.mark.slow
 def test_it_knows_after_a_resume_how_often_the_run_went_back(make_trainer):
     hooks = [NanGuardHook(every=1, patience=2, max_rollbacks=1), CheckpointHook(every=2), Ruins(3)]
     first = make_trainer(hooks, 8)

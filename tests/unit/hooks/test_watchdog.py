@@ -36,6 +36,7 @@ globals()[sys.argv[3]]()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("what", "code"), [("silent", 75), ("holding_the_lock", 1), ("alive", 0)])
 def test_silence_ends_the_process_with_its_stacks(what, code, tmp_path):
     file = tmp_path / "stacks.log"

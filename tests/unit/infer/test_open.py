@@ -34,6 +34,7 @@ def run_folder(new_model, tmp_path):
     return tmp_path / "run", Upscaler(source)
 
 
+@pytest.mark.slow
 def test_a_run_folder_is_run_by_mindspore_when_that_is_named(run_folder):
     path, reference = run_folder
     engine = open_engine(path, "mindspore")

@@ -97,6 +97,7 @@ WAITS = "progress.watch(2); progress.passed('before_step', 7); time.sleep(60)"
 LATE = "progress.watch(2); time.sleep(60)"
 
 
+@pytest.mark.slow
 def test_a_stuck_rank_is_named_and_stacks_are_kept(supervise, tmp_path):
     code, said, shown = supervise(WAITS, LATE)
     assert code == EXIT_STUCK
@@ -112,6 +113,7 @@ def test_a_stuck_rank_is_named_and_stacks_are_kept(supervise, tmp_path):
     assert shown == "here is rank 0\n"
 
 
+@pytest.mark.slow
 def test_a_paused_rank_is_told_from_a_stuck_one(supervise):
     pause = LATE.replace("time", "os.kill(os.getpid(), signal.SIGSTOP); time")
     code, said, _ = supervise(WAITS, pause)

@@ -64,6 +64,7 @@ def arithmetic(names, n_feats, scale):
     return weights, biases, work
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("names", [EXAMPLE, SMALL, ("C_4_16_32", "S_1_32_32", "G_1_32_24")])
 def test_what_is_built_is_what_is_described(pynative, names, scale):
@@ -98,6 +99,7 @@ def test_odd_sides_repeat_the_last_row_and_column(pynative):
     )
 
 
+@pytest.mark.slow
 def test_one_graph_takes_all_sizes(graph):
     model = ESRN(2, SMALL, n_feats=8)
     upscale = Upscaler(model)
@@ -134,6 +136,7 @@ def test_tiles_begin_where_its_squares_do():
     assert size_multiple({"size_multiple": 2}) == 2
 
 
+@pytest.mark.slow
 def test_it_learns(graph):
     model = ESRN(2, SMALL, n_feats=8)
     initialise(model, kaiming_uniform(), seed=1)

@@ -198,6 +198,7 @@ store.save(2, tensors(2.0), {})
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", [1, 4])  # within the hidden folder; after the rename
 def test_a_kill_during_a_save_leaves_a_whole_latest(store, moment):
     command = [sys.executable, "-c", textwrap.dedent(KILLED), str(store.folder), str(moment)]

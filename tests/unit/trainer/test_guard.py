@@ -19,6 +19,7 @@ def accept(guard, losses):
         guard.accept(number(loss))
 
 
+@pytest.mark.slow
 def test_the_mean_is_plain_at_first_and_then_forgets():
     guard = Guard()
     losses = np.linspace(9, 1, WINDOW)

@@ -139,6 +139,7 @@ def test_own_state_is_everything_but_the_weights(name, moments):
         assert state[moment].asnumpy().all()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pynative")
 @pytest.mark.parametrize("name", sorted(set(ARGUMENTS) - NOT_ON_CPU))
 def test_own_state_and_weights_are_all_that_an_exact_continuation_needs(name):

@@ -65,6 +65,7 @@ def halving(step):
     return 0.5 ** (step // 4)
 
 
+@pytest.mark.slow
 def test_hooks_run_at_multiples_and_the_weights_are_those_of_single_steps(make_trainer, weights_of):
     calls, plain_calls = Calls(), Calls()
     sunk = make_trainer([calls, CheckpointHook(every=3, keep=9), LrHook(halving, 0.01)], 12, log_every=6)
@@ -82,6 +83,7 @@ def test_hooks_run_at_multiples_and_the_weights_are_those_of_single_steps(make_t
     assert sunk.update.guard.read().n_accepted == 12
 
 
+@pytest.mark.slow
 def test_a_resumed_run_sinks_on_where_it_stood(make_trainer, weights_of):
     def trainer(steps, name, *hooks):
         made = make_trainer([*hooks, EmaHook(0.9), CheckpointHook(every=4)], steps, run_dir=tmp / name)

@@ -60,6 +60,7 @@ def test_adam_updates_are_those_of_numpy(mode, request):
     assert int(step.guard.read().n_skipped) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("graph")
 def test_a_network_is_updated_as_mindspores_own_cell_does(new_model, weights_of):
     lq = (RNG.random((2, 3, 8, 8)) * 255).astype(np.float32)
@@ -78,6 +79,7 @@ def test_a_network_is_updated_as_mindspores_own_cell_does(new_model, weights_of)
         np.testing.assert_allclose(value, theirs[1][name], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("graph")
 def test_the_global_norm_is_clipped_and_a_smaller_one_left_alone():
     _, g = l1_and_gradient(START)
@@ -119,6 +121,7 @@ def scaled_steps(scaler, batches, **options):
     return step, losses, gains
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("graph")
 @pytest.mark.parametrize(
     ("make", "clip_norm"),
@@ -137,6 +140,7 @@ def test_a_power_of_two_as_loss_scale_changes_no_bit(make, clip_norm):
 OVERFLOW = batch(np.full_like(X, 3e38))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("graph")
 def test_an_overflow_skips_the_update_counts_it_and_halves_a_dynamic_scale():
     scaler = amp.DynamicLossScaler(1024, 2, 2)
@@ -153,6 +157,7 @@ def test_an_overflow_skips_the_update_counts_it_and_halves_a_dynamic_scale():
     np.testing.assert_array_equal(gains[-1], gain())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("graph")
 def test_a_static_scale_stays():
     scaler = amp.StaticLossScaler(1024)
@@ -181,6 +186,7 @@ class RootOfGain(nn.Cell):
         return ops.mean(ops.abs(gt)) + ops.sum(ops.sqrt(ops.abs(sr))) * 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["pynative", "graph"])
 def test_a_loss_that_is_no_number_is_skipped_with_its_moments_and_counted(mode, request):
     request.getfixturevalue(mode)
@@ -212,6 +218,7 @@ def test_a_gradient_that_is_no_number_is_skipped_though_the_loss_is_one():
     assert counts.last_bad_loss == loss
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("graph")
 def test_under_loss_scaling_gradients_that_overflow_are_not_called_bad():
     high = amp.DynamicLossScaler(2.0**127, 2, 100)
@@ -227,6 +234,7 @@ def spike(factor):
     return batch(y=Y * factor)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("graph")
 def test_a_spike_is_skipped_once_the_running_mean_is_known():
     step, gain = step_of(skip_above=5.0, lr=1e-3)
@@ -246,6 +254,7 @@ def test_a_spike_is_skipped_once_the_running_mean_is_known():
     assert (gain() != before).all()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pynative")
 def test_without_a_limit_a_spike_is_accepted():
     step, _ = step_of(lr=1e-3)
@@ -265,6 +274,7 @@ def run_in_parts(new_model, parts, batches, **options):
     return losses, {p.name: p.asnumpy().copy() for p in model.trainable_params()}, step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "scale"), [("pynative", 1.0), ("graph", 2.0**10)])
 def test_parts_of_a_batch_add_up_to_the_whole(mode, scale, request, new_model):
     request.getfixturevalue(mode)
@@ -281,6 +291,7 @@ def test_parts_of_a_batch_add_up_to_the_whole(mode, scale, request, new_model):
         np.testing.assert_allclose(parts[1][name], value, rtol=1e-4, atol=1e-6, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("graph")
 def test_parts_leave_nothing_behind_for_the_next_update(new_model):
     lq, (gt, _) = FOUR[0].astype(np.float32), FOUR.repeat(2, axis=3).repeat(2, axis=4).astype(np.float32)

@@ -186,6 +186,7 @@ def test_the_logged_loss_is_the_mean_of_all_steps_since_the_last(make_trainer):
     assert len(set(losses)) == 5
 
 
+@pytest.mark.slow
 def test_training_learns(make_trainer, graph):
     losses = []
 
@@ -304,6 +305,7 @@ def test_the_rate_that_is_set_is_read_back(make_trainer):
     assert trainer.lr == 0.25
 
 
+@pytest.mark.slow
 def test_a_rate_of_zero_stops_learning_at_once(make_trainer, graph, weights_of):
     seen = []
 
@@ -346,6 +348,7 @@ def test_a_state_that_is_not_finite_is_not_saved(make_trainer, spoilt):
     assert trainer.store.steps() == [1]
 
 
+@pytest.mark.slow
 def test_a_state_whose_updates_are_all_skipped_is_not_saved(make_trainer):
     trainer = make_trainer([], HOPELESS + 1, lr=1e30)
     trainer.train()
@@ -398,6 +401,7 @@ def lr_hook():
     return LrHook(cosine(max_steps=6, warmup=2), 0.01)
 
 
+@pytest.mark.slow
 def test_a_run_in_two_parts_is_the_run_in_one_bit_for_bit(make_trainer, graph, tmp_path):
     pictures = {"one": [], "two": []}
 
@@ -439,6 +443,7 @@ def test_resuming_forgets_the_checkpoints_beyond(make_trainer):
     assert second.store.steps() == [1, 2]
 
 
+@pytest.mark.slow
 def test_a_hook_gets_its_state_back_and_only_its_own(make_trainer):
     class Counting(Hook):
         order = STATE
@@ -464,6 +469,7 @@ def test_a_hook_gets_its_state_back_and_only_its_own(make_trainer):
     assert [hook.n for hook in hooks] == [40, 10, 4]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_beyond_the_end_is_refused(make_trainer):
     first = make_trainer([CheckpointHook()], 3)
     first.train()
@@ -474,6 +480,7 @@ def test_a_checkpoint_beyond_the_end_is_refused(make_trainer):
     )
 
 
+@pytest.mark.slow
 def test_ranks_that_see_different_checkpoints_are_refused(make_trainer, monkeypatch):
     """As on machines that share no disk: this rank has two updates, another one three."""
     first = make_trainer([CheckpointHook()], 2)
@@ -486,6 +493,7 @@ def test_ranks_that_see_different_checkpoints_are_refused(make_trainer, monkeypa
         second.train(resume=first.store.latest())
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_network_is_refused(make_trainer, new_model):
     first = make_trainer([CheckpointHook()], 1)
     first.train()

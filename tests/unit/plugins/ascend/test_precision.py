@@ -90,6 +90,7 @@ def test_what_is_in_float16(level, arguments, types):
     assert types_in(level, **arguments) == types
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("graph")
 @pytest.mark.parametrize("level", LEVELS)
 def test_the_model_itself_stays_float32_and_shares_its_weights(level, new_model):
@@ -105,6 +106,7 @@ def test_the_model_itself_stays_float32_and_shares_its_weights(level, new_model)
     assert 0 < np.abs(rounded.asnumpy() - exact).max() < 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("graph")
 @pytest.mark.parametrize("level", LEVELS)
 def test_training_follows_float32(level, new_model, weights_of):
@@ -126,6 +128,7 @@ def test_training_follows_float32(level, new_model, weights_of):
         assert np.abs(lower_weights[name] - value).max() < 0.05 * moved + 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("graph")
 def test_a_dynamic_scale_halves_until_nothing_overflows_and_grows_again(new_model):
     model = new_model()

@@ -13,6 +13,7 @@ def traces(trainer):
     return sorted((trainer.run_dir / "profile").rglob("trace_view.json"))
 
 
+@pytest.mark.slow
 def test_the_steps_asked_for_are_in_the_run_folder(make_trainer):
     trainer = make_trainer([ProfileHook(first=2, last=3)], 5)
     trainer.train()

@@ -63,6 +63,7 @@ def test_data_are_fetched_and_unpacked_once(put, options, tmp_path):
     assert (folder / "deep" / "HR" / "c.png").read_text() == "C"
 
 
+@pytest.mark.slow
 def test_only_the_zip_files_that_are_named_are_unpacked(put, options, tmp_path):
     put("data/one.zip", zipped(a="a"))
     put("data/two.zip", zipped(c="c"))
@@ -130,6 +131,7 @@ def test_results_go_to_checkpoint_url_or_else_to_train_url(options, given, resul
     assert options(**given).results == result
 
 
+@pytest.mark.slow
 def test_weights_in_a_store_become_weights_on_the_disk(put, options, tmp_path):
     put("runs/x2/checkpoints/step_00000002/model.ckpt", b"weights")
     put("runs/x2/checkpoints/step_00000002/optimizer.ckpt", b"moments")

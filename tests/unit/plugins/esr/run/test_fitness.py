@@ -38,6 +38,7 @@ def new_fitness(factory, benchmark_set):
     return make
 
 
+@pytest.mark.slow
 def test_the_same_blocks_have_the_same_fitness(new_fitness):
     one, again = new_fitness()(NAMES), new_fitness()(NAMES)
     assert not one.failed
@@ -47,6 +48,7 @@ def test_the_same_blocks_have_the_same_fitness(new_fitness):
     assert set(one.seconds) == {"build", "compile", "train", "evaluate", "ablate"}
 
 
+@pytest.mark.slow
 def test_it_is_the_trained_network_that_is_scored(new_fitness, factory):
     fitness = new_fitness()
     outcome = fitness(NAMES)
@@ -58,6 +60,7 @@ def test_it_is_the_trained_network_that_is_scored(new_fitness, factory):
     assert after > before + 0.5
 
 
+@pytest.mark.slow
 def test_drops_are_those_of_blocks_that_can_be_bypassed(new_fitness):
     fitness = new_fitness(needs_drops=True)
     outcome = fitness(NAMES)
@@ -85,6 +88,7 @@ class Impossible(ShrinkBlock):
         raise MemoryError("no room for it\n---- call stack ----")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("block", "reason"),
     [
@@ -105,6 +109,7 @@ def test_what_fails_is_a_reason_and_no_score(new_fitness, monkeypatch, block, re
     assert re.match(reason, outcome.reason), outcome.reason
 
 
+@pytest.mark.slow
 def test_latency_is_measured_where_it_is_an_objective(new_fitness, graph):
     model = ESRN(2, ("S_1_4_4",), n_feats=4)
     assert 0 < latency(model) < 10

@@ -14,6 +14,7 @@ def added_up(costs, names):
     return costs.fixed + sum(blocks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_the_sum_is_the_whole(scale):
     costs = Costs(scale, 32)

@@ -119,6 +119,7 @@ def test_it_prefers_what_weighs_more(space):
     assert counts[1][favourite] > 3 * max(counts[0][favourite], 1)
 
 
+@pytest.mark.slow
 def test_where_no_single_change_helps_a_tail_is_drawn_anew():
     whole = narrow()
     totals = {}
