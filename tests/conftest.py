@@ -55,7 +55,7 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def events() -> Callable[[Path], list[Event]]:
-    """Read a folder's event files as they are laid out: length, its checksum, the message, its checksum."""
+    """Read the records of a folder's event files: length, its checksum, the message, its checksum."""
     from tensorboardX.proto.event_pb2 import Event
 
     def events(folder: Path) -> list[Event]:
@@ -81,9 +81,9 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _device() -> None:
-    """Claim the CPU as a run does, first of all: MindSpore allows it only before anything was computed.
+    """Set up the CPU as a run does, before all tests: MindSpore allows this only before the first computation.
 
-    Else a test that starts a run in this process would fail when it comes after these.
+    Otherwise a later test that starts a run in this process would fail.
     """
     from srtrain.device.backend import Backend
 

@@ -1,4 +1,4 @@
-"""On a real card: it trains at each level, sinks, resumes exactly, recovers from an overflow, and joins others.
+"""On a real card: training at each level, data sinking, exact resume, recovery from an overflow, several cards.
 
 pytest -m ascend tests/device
 """
@@ -26,7 +26,7 @@ Run = Callable[..., Path]
 
 @pytest.fixture
 def run(repo_root: Path, tmp_path: Path) -> Run:
-    """Train the quickstart's network on the card, each run in a process of its own; return the run folder."""
+    """Train the quickstart's network on the card in a separate process; return the run folder."""
 
     def run(name: str, *more: str, n_cards: int = 1) -> Path:
         run_dir = tmp_path / name

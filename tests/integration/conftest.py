@@ -1,4 +1,4 @@
-"""A tiny DIV2K-shaped folder and the smallest run that is still a whole one."""
+"""A tiny folder laid out like DIV2K, and the smallest complete run."""
 
 from __future__ import annotations
 

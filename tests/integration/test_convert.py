@@ -1,4 +1,4 @@
-"""``srtrain convert``: others' weights become a checkpoint that scores what it should, and go back again."""
+"""``srtrain convert``: weights of other frameworks become a checkpoint with the right scores, and back."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def model() -> EDSR:
 
 @pytest.fixture
 def run_folder(model: EDSR, tmp_path: Path) -> Path:
-    """What a run of the recipe ``model.n_resblocks=1 model.n_feats=4`` leaves, the rest being defaults."""
+    """The run folder of a recipe with ``model.n_resblocks=1 model.n_feats=4`` and defaults for the rest."""
     about = {"model": "edsr", "model_args": ARGS, "scale": 3, "recipe_hash": "abc", "benchmarks": {}}
     store = CheckpointStore(tmp_path / "runs" / "mine" / "checkpoints", about)
     store.save(20, {"model": model.parameters_dict()}, {"hooks": {"lr": {"seen": 1}}})
@@ -53,7 +53,7 @@ def run_folder(model: EDSR, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def theirs(model: EDSR, tmp_path: Path) -> Path:
-    """A file as others write it: nothing beside the tensors."""
+    """A file as other frameworks write it: only tensors."""
     tensors = {name: p.asnumpy() for name, p in model.parameters_dict().items()}
     about = {"model": "edsr", "scale": 3, "model_args": {**ARGS, "rgb_mean": (0.4, 0.5, 0.6)}}
     edsr_pytorch.write(tmp_path / "ours.safetensors", tensors, about)
@@ -239,7 +239,7 @@ def test_real_weights_score_what_they_score_in_pytorch(
 @pytest.mark.shared_data
 @pytest.mark.slow
 def test_a_mean_that_these_weights_do_not_have_shows_at_once(shared_data: Path) -> None:
-    """16.933 is what the same mistake gives in PyTorch: the input less 255 times the mean of DIV2K."""
+    """The same mistake in PyTorch gives 16.933 dB: subtracting 255 times the mean of DIV2K from the input."""
     weights = read_weights(shared_data / "weights" / "EDSR_f64b5_x2" / "edsr_f64b5_x2.pt")
     del weights.about["model_args"]["rgb_mean"]  # and the network takes its default
     assert score(weights, "set5", shared_data)[0] == pytest.approx(16.933, abs=0.005)

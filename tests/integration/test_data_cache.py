@@ -1,4 +1,4 @@
-"""The decoded cache under kill -9 and under several processes, with real processes."""
+"""The decoded cache with real processes: one that is killed with kill -9, and several at once."""
 
 import signal
 import subprocess

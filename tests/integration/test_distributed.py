@@ -1,4 +1,4 @@
-"""Two real processes, joined by MindSpore's own collectives: what they compute, and how they end."""
+"""Two real processes connected by MindSpore's collectives: their results, and how they end."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ BRIEF = ("train.mode=pynative", "hooks.evaluate=None")  # compiles nothing
 
 @pytest.fixture(scope="module")
 def recipe(tiny_div2k: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The words that train the tiny recipe."""
+    """Return the command-line arguments that train the tiny recipe."""
     folder = tmp_path_factory.mktemp("recipe")
     (folder / "hooks.py").write_text(HOOKS)
     (folder / "tiny.py").write_text(RECIPE)
@@ -100,7 +100,7 @@ def alone(recipe: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def together(recipe: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The same run by two processes, and what the console showed."""
+    """The same run with two processes, and its console output."""
     run_dir = tmp_path_factory.mktemp("runs") / "together"
     result = launch(*recipe, f"run_dir={run_dir}")
     assert result.returncode == 0, result.stdout
@@ -108,12 +108,12 @@ def together(recipe: list[str], tmp_path_factory: pytest.TempPathFactory) -> tup
 
 
 def srtrain(*words: str) -> list[str]:
-    """Return a command line of its own process."""
+    """Return a command line that starts a separate process."""
     return [sys.executable, "-m", "srtrain.cli", *words]
 
 
 def launch(*words: str, n: int = 2) -> subprocess.CompletedProcess[str]:
-    """Run two processes to their end."""
+    """Run two processes until they end."""
     return subprocess.run(
         srtrain("launch", "-n", str(n), *words),
         stdout=subprocess.PIPE,
@@ -132,7 +132,7 @@ def weights(run_dir: Path, step: int = 6) -> dict[str, np.ndarray]:
 
 
 def assert_same_weights(a: Path, b: Path, step: int = 6) -> None:
-    """Compare everything a checkpoint holds, to the tolerance of sums in another order."""
+    """Compare all tensors of two checkpoints; sums in another order may differ in rounding."""
     first, second = weights(a, step), weights(b, step)
     assert first.keys() == second.keys()
     for name in first:
@@ -231,7 +231,7 @@ def test_a_rank_that_fails_ends_all_and_is_named(
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    """Wait until something is so, as long as the process lives."""
+    """Wait until a condition holds, as long as the process is alive."""
     deadline = time.monotonic() + 120
     while not condition():
         assert process.poll() is None, f"ended with {process.returncode}"
@@ -282,7 +282,7 @@ def test_a_request_to_stop_stops_all_at_one_step(
 def test_two_machines_train_together_and_one_learns_of_the_others_end(
     recipe: list[str], tmp_path: Path
 ) -> None:
-    """Two launchers on one loopback, each as the machine that it is told to be."""
+    """Two launchers on one machine, each acting as one of two machines over the loopback device."""
     run_dir, master = tmp_path / "run", f"127.0.0.1:{free_port()}"
     faulty = (f"run_dir={run_dir}", *BRIEF, "hooks.fault=fault", "hooks.fault.kind=kill")
     machines = [

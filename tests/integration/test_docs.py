@@ -36,7 +36,7 @@ def _mode_of_other_tests():
 
 
 class Page:
-    """A page of docs/: its files, written out, and its commands."""
+    """A page of docs/: its files, written to a folder, and its commands."""
 
     def __init__(self, file: Path, folder: Path) -> None:
         text = file.read_text(encoding="utf-8")
@@ -52,20 +52,20 @@ class Page:
             (folder / name).write_text(code, encoding="utf-8")
 
     def command(self, *words: str) -> list[str]:
-        """Return the one command of the page that has these words, without the name of the program."""
+        """Return the only command of the page that contains these words, without the program's name."""
         (found,) = [c for c in self.commands if all(any(w in part for part in c) for w in words)]
         assert found[0] == "srtrain"
         return found[1:]
 
     def run(self, name: str, command: list[str], *overrides: str) -> str:
-        """Run a command of the page as a tiny run of its own; return its log."""
+        """Run a command of the page as a tiny run in its own folder; return its log."""
         assert main([*command, *TINY, f"run_dir={self.folder / name}", *overrides]) == 0
         return (self.folder / name / "run.log").read_text(encoding="utf-8")
 
 
 @pytest.fixture
 def page(repo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Open a page as a reader would: its files in the working folder, the recipes beside them."""
+    """Open a page as a reader would: its files are in the working folder, with the recipes beside them."""
 
     def open_page(name: str) -> Page:
         (tmp_path / "recipes").symlink_to(repo_root / "recipes")

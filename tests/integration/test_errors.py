@@ -19,7 +19,7 @@ Fails = Callable[..., str]
 
 @pytest.fixture
 def fails(repo_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Fails:
-    """Run the quickstart with arguments that must fail; return the message."""
+    """Run the quickstart with arguments that must fail; return the error message."""
 
     def run(*arguments: str, code: int = 2, recipe: str = "") -> str:
         path = recipe or str(repo_root / "recipes" / "quickstart.py")
@@ -34,12 +34,12 @@ def fails(repo_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 @pytest.fixture
 def broken(tiny_div2k: Path, tmp_path: Path) -> Path:
-    """A copy of the DIV2K-shaped folder for a test to spoil."""
+    """A copy of the folder laid out like DIV2K, for a test to damage."""
     return Path(shutil.copytree(tiny_div2k, tmp_path / "div2k"))
 
 
 def on(root: Path) -> tuple[str, ...]:
-    """Return the overrides that train on the four pictures of a DIV2K-shaped folder."""
+    """Return the overrides that train on the four pictures of a folder laid out like DIV2K."""
     return (
         f"data.root={root}",
         "data.train=div2k",

@@ -1,4 +1,4 @@
-"""``srtrain evaluate`` and ``verify`` as a user types them: tables, JSON, pictures, the plot, and what is refused."""
+"""``srtrain evaluate`` and ``verify`` on the command line: tables, JSON, pictures, the plot, and errors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Path:
-    """Three crops of a photograph, of which the third is noise and scores worst."""
+    """Three pictures: two crops of a photograph, and noise, which scores worst."""
     root = tmp_path_factory.mktemp("data")
     (root / "HR").mkdir()
     chelsea = read_rgb(repo_root / "srtrain/data/pictures/chelsea.png")
@@ -95,7 +95,7 @@ def test_models_stand_side_by_side(
 def test_two_processes_score_each_picture_once_and_agree_to_the_last_bit(
     on: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Three pictures on two ranks: an uneven share, no picture repeated, and one total."""
+    """Three pictures on two ranks: the shares are uneven, no picture is repeated, and there is one total."""
     words = ["evaluate", "bicubic", "--scale", "2", *on, "--to"]
     assert main([*words, str(tmp_path / "one")]) == 0
     launch = [sys.executable, "-m", "srtrain.cli", "launch", "-n", "2", "--log-dir", str(tmp_path / "logs")]

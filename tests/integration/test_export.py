@@ -1,4 +1,4 @@
-"""Export as a user types it, and every engine on real weights."""
+"""Export on the command line, and every engine with real weights."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def srtrain(*words: object) -> Done:
 
 @pytest.fixture(scope="module")
 def weights(shared_data: Path) -> Path:
-    """EDSR x2 of 5 blocks and 64 features, trained by others, without a mean shift."""
+    """EDSR x2 with 5 blocks, 64 features and no mean shift; the weights are published."""
     return next((shared_data / "weights" / "EDSR_f64b5_x2").glob("*.npz"))
 
 
@@ -58,7 +58,7 @@ def exported(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.shared_data
 def test_every_engine_agrees_on_set5(weights: Path, shared_data: Path) -> None:
-    """Within 0.5 grey levels and 0.005 dB of MindSpore, and of what these weights score in PyTorch: 37.652 dB."""
+    """Within 0.5 grey levels and 0.005 dB of MindSpore, and of the 37.652 dB that these weights score in PyTorch."""
     protocol = PROTOCOLS.build("paper_y")
     psnr: dict[str, list[float]] = {name: [] for name in COMPARED}
     engines = {name: open_engine(weights, name) for name in COMPARED}

@@ -1,4 +1,4 @@
-"""``srtrain infer`` as a user types it: real files of every kind, an exported network, real mistakes."""
+"""``srtrain infer`` on the command line: real files of every kind, an exported network, real mistakes."""
 
 import io
 import re
@@ -29,7 +29,7 @@ ARGS = {"n_resblocks": 1, "n_feats": 4}
 
 @pytest.fixture(scope="module")
 def onnx(tmp_path_factory):
-    """A small EDSR x2 that looks 6 px far, as an ONNX file."""
+    """A small EDSR x2 with a receptive field radius of 6 px, as an ONNX file."""
     folder = tmp_path_factory.mktemp("run")
     model = EDSR(2, **ARGS)
     initialise(model, kaiming_uniform(), 1)
@@ -40,7 +40,7 @@ def onnx(tmp_path_factory):
 
 @pytest.fixture
 def photos(tmp_path, monkeypatch):
-    """A folder to work in, with a crop of a photograph as grey, RGB, RGBA, 16 bits, and JPEG with profile and turn."""
+    """A working folder with a crop of a photograph as grey, RGB, RGBA, 16 bits, and JPEG with profile and rotation."""
     monkeypatch.chdir(tmp_path)
     photo = read_rgb(embedded(2, names=("coffee",))[0].gt)[100:140, 200:260]
     (tmp_path / "photos" / "deep").mkdir(parents=True)
@@ -183,7 +183,7 @@ def test_mistakes_in_the_command_line_end_with_two_and_write_nothing(onnx, photo
 
 @pytest.mark.slow
 def test_when_memory_really_runs_out_the_picture_is_finished_in_smaller_tiles(onnx, tmp_path):
-    """The process may map 250 MB more than it has, and the network wants about 400 MB for all of this picture."""
+    """The process may map 250 MB more than it has; the network needs about 400 MB for this picture in one piece."""
     picture = np.random.default_rng(0).integers(0, 256, (1000, 1000, 3), np.uint8)
     np.save(tmp_path / "picture.npy", picture)
     code = """if True:

@@ -1,4 +1,4 @@
-"""A run beside a real S3 server: data from it, results to it while it goes away and comes back, resume from it."""
+"""A run with a real S3 server: data from it, results to it while the server is interrupted, resume from it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SMALL = [
 
 
 class Server:
-    """A real S3 server on a port of its own, which can go away and come back with what it held."""
+    """A real S3 server on a free port. It can be stopped and started again with its contents."""
 
     def __init__(self) -> None:
         with socket.socket() as free:
@@ -81,7 +81,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def store(server: Server, tiny_div2k: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A bucket with the training pictures in a zip file, and an environment that knows the way."""
+    """A bucket with the training pictures in a zip file, and environment variables with its endpoint and keys."""
     for name in ("OBS_ENDPOINT", "AWS_ENDPOINT_URL_S3", "S3_ENDPOINT", "OBS_ACCESS_KEY_ID", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
@@ -142,7 +142,7 @@ def words(repo_root: Path, machine: Path, *more: str, steps: int = 4) -> list[st
 
 @pytest.fixture
 def run(repo_root: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Run on a machine; return what was said."""
+    """Run on a machine; return the output."""
 
     def start(machine: Path, *more: str, steps: int = 4, code: int = 0) -> str:
         capsys.readouterr()
@@ -156,7 +156,7 @@ def run(repo_root: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., st
 
 @HOOKS.register("outage_of_the_test")
 class Outage(Hook):
-    """Takes the server away after one update and brings it back after another, 0 for never."""
+    """Stops the server after one update and starts it again after another; 0 means never."""
 
     order = FIRST
     server: Server | None = None
@@ -255,7 +255,7 @@ def test_a_store_that_stays_away_is_an_error_that_loses_nothing(
 def test_a_killed_job_goes_on_from_the_store(
     store: Server, run: Callable[..., str], repo_root: Path, tmp_path: Path
 ) -> None:
-    """The start-up file of a job is killed when the store has its second checkpoint; another machine goes on."""
+    """A job is killed when the store has its second checkpoint; another machine resumes it."""
     (tmp_path / "fate.py").write_text(
         "import os, signal, time\nimport boto3\nfrom srtrain.hooks import Hook\nfrom srtrain.hooks import HOOKS\n"
         "@HOOKS.register('fate')\nclass Fate(Hook):\n"
@@ -320,7 +320,7 @@ def test_a_name_that_is_taken_in_the_store(store: Server, run: Callable[..., str
 
 
 def one_error(said: str) -> str:
-    """Return the one error; what was said before is progress."""
+    """Return the error line; the lines before it are progress messages."""
     assert said.count("error: ") == 1
     return said[said.index("error: ") :].strip()
 

@@ -1,4 +1,4 @@
-"""Mixed precision from the command line, for real on a CPU: it learns, overflows, recovers, resumes and ends."""
+"""Mixed precision on a CPU from the command line: it learns, overflows, recovers, resumes and ends."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(repo_root: Path, parts: Path, tmp_path: Path) -> Callable[..., int]:
-    """Train the quickstart's network, shrunk, on its three pictures."""
+    """Train a smaller quickstart network on its three pictures."""
 
     def run(name: str, *more: str) -> int:
         return main(
@@ -171,7 +171,7 @@ def test_a_profile_of_some_steps_is_in_the_run_folder(run, tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_200_steps_at_o2_and_o3_end_where_float32_does(run, tmp_path: Path) -> None:
-    """With a rate that comes to rest; at a constant high one any rounding moves the end by tenths of a dB."""
+    """The learning rate falls to 0. With a constant high rate, any rounding changes the result by tenths of a dB."""
     arguments = (
         "train.steps=200",
         "train.log_every=50",

@@ -1,4 +1,4 @@
-"""A recipe trained from the command line on a DIV2K-shaped folder, and what it leaves behind."""
+"""A recipe trained from the command line on a folder laid out like DIV2K, and the run folder."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PART_OF_DIV2K = (
 
 @pytest.fixture(scope="module")
 def x2_run(tiny_div2k: Path, repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of the x2 recipe, shrunk."""
+    """A finished run of a small version of the x2 recipe."""
     run_dir = tmp_path_factory.mktemp("runs") / "x2"
     code = main(
         [
@@ -121,7 +121,7 @@ def test_x3_starts_from_x2(x2_run: Path, tiny_div2k: Path, repo_root: Path, tmp_
 def test_a_recipe_can_degrade_its_input(
     tiny_div2k: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Blur and JPEG named in a recipe reach the batches: the loss of the same step is another one."""
+    """Blur and JPEG in a recipe change the batches, and therefore the loss of the same step."""
     recipe = tmp_path / "degraded.py"
     losses = {}
     for name, steps in {
@@ -188,7 +188,7 @@ def test_a_resumed_run_keeps_its_network(x2_run: Path, capsys: pytest.CaptureFix
 
 
 def quickstart(repo_root: Path, run_dir: Path, *arguments: str) -> list[str]:
-    """Return the command of a short quickstart as a process of its own."""
+    """Return the command line that starts a short quickstart in a separate process."""
     return [
         sys.executable,
         str(repo_root / "tools" / "run.py"),
@@ -228,7 +228,7 @@ class Slow(Hook):
 def test_killed_and_resumed_is_the_same_run(repo_root: Path, tmp_path: Path) -> None:
     """20 steps equal 10 + SIGKILL + resume + 10: weights, moments, averages, losses and rates, bit for bit.
 
-    The run in parts keeps what it compiles, so that the resume runs graphs that another process has compiled.
+    The killed run uses a compile cache, so the resumed one runs graphs compiled by another process.
     """
     arguments = ("train.steps=20", "train.log_every=1", "hooks.checkpoint.every=10")
     subprocess.run(quickstart(repo_root, tmp_path / "straight", *arguments), check=True)

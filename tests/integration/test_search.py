@@ -1,4 +1,4 @@
-"""A whole search of tiny networks: what it leaves behind, killed and resumed, and on two processes."""
+"""A complete search of tiny networks: its run folder, a kill and resume, and two processes."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _mode_of_other_tests() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The recipe, at one place for all runs in this process, which registers the user's block once."""
+    """The recipe, at one path for all runs in this process, because it registers the user's block only once."""
     return recipe_in(tmp_path_factory.mktemp("recipe"))
 
 
@@ -100,7 +100,7 @@ def recipe_in(folder: Path) -> Path:
 
 
 def history(run_dir: Path) -> list[dict[str, Any]]:
-    """Return all candidates, without what the clock says."""
+    """Return all candidates without their times."""
     found: list[dict[str, Any]] = json.loads((run_dir / "search" / "history.json").read_text())
     for candidate in found:
         assert set(candidate.pop("seconds")) <= {"build", "compile", "train", "evaluate", "ablate"}
@@ -109,7 +109,7 @@ def history(run_dir: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The search in a process of its own, from beginning to end."""
+    """The search in a separate process, from beginning to end."""
     folder = tmp_path_factory.mktemp("straight")
     process = subprocess.run(
         command(recipe_in(folder), folder / "run"), capture_output=True, text=True, check=False
@@ -233,7 +233,7 @@ def test_two_processes_make_the_same_search_and_a_lost_ones_candidate_is_trained
 
 
 def child_of_rank(launcher: int, rank: int) -> int:
-    """Return the process that is a rank, below the launcher."""
+    """Return the process of a rank among the launcher's descendants."""
     import psutil
 
     for process in psutil.Process(launcher).children(recursive=True):

@@ -1,4 +1,4 @@
-"""A NaN, a spike and spoilt weights in the middle of real runs: skipped, told, counted, and gone back from."""
+"""NaNs, spikes and damaged weights in real runs: they are skipped, reported, counted and rolled back."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def trouble(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(repo_root: Path, trouble: Path, tmp_path: Path) -> Callable[..., int]:
-    """Train the quickstart's network, shrunk, on its three pictures, with the trouble that is asked for."""
+    """Train a smaller quickstart network on its three pictures, with the given faults."""
 
     def run(name: str, *more: str) -> int:
         return main(["run", *arguments(repo_root, trouble, tmp_path / name), *more])

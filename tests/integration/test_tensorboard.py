@@ -1,4 +1,4 @@
-"""A run looked at in TensorBoard, in a real browser."""
+"""A run shown by TensorBoard in a real browser."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_the_page_shows_the_run(tensorboard: str, page: str, texts: tuple[str, .
 
 
 def _visible(browser) -> str:
-    """Return the text of the page, also inside the shadow roots that TensorBoard is made of."""
+    """Return the text of the page, including TensorBoard's shadow roots."""
     return str(browser.execute_script(TEXT))
 
 

@@ -1,4 +1,4 @@
-"""A run of one process that stops making progress. (Of several: test_distributed.py.)"""
+"""A run with one process that stops making progress. For several processes see test_distributed.py."""
 
 from __future__ import annotations
 

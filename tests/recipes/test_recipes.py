@@ -1,4 +1,4 @@
-"""Every recipe loads, passes the checks of a start, survives being written down, and says what to expect."""
+"""Every recipe loads, passes the start-up checks, survives a round trip to JSON, and states its expected PSNR."""
 
 from __future__ import annotations
 

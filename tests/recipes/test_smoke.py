@@ -1,4 +1,4 @@
-"""The one-minute twin of every recipe runs on this CPU and learns; a fine-tuned one starts from its source's twin.
+"""The smoke version of every recipe runs on this CPU and learns; fine-tuned ones start from their source's.
 
 Many twins train the same network on the same pictures and differ only in ``res_scale`` and in the weights that they
 start from. One of each kind trains to its end; the others train two updates, line by line, which compiles nothing.

@@ -1,4 +1,4 @@
-"""Small real objects that many unit tests share: a network of 600 weights, two pictures of 40 px, a trainer."""
+"""Small real objects for unit tests: a network of 600 weights, two pictures of 40 px, a trainer."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def _in_mode(mode: int) -> Iterator[None]:
 
 @pytest.fixture
 def pynative() -> Iterator[None]:
-    """Run line by line: no compilation, so many tiny networks are cheap."""
+    """Use PyNative mode: nothing is compiled, so many tiny networks are cheap."""
     yield from _in_mode(ms.PYNATIVE_MODE)
 
 
 @pytest.fixture
 def graph() -> Iterator[None]:
-    """Compile, as a real run does."""
+    """Use graph mode, as a real run does."""
     yield from _in_mode(ms.GRAPH_MODE)
 
 
@@ -90,7 +90,7 @@ def benchmark_set(pictures: Pictures) -> EvalSet:
 
 
 class Delicate(L1):
-    """L1 that cannot bear a batch whose targets are all black, and shouts at one that is all white."""
+    """L1 that is NaN for a batch with black targets, and very large for one with white targets."""
 
     def construct(self, sr, gt):
         shade = ops.mean(gt)
@@ -99,7 +99,7 @@ class Delicate(L1):
 
 
 class Paint(Hook):
-    """Paints the targets of some steps black or white; for ``Delicate`` that is a NaN or a spike."""
+    """Paints the targets of some steps black or white, which gives a NaN or a spike with ``Delicate``."""
 
     def __init__(self, colour: int, *steps: int) -> None:
         self.colour = colour
@@ -112,13 +112,13 @@ class Paint(Hook):
 
 @pytest.fixture
 def delicate() -> nn.Cell:
-    """A loss that black targets turn into infinity."""
+    """A loss that is infinite for black targets."""
     return Delicate()
 
 
 @pytest.fixture
 def paint() -> type[Paint]:
-    """The hook that spoils batches for the delicate loss."""
+    """The hook that makes batches with which the delicate loss fails."""
     return Paint
 
 
@@ -126,7 +126,7 @@ def paint() -> type[Paint]:
 def make_trainer(
     pynative: None, tmp_path: Path, pictures: Pictures, new_model: Callable[..., EDSR]
 ) -> Callable[..., Trainer]:
-    """Make a whole trainer of a tiny run in ``tmp_path/run``, with the hooks given."""
+    """Make a complete trainer of a tiny run in ``tmp_path/run`` with the given hooks."""
 
     def make(
         hooks: Sequence[Hook] = (),
@@ -187,7 +187,7 @@ ARGS = {"n_resblocks": 1, "n_feats": 4}
 
 @pytest.fixture(scope="session")
 def opened_onnx(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    """An EDSR x2 that looks 6 px far."""
+    """An EDSR x2 with a receptive field radius of 6 px."""
     folder = tmp_path_factory.mktemp("run")
     model = EDSR(2, **ARGS)
     initialise(model, kaiming_uniform(), 1)
@@ -198,7 +198,7 @@ def opened_onnx(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 @pytest.fixture
 def onnx_engine(opened_onnx: Engine) -> Engine:
-    """The same, with what it says of itself free to be changed."""
+    """The same network, with metadata that a test may change."""
     engine = copy.copy(opened_onnx)
     engine.about = dict(opened_onnx.about)
     return engine
@@ -206,7 +206,7 @@ def onnx_engine(opened_onnx: Engine) -> Engine:
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``run``, a checkpoint at x2, and ``net.onnx``, ``net.mindir`` and ``net.param`` of it."""
+    """A folder with ``run`` (a checkpoint at x2) and its exports ``net.onnx``, ``net.mindir`` and ``net.param``."""
     folder = tmp_path_factory.mktemp("exported")
     model = EDSR(2, **ARGS)
     initialise(model, kaiming_uniform(), seed=2)
@@ -238,5 +238,5 @@ TINY = {"n_resblocks": 2, "n_feats": 6, "res_scale": 0.1}
 
 @pytest.fixture
 def tiny() -> dict[str, float]:
-    """Arguments of a tiny EDSR that has something to fold."""
+    """Arguments of a tiny EDSR with layers that can be folded."""
     return dict(TINY)

@@ -1,4 +1,4 @@
-"""``--plugin`` wherever it stands, and the commands that plugins add."""
+"""``--plugin`` at any position, and the commands that plugins add."""
 
 import pytest
 

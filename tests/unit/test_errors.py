@@ -1,4 +1,4 @@
-"""Exit codes follow from types, and the guess is the nearest name or nothing."""
+"""Exit codes by type of error; a suggestion is the nearest name, or nothing."""
 
 import pytest
 

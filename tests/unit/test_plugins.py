@@ -1,4 +1,4 @@
-"""A plugin is an entry point, a module, or a file; one that fails says why; one that wants to acts around a run."""
+"""A plugin is an entry point, a module or a file; a broken one reports why; one may act around a run."""
 
 import dataclasses
 import importlib
@@ -25,7 +25,7 @@ def refusal(name, **where):
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """Make an installed distribution, as pip would leave it, that announces plugins."""
+    """Make an installed distribution with plugin entry points, as pip would leave it."""
 
     def make(entries, modules, name="thirdparty"):
         for module, text in modules.items():
@@ -174,7 +174,7 @@ def around_run(recipe, *, resume, overwrite):
 
 @pytest.fixture
 def around(tmp_path, package):
-    """Make plugin modules whose around_run writes a diary; return the diary and a recipe that names them."""
+    """Make plugin modules whose around_run records its calls; return the record and a recipe that names them."""
     diary = tmp_path / "diary"
     diary.write_text("")
 

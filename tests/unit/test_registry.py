@@ -1,4 +1,4 @@
-"""A registry refuses what it does not know, says where a duplicate lives, and checks arguments before it builds."""
+"""A registry refuses unknown names, says where a duplicate is, and checks arguments before it builds."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The scripts of benchmarks/ as modules, found as they find each other: by being beside each other."""
+"""The scripts in benchmarks/ as modules; their folder is on the path, as when they are run."""
 
 from __future__ import annotations
 

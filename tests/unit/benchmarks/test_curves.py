@@ -1,4 +1,4 @@
-"""benchmarks/curves.py: which runs it takes, what it reads from them, how it judges, and its training in PyTorch."""
+"""benchmarks/curves.py: the runs it accepts, what it reads from them, its verdict, and its training in PyTorch."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def write_run(folder, recipe, records):
 
 @pytest.fixture
 def four(tmp_path):
-    """Make the folders of two runs and of their repetitions in PyTorch, which end at the PSNRs given."""
+    """Make the folders of two runs and of their repetitions in PyTorch, with the given final PSNRs."""
 
     def make(ours, theirs):
         runs = []

@@ -1,4 +1,4 @@
-"""benchmarks/esr_credit.py: which tables it takes, what it searches on them, and how it judges."""
+"""benchmarks/esr_credit.py: the tables it accepts, the searches on them, and the verdicts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def esr_credit():
 
 @pytest.fixture(scope="module")
 def content():
-    """All 80 networks of a small space; S_2_8_8 is good, and bypassing a block says so."""
+    """All 80 networks of a small space. S_2_8_8 is the good block, and bypassing a block shows it."""
     space = Space(SpaceSettings(**SPACE), Costs(2, 8))
     rng = np.random.default_rng(0)
     genomes = {}

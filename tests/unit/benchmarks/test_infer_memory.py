@@ -1,4 +1,4 @@
-"""benchmarks/infer_memory.py: it sees the memory that a process held for a moment, and measures the real command."""
+"""benchmarks/infer_memory.py: it detects a short peak of memory, and measures the real command."""
 
 from __future__ import annotations
 

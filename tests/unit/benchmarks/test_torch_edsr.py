@@ -1,4 +1,4 @@
-"""The network that benchmarks compare with is our network: same weights in, same numbers out, same updates."""
+"""The PyTorch network in benchmarks/ equals ours: same weights, same outputs, same updates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ torch.set_num_threads(1)  # more would wait for each other on a busy machine
 
 
 def weights_for_torch(model, factor):
-    """Our weights by name, with the rows before a pixel shuffle put in PyTorch's order."""
+    """Return our weights by name, with the rows before a pixel shuffle in PyTorch's order."""
     weights = {}
     for name, parameter in model.parameters_and_names():
         value = parameter.asnumpy()

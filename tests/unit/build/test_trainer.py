@@ -23,7 +23,7 @@ def test_milestones_may_be_in_epochs():
 
 
 def test_a_factorys_trainers_differ_in_their_network_alone(tmp_path):
-    """What a search trains its candidates with: fresh weights, the same patches, nothing of the run's own ranks."""
+    """A search trains candidates with fresh weights and the same patches, independently of the run's ranks."""
     made = []
 
     @HOOKS.register("keeps_the_factory", from_run=("new_trainer",))

@@ -1,4 +1,4 @@
-"""The doctor finds what is really wrong: packages on the path, processes left behind, a port in use."""
+"""The doctor finds real problems: packages on the path, leftover processes, a port in use."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def test_a_problem_is_the_exit_code_and_says_what_to_do(tmp_path, capsys, monkey
 
 
 def test_a_numpy_that_breaks_mindspore_is_found(tmp_path, monkeypatch):
-    """As pip leaves it: a newer distribution earlier on the path."""
+    """Install a newer distribution earlier on the path, as pip would."""
     info = tmp_path / "numpy-2.1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 2.1.0\n")
@@ -53,7 +53,7 @@ def test_a_numpy_that_breaks_mindspore_is_found(tmp_path, monkeypatch):
 
 
 def test_processes_that_a_launcher_left_are_listed():
-    """An orphan: its parent says it is a launcher, starts it, and is gone."""
+    """An orphaned process: its parent claims to be a launcher, starts it, and exits."""
     orphan = "import time; print('ready', flush=True); time.sleep(60)"
     launcher = (
         "import os, subprocess, sys\n"

@@ -1,4 +1,4 @@
-"""What the options of launch mean, and what they refuse; processes start in tests/integration/test_distributed.py."""
+"""The options of launch and their errors. tests/integration/test_distributed.py starts real processes."""
 
 import argparse
 import json

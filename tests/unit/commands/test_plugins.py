@@ -1,4 +1,4 @@
-"""``srtrain plugins`` shows each plugin's state, and a broken one stops nobody who did not ask for it."""
+"""``srtrain plugins`` shows each plugin's state; a broken plugin only affects runs that use it."""
 
 import argparse
 
@@ -10,7 +10,7 @@ from srtrain.commands import plugins as command
 
 @pytest.fixture
 def lists(tmp_path, monkeypatch, capsys):
-    """Install plugins from texts, run the command, return its exit code and its paragraphs by name."""
+    """Install plugins from source texts and run the command; return its exit code and its paragraphs by name."""
 
     def run(texts, *words):
         for name, text in texts.items():

@@ -1,4 +1,4 @@
-"""The decoded cache: decoded once, again only what changed, and never something half-written."""
+"""The decoded cache: each file is decoded once, and again only if it changed; nothing is ever half-written."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Each planted fault is found and named; a sound set has none."""
+"""Each fault planted in a data set is found and named; a correct set has none."""
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ from srtrain.errors import DataError, RecipeError, UnknownNameError
 
 
 def photo(height, width, seed):
-    """Smooth noise with structure at every size, so that no two look alike."""
+    """Return smooth noise with structure at every scale, so that no two pictures look alike."""
     rng = np.random.default_rng(seed)
     layers = [cv2.resize(rng.uniform(0, 1, (n, n, 3)), (width, height)) for n in (3, 7, 19, 60)]
     return (sum(layers) / len(layers) * 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Degrading depends on (seed, step, index) alone, and a patch is cut from the degraded picture without seams."""
+"""Degradation depends only on (seed, step, index); a patch equals the same region of the degraded picture."""
 
 import cv2
 import numpy as np

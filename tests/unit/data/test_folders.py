@@ -1,4 +1,4 @@
-"""Which files make a set, and what is said when they do not fit together."""
+"""Which files make a data set, and the errors if they do not fit together."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Colour and depth: every kind of file is read right or refused, never silently wrong."""
+"""Colour and depth: every kind of file is read correctly or refused, never silently wrong."""
 
 import struct
 import zlib

@@ -1,4 +1,4 @@
-"""What a step's batch is must not depend on workers, ranks or history."""
+"""The batch of a step does not depend on the number of workers or ranks, or on earlier steps."""
 
 import threading
 import traceback

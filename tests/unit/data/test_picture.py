@@ -1,4 +1,4 @@
-"""Real files, cut short or damaged for real: each is read right or refused with its name."""
+"""Truncated and damaged files: each is read correctly or refused with its name."""
 
 import struct
 import zlib

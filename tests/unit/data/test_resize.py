@@ -1,4 +1,4 @@
-"""MATLAB's imresize: against its own files where they are, and against vectors worked out by hand."""
+"""MATLAB's imresize: compared with files written by MATLAB if they exist, and with values computed by hand."""
 
 import hashlib
 import os
@@ -20,7 +20,7 @@ from srtrain.data.resize import crop_to_multiple, imresize, make_lq
 
 
 def exact_line(values, n_out, factor):
-    """The definition in exact fractions, one output pixel at a time: an independent second opinion."""
+    """The definition in exact fractions, one output pixel at a time: an independent reference."""
 
     def cubic(x):
         x = abs(x)
@@ -115,7 +115,7 @@ def test_frozen_vectors_come_from_the_definition(factor):
 
 
 def test_frozen_vectors_have_teeth():
-    """What other programs do differently is visible in them."""
+    """These pictures show the differences between our resize and that of other programs."""
     picture, right = small_picture(), np.array(FROZEN[Fraction(1, 2)])
     once_rounded = np.clip(np.floor(imresize(picture.astype(np.float64), 0.5) + 0.5), 0, 255)
     columns_first = imresize(np.ascontiguousarray(picture.T), 0.5).T
@@ -175,7 +175,7 @@ def test_pictures_that_may_not_be_written():
 
 @pytest.mark.parametrize("scale", [1 / 3, 2])
 def test_threads_share_a_large_picture(scale):
-    """Many callers at once, each with helpers, against small cut-outs that one thread resizes."""
+    """Many callers at once, each with helper threads, compared with small crops resized by one thread."""
     large = np.random.default_rng(1).integers(0, 256, (600, 900, 3), np.uint8)
     with ThreadPoolExecutor(8) as callers:
         results = list(callers.map(lambda _: imresize(large, scale), range(16)))
@@ -204,7 +204,7 @@ print("the same", int(first.sum()))
 
 
 def resize_elsewhere(folder: Path, *arguments: str) -> str:
-    """Run a copy of resize.py in a process of its own, with all caches below ``folder``."""
+    """Run a copy of resize.py in a separate process, with all caches below ``folder``."""
     shutil.copy(resize.__file__, folder)
     places = dict.fromkeys(("HOME", "XDG_CACHE_HOME"), str(folder / "home"))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}

@@ -1,4 +1,4 @@
-"""Official zip files are unpacked and counted; evil ones leave no trace."""
+"""Official zip files are unpacked and counted; malicious ones write no file."""
 
 import stat
 import zipfile
@@ -87,7 +87,7 @@ def test_a_zip_that_is_not_there(tmp_path):
 
 
 def with_a_lie(path, n_bytes):
-    """Write a zip whose directory tells another size than the file has."""
+    """Write a zip whose directory gives a wrong file size."""
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.png", b"png")
         archive.filelist[0].file_size = n_bytes

@@ -1,4 +1,4 @@
-"""What the system allows this process, not what the machine has."""
+"""The number of cores is what the system allows this process, not what the machine has."""
 
 import os
 

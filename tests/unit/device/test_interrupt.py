@@ -1,4 +1,4 @@
-"""The first Ctrl-C reaches Python's handler, also past MindSpore's; the second ends the process."""
+"""The first Ctrl-C reaches Python's handler in spite of MindSpore's; the second ends the process."""
 
 import signal
 import subprocess

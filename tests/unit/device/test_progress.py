@@ -1,4 +1,4 @@
-"""How far a process has come is visible from another one."""
+"""The progress of a process is visible to another process."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What engines of exported files share: metadata, the files of others, and fixed sizes."""
+"""Shared by the engines of exported files: metadata, files exported by other programs, fixed sizes."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ SUFFIXES = (".onnx", ".mindir", ".param")
 
 
 def foreign(file, scale, channels=3, height="h", width="w", batch="n"):
-    """Write an ONNX file that repeats each pixel, as somebody else would have exported it."""
+    """Write an ONNX file without our metadata, which repeats each pixel."""
     shape = [batch, channels, height, width]
     node = helper.make_node("Upsample", ["x", "scales"], ["y"], mode="nearest")
     scales = helper.make_tensor("scales", TensorProto.FLOAT, [4], [1, 1, scale, scale])

@@ -1,4 +1,4 @@
-"""Memory as it is written and as it is held."""
+"""Parsing memory sizes, and measuring the memory of this process."""
 
 import numpy as np
 import pytest

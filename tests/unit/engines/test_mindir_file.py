@@ -1,4 +1,4 @@
-"""The metadata of MindIR, against MindSpore's own reading of the same bytes."""
+"""The metadata of MindIR, compared with how MindSpore reads the same bytes."""
 
 import json
 

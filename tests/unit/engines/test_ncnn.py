@@ -1,4 +1,4 @@
-"""ncnn: two files, pictures one by one, whatever their memory looks like."""
+"""ncnn: two files, one picture at a time, for any memory layout of the input."""
 
 import shutil
 

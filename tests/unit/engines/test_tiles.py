@@ -25,7 +25,7 @@ def engine(onnx_engine):
 
 
 class OneSize(Engine):
-    """An engine that takes one size, as models exported for the Ascend 310 do."""
+    """An engine that accepts one size only, like models exported for the Ascend 310."""
 
     name = "one_size"
 
@@ -123,7 +123,7 @@ def test_the_cost_with_a_network_of_one_size(engine):
 
 
 class Forgetful(Engine):
-    """An engine that has memory for so many pixels."""
+    """An engine that has memory for a limited number of pixels."""
 
     name = "forgetful"
 

@@ -1,4 +1,4 @@
-"""A score is that of whole pictures, quantised, under the protocol."""
+"""Scores are computed on whole, quantised pictures under the protocol."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from srtrain.models.ensemble import SelfEnsemble
 
 
 def enlarge(lq):
-    """Bicubic as a model: what it scores is known."""
+    """Bicubic as a model, whose scores are known."""
     out = imresize(lq[0].transpose(1, 2, 0), 2)
     return out.transpose(2, 0, 1)[None].astype(np.float32)
 

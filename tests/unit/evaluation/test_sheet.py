@@ -10,7 +10,7 @@ FRAME = (255, 214, 0)
 
 
 def some_panels(height=200, width=300, scale=2, **titles):
-    """Low-resolution, bicubic and truth of a random picture; bicubic is much worse around (120, 200)."""
+    """Return input, bicubic and ground truth of a random picture. Bicubic is much worse around (120, 200)."""
     lq = np.random.default_rng(5).integers(0, 200, (height // scale, width // scale, 3), np.uint8)
     gt = cv2.resize(lq, (width, height), interpolation=cv2.INTER_CUBIC)
     bicubic = gt ^ 1
@@ -23,7 +23,7 @@ def some_panels(height=200, width=300, scale=2, **titles):
 
 
 def find(part, whole):
-    """The (top, left) places where a picture occurs in another, pixel for pixel."""
+    """Return the (top, left) positions at which a picture occurs in another, pixel for pixel."""
     height, width = part.shape[:2]
     n_rows, n_columns = whole.shape[0] - height + 1, whole.shape[1] - width + 1
     alike = (whole[:n_rows, :n_columns] == part[0, 0]) & (whole[height - 1 :, width - 1 :] == part[-1, -1])

@@ -1,4 +1,4 @@
-"""A network with every operator that is translated, of another kind than EDSR."""
+"""Networks for export tests; one has every operator that the exports translate, unlike EDSR."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class Supported(nn.Cell):
 
 
 class Oddments(Supported):
-    """With one more operator, that ncnn is not told of."""
+    """Has one more operator, which the ncnn export does not know."""
 
     def construct(self, lq: ms.Tensor) -> ms.Tensor:
         return ops.minimum(super().construct(lq), 200.0)
 
 
 class Baked(nn.Cell):
-    """Reshapes to numbers of the size it is traced at."""
+    """Reshapes to constants of the size at which it is traced."""
 
     def __init__(self, scale: int) -> None:
         super().__init__()

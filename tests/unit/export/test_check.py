@@ -1,4 +1,4 @@
-"""The check has to fail when it should."""
+"""The check of an exported file fails if the file is wrong."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""ESRN leaves in every format, with free sizes, and every engine agrees; tiles of it show no seams."""
+"""ESRN in every format with dynamic sizes: every engine agrees, and tiles show no seams."""
 
 import numpy as np
 import onnx

@@ -1,4 +1,4 @@
-"""Folding changes what a network is made of, and not what it computes."""
+"""Folding changes the layers of a network, not its result."""
 
 import mindspore as ms
 import numpy as np

@@ -1,4 +1,4 @@
-"""ncnn's layers, from ONNX operators: run by ncnn itself and compared with ONNX Runtime."""
+"""The translation of ONNX operators to ncnn's layers: ncnn's results are compared with ONNX Runtime's."""
 
 import numpy as np
 import onnx

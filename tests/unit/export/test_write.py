@@ -1,4 +1,4 @@
-"""From a checkpoint to a file: in every format and at every scale, whole or not at all."""
+"""Export from a checkpoint to every format at every scale; a file is complete or not there."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a person reads."""
+"""The lines on the console."""
 
 import re
 

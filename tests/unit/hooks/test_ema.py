@@ -1,4 +1,4 @@
-"""The averages are those of the formula; evaluation sees them and training does not."""
+"""The averages follow the formula; evaluation uses them and training does not."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from srtrain.weights.transfer import load_weights
 
 
 class Weights(Hook):
-    """Copies the weights after each step, and those that an evaluation sees."""
+    """Records the weights after each step, and those that an evaluation uses."""
 
     order = LOG
 

@@ -1,4 +1,4 @@
-"""When benchmarks are scored, what best means, and the self-ensemble."""
+"""When benchmarks are scored, which checkpoint is best, and the self-ensemble."""
 
 import json
 
@@ -33,7 +33,7 @@ def two(benchmark_set):
 
 
 class Falling:
-    """A function of pictures that gets worse with each benchmark: its scores are known to fall."""
+    """An upscaling function that gets worse with each benchmark, so its scores fall."""
 
     def __init__(self):
         self.n_calls = 0

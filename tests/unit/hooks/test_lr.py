@@ -1,4 +1,4 @@
-"""The rate of each update is the schedule's, and is what the optimizer has."""
+"""The learning rate of each update comes from the schedule and is set in the optimizer."""
 
 import pytest
 

@@ -29,7 +29,7 @@ def test_one_line_for_each_logging_step_and_each_evaluation(make_trainer, benchm
 
 @pytest.fixture
 def resumed_at(make_trainer):
-    """Open the file as a run that is resumed at a step does, and write one more line."""
+    """Open the file as a resumed run does, and write one more line."""
 
     def resume(step, text):
         trainer = make_trainer()

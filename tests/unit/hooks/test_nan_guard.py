@@ -1,4 +1,4 @@
-"""Bad updates are counted and told, a lost run goes back, and one that cannot be helped ends with advice."""
+"""Bad updates are counted and reported, a diverged run is rolled back, and a hopeless one ends with advice."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from srtrain.models.parameters import put
 
 
 class Ruins(Hook):
-    """Spoils a weight after the steps given, as a bug or a broken device would; every loss is NaN from then on."""
+    """Damages a weight after the given steps, as a bug or a broken device would. Every later loss is NaN."""
 
     order = LAST  # after the checkpoint of that step
 
@@ -28,7 +28,7 @@ class Ruins(Hook):
 
 
 class Watch(Hook):
-    """Copies what a rollback changes, as each step begins."""
+    """Records what a rollback changes, at the beginning of each step."""
 
     order = FIRST
 
@@ -116,7 +116,7 @@ def test_averages_go_back_with_the_weights_and_the_rate_does_not(make_trainer):
 @pytest.mark.slow
 def test_a_checkpoint_that_proves_bad_is_passed_over_for_the_one_before(make_trainer, weights_of):
     class RuinsTheCheckpoint(Hook):
-        """Makes the weights of a checkpoint huge but finite: nothing can be seen wrong with it."""
+        """Makes the weights of a checkpoint huge but finite, so that the checkpoint looks correct."""
 
         def after_step(self, trainer, out):
             if trainer.step == 4:

@@ -1,4 +1,4 @@
-"""Sheets of what was evaluated."""
+"""The sheets of evaluated pictures."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from srtrain.hooks.pictures import PicturesHook
 
 
 def share_of_colours(sheet, picture):
-    """Return which share of a picture's colours occurs in a sheet, in which its pixels may be enlarged."""
+    """Return the share of a picture's colours that occur in a sheet, where its pixels may be enlarged."""
     shown, colours = (np.unique(p.reshape(-1, 3) @ np.int64([1 << 16, 1 << 8, 1])) for p in (sheet, picture))
     assert len(colours) > 300
     return np.isin(colours, shown).mean()

@@ -1,4 +1,4 @@
-"""A finished run that did not learn is a failure; a stopped one is not judged."""
+"""A finished run with too small a gain fails; a stopped run is not judged."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""SIGTERM ends a run after the present step, with everything saved. (Ctrl-C: tests/integration/test_run.py.)"""
+"""SIGTERM ends a run after the current step with a checkpoint. For Ctrl-C see tests/integration/test_run.py."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Speed is that of the loop alone: without the compilation and without evaluations."""
+"""The speed is that of the loop alone, without compilation and evaluations."""
 
 from types import SimpleNamespace
 
@@ -14,7 +14,7 @@ from srtrain.trainer.types import StepOutput
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that only moves when it is told to."""
+    """A clock that only moves when a test moves it."""
     now = SimpleNamespace(seconds=100.0)
     monkeypatch.setattr(srtrain, "STARTED", now.seconds)
     monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: now.seconds))

@@ -1,4 +1,4 @@
-"""What is transparent is never seen, also not as a rim around what is visible."""
+"""Transparent pixels never show, not even as a rim around visible ones."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Exports on the fly: one for each content, whatever its name."""
+"""Automatic exports of checkpoints: one per content, independent of the name."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""The sheet shows what it says it shows."""
+"""The sheet shows the pictures that its labels name."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ RNG = np.random.default_rng(4)
 
 
 def is_on(sheet, picture):
-    """Return whether a picture is on the sheet somewhere, pixel for pixel."""
+    """Return True if a picture is somewhere on the sheet, pixel for pixel."""
     height, width = picture.shape[:2]
     corners = (sheet[: -height + 1, : -width + 1] == picture[0, 0]).all(axis=2)
     return any((sheet[y : y + height, x : x + width] == picture).all() for y, x in np.argwhere(corners))

@@ -1,4 +1,4 @@
-"""Which files a command line means, and where they go: on real folders."""
+"""Which inputs a command line selects and where their outputs go, with real folders."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from srtrain.infer.inputs import STANDARD, Job, make_plan
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """A working folder with pictures, others and a hidden one."""
+    """A working folder with pictures, other files and a hidden one."""
     monkeypatch.chdir(tmp_path)
     for name in (
         "photos/b.png",

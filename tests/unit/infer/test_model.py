@@ -21,7 +21,7 @@ def model(onnx_engine):
 
 
 def through(engine, rgb):
-    """What the engine makes of HWC RGB in [0, 255], float, not clipped."""
+    """Return the engine's output for HWC RGB in [0, 255] as float, not clipped."""
     return engine(np.ascontiguousarray(rgb.astype(np.float32).transpose(2, 0, 1)[None]))[0].transpose(1, 2, 0)
 
 

@@ -1,4 +1,4 @@
-"""One interface to networks, chosen by the suffix of the file, by name, or as the fastest there is."""
+"""One interface to networks; the engine is chosen by file suffix, by name, or as the fastest one."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ LQ = np.random.default_rng(0).uniform(0, 255, (2, 3, 7, 10)).astype(np.float32)
 
 @pytest.fixture(autouse=True)
 def _fresh_cache(tmp_path, monkeypatch):
-    """Let no test find what another exported."""
+    """Give each test its own cache of exports."""
     monkeypatch.setenv("SRTRAIN_CACHE", str(tmp_path / "cache"))
 
 
@@ -83,7 +83,7 @@ def test_a_network_that_onnx_cannot_express_goes_to_mindspore_and_it_is_said(run
 
 def test_a_plugins_engine_is_known_by_its_name_and_handed_the_file(tmp_path, monkeypatch):
     class Mirror(Engine):
-        """Gives back what it gets."""
+        """Returns its input."""
 
         name = "mirror"
         scale = 1

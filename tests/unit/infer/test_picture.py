@@ -1,4 +1,4 @@
-"""A picture file comes out as it went in: compared with Pillow and OpenCV, which know nothing of this code."""
+"""A picture file keeps its format and contents, compared with Pillow and OpenCV."""
 
 import io
 import struct

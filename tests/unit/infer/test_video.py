@@ -12,7 +12,7 @@ from srtrain.infer.video import CODECS, upscale_video
 
 
 def frames(n=7, height=24, width=32):
-    """A bright bar that moves across."""
+    """Return frames of a bright bar that moves across the picture."""
     made = []
     for i in range(n):
         frame = np.full((height, width, 3), (40, 90, 160), np.uint8)

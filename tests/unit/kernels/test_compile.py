@@ -1,4 +1,4 @@
-"""The library is built once for a processor, its sources and its compiler; without a compiler it says what to do."""
+"""The library is built once per processor, sources and compiler; without a compiler the error says what to do."""
 
 import subprocess
 import sys

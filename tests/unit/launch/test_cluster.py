@@ -1,4 +1,4 @@
-"""Ports and names; that processes start is tested with real ones in tests/integration/test_distributed.py."""
+"""Ports and names. tests/integration/test_distributed.py starts real processes."""
 
 import socket
 from pathlib import Path

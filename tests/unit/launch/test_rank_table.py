@@ -1,4 +1,4 @@
-"""HCCL's rank table is read, checked and written; every mistake in one is named."""
+"""HCCL's rank table is read, checked and written; every mistake in it is reported."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The watcher of processes: real processes that end, print, stop and hang, without a network in them."""
+"""The supervision of real processes that end, print, stop and hang; none of them trains a network."""
 
 import contextlib
 import io
@@ -29,7 +29,7 @@ print("here is rank", row, flush=True)
 
 @pytest.fixture
 def supervise(tmp_path, monkeypatch, capsys):
-    """Watch one process a script to the end; return its exit code, what was said and what rank 0 showed."""
+    """Run each script as a process until all end; return the exit code, the messages and rank 0's output."""
     monkeypatch.setattr("srtrain.launch.supervise.GRACE_SECONDS", 0.5)
     monkeypatch.setattr("srtrain.launch.supervise.DUMP_SECONDS", 0.5)
     started = []
@@ -133,7 +133,7 @@ time.sleep(60)
 
 
 def when_ready(job, act):
-    """Do something once every rank has begun."""
+    """Call a function after every rank has started."""
 
     def wait():
         deadline = time.monotonic() + 30

@@ -10,7 +10,7 @@ from srtrain.metrics.protocol import Protocol, quantise
 
 
 def two_pictures(height=40, width=52):
-    """A smooth picture and a disturbed copy, from formulas, so that frozen numbers hold on any machine."""
+    """A smooth picture and a disturbed copy, made by formulas so that the expected numbers hold on any machine."""
     y, x, c = np.meshgrid(np.arange(height), np.arange(width), np.arange(3), indexing="ij")
     gt = (128 + 60 * np.sin(x / 5 + c) + 50 * np.cos(y / 7 - c)).round().astype(np.uint8)
     sr = np.clip(gt.astype(int) + (7 * x + 5 * y + 3 * c) % 23 - 11, 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""The rows that ours are compared with, against the tables they are from."""
+"""The published scores in the package, compared with the tables they are from."""
 
 import pytest
 

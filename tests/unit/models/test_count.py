@@ -1,4 +1,4 @@
-"""Parameters and multi-adds against convolution arithmetic and the figures that papers print."""
+"""Parameters and multi-adds compared with convolution arithmetic and with published numbers."""
 
 import mindspore as ms
 import pytest
@@ -19,7 +19,7 @@ def test_edsr_baseline_is_what_papers_count(scale, published):
 
 
 def test_convolution_arithmetic():
-    """x2, 1 block of 4 features: every 3x3 convolution costs 9 x in x out for each pixel it writes."""
+    """x2, 1 block of 4 features: a 3x3 convolution costs 9 x in x out per output pixel."""
     cost = count(EDSR(2, n_resblocks=1, n_feats=4), 2)
     lq_pixels = HD // 4
     body = (
@@ -31,7 +31,7 @@ def test_convolution_arithmetic():
 
 
 class Odd(nn.Cell):
-    """Layers that EDSR has not: groups, a layer used twice, a transposed convolution, a dense layer."""
+    """Layers that EDSR does not have: groups, a layer used twice, a transposed convolution, a dense layer."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""EDSR is the paper's: its counts, its shapes, its mean colour, and its blocks by name."""
+"""EDSR is as in the paper: its counts, shapes, mean colour, and blocks by name."""
 
 import mindspore as ms
 import numpy as np
@@ -43,7 +43,7 @@ def test_the_output_is_scale_times_the_input_at_any_size(new_model, scale, size)
 
 
 def with_weights(model, **values):
-    """Set every weight to 0 but those named."""
+    """Set every weight to 0 except the named ones."""
     for name, parameter in model.parameters_dict().items():
         parameter.set_data(
             ms.Tensor(np.broadcast_to(np.float32(values.get(name, 0)), parameter.shape).copy())

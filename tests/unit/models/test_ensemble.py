@@ -1,4 +1,4 @@
-"""The self-ensemble is the mean over the eight orientations, each turned back."""
+"""The self-ensemble is the mean over eight orientations, each rotated back."""
 
 import mindspore as ms
 import numpy as np
@@ -13,7 +13,7 @@ LQ = (
 
 
 def nearest(lq):
-    """Equivariant: turning the input turns the output."""
+    """An equivariant network: rotating the input rotates the output."""
     return lq.repeat(2, axis=2).repeat(2, axis=3)
 
 

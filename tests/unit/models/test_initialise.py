@@ -1,4 +1,4 @@
-"""How weights start: the distribution is the one that is named, and depends on seed and name alone."""
+"""Initial weights: they have the distribution that is named, and depend only on seed and name."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The radius that is computed from a network's arguments is the one that its output shows."""
+"""The radius computed from a network's arguments equals the one measured on its output."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from srtrain.models.upscale import Upscaler
 
 
 def seen_from_far(model: EDSR, scale: int, far_px: int) -> int:
-    """Light one pixel in the dark, with no weight negative, and measure how far the light gets, in input pixels."""
+    """Set one pixel in a black picture, with all weights positive, and measure how far it spreads, in input pixels."""
     for parameter in model.trainable_params():
         put(parameter, np.full(parameter.shape, 0.0 if parameter.name.endswith("bias") else 0.5, np.float32))
     lq = np.zeros((1, 3, 2 * far_px + 1, 2 * far_px + 1), np.float32)

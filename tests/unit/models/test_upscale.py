@@ -1,4 +1,4 @@
-"""A network as a function of arrays, at every size, with the weights of the moment."""
+"""A network as a function of arrays, at every size, with its current weights."""
 
 import mindspore as ms
 import numpy as np

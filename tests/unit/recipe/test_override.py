@@ -1,4 +1,4 @@
-"""Recipes are read, overridden, checked, printed and read back; every mistake is said, and all at once."""
+"""Recipes are read, overridden, checked, printed and read back; all mistakes are reported at once."""
 
 import dataclasses
 import re

@@ -1,4 +1,4 @@
-"""What tools/environment.sh refuses. That it makes environments that work is what .ci/run shows."""
+"""The errors of tools/environment.sh. That its environments work is tested by .ci/run."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture
 def run_script(repo_root, tmp_path):
-    """Run a script of tools/ from elsewhere, with an environment of its own."""
+    """Run a script of tools/ from another folder, with its own environment."""
 
     def run(script, **variables):
         return subprocess.run(
@@ -26,7 +26,7 @@ def run_script(repo_root, tmp_path):
 
 
 def interpreter(folder, name, version):
-    """A program that answers the script's question as another version of Python would."""
+    """A program that reports another version of Python to the script."""
     path = folder / name
     path.write_text(f"#!/bin/sh\necho {version}\n" if version else "#!/bin/sh\nexit 127\n")
     path.chmod(0o755)

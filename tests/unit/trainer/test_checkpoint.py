@@ -1,4 +1,4 @@
-"""A checkpoint is whole or not there, and nothing that goes wrong touches an older one."""
+"""A checkpoint is complete or not there, and no failure damages an older one."""
 
 import json
 import os
@@ -123,7 +123,7 @@ def test_a_rank_that_does_not_write_writes_nothing(tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 2 MB, which really fills up."""
+    """A real file system of 2 MB that fills up."""
     folder = tmp_path / "small"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
@@ -134,7 +134,7 @@ def small_disk(tmp_path):
 
 
 def many_names(n=8000):
-    """Small tensors whose names fill the disk: more than the estimate before writing can know."""
+    """Small tensors with long names: they fill the disk although the estimate before writing is low enough."""
     return {"model": {"n" * 400 + str(i): ms.Tensor(np.zeros(1, np.float32)) for i in range(n)}}
 
 

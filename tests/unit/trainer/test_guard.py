@@ -1,4 +1,4 @@
-"""The judge of updates: its running mean, its counts, and what it refuses to be told."""
+"""The guard of updates: its running mean, its counts, and the arguments it refuses."""
 
 import mindspore as ms
 import numpy as np

@@ -22,7 +22,7 @@ class Stateful(Hook):
         return {}
 
     def load_state_dict(self, state):
-        """Nothing to take back."""
+        """A hook without state."""
 
 
 def test_saving_comes_before_evaluating_and_writers_come_last():

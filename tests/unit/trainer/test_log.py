@@ -1,4 +1,4 @@
-"""Lines go to the console and to run.log; losses are read only when they are asked for."""
+"""Lines go to the console and to run.log; the loss is read from the device only when it is needed."""
 
 import math
 

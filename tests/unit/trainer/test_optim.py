@@ -1,4 +1,4 @@
-"""Every optimizer that the table names exists, and every argument it lists changes what the optimizer does."""
+"""Every optimizer in the table exists, and every argument in the table has an effect."""
 
 import mindspore as ms
 import numpy as np

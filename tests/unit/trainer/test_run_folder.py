@@ -1,4 +1,4 @@
-"""One run a folder: the lock, the consent to delete, the record, and what a resumed run may change."""
+"""One run per folder: the lock, permission to delete, the record, and what a resumed run may change."""
 
 import json
 import subprocess
@@ -34,7 +34,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def used(folder):
-    """A folder that a run has been in."""
+    """A folder with an earlier run."""
     folder.open(resume=False, overwrite=False)
     folder.record(RECIPE, folder.path / "recipe.json")
     (folder.path / "checkpoints" / "step_00000001").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Batches as a data set, and a trainer that is fed from it: the same batches, the same weights, fewer calls."""
+"""Batches as a data set, and a trainer that sinks it: the same batches and weights, fewer calls."""
 
 import mindspore as ms
 import numpy as np
@@ -16,7 +16,7 @@ from srtrain.trainer.sink import batches_to_sink
 
 
 class HostQueue(Backend):
-    """A CPU whose queue is the data set itself: what a card does, without the card."""
+    """A CPU backend that imitates a card's queue with the data set itself."""
 
     def why_no_sink(self):
         return ""

@@ -1,4 +1,4 @@
-"""One update is exactly what it says: against NumPy, against MindSpore's own, with and without a loss scale."""
+"""One update, compared with NumPy and with MindSpore's own cells, with and without a loss scale."""
 
 import mindspore as ms
 import numpy as np
@@ -19,7 +19,7 @@ START = np.float32([0.5, -1.0, 2.0])
 
 
 class Gain(nn.Cell):
-    """One number a channel: small enough for its gradient to be written down."""
+    """One weight per channel, so that the gradient can be written by hand."""
 
     def __init__(self):
         super().__init__()
@@ -180,7 +180,7 @@ NAN = batch(np.where(np.arange(X.size).reshape(X.shape) == 5, np.nan, X).astype(
 
 
 class RootOfGain(nn.Cell):
-    """A finite loss whose gradient is not: the root's slope at 0."""
+    """A finite loss with an infinite gradient: the slope of a square root at 0."""
 
     def construct(self, sr, gt):
         return ops.mean(ops.abs(gt)) + ops.sum(ops.sqrt(ops.abs(sr))) * 0.0

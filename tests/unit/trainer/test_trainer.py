@@ -1,4 +1,4 @@
-"""The loop: who is called when, how it ends, what goes wrong visibly, and that resume is exact."""
+"""The loop: the order of calls, how it ends, visible failures, and exact resume."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from srtrain.trainer.trainer import HOPELESS, add_note
 
 
 class Recorder(Hook):
-    """Writes down each call with the step at which it came."""
+    """Records each call with its step."""
 
     def __init__(self, calls, name="r", order=Hook.order):
         self.calls = calls
@@ -482,7 +482,7 @@ def test_a_checkpoint_beyond_the_end_is_refused(make_trainer):
 
 @pytest.mark.slow
 def test_ranks_that_see_different_checkpoints_are_refused(make_trainer, monkeypatch):
-    """As on machines that share no disk: this rank has two updates, another one three."""
+    """As on machines without a common disk: this rank has done two updates, another three."""
     first = make_trainer([CheckpointHook()], 2)
     first.train()
     second = make_trainer([], 4)

@@ -1,4 +1,4 @@
-"""An evaluation's result never shows a number without its protocol."""
+"""The text of an evaluation result always contains its protocol."""
 
 from srtrain.evaluation.results import EvalResult
 

@@ -1,4 +1,4 @@
-"""Others' names: what their network computes, written down here in NumPy, is what ours computes with their weights."""
+"""Weights of EDSR-PyTorch: our network computes the same as theirs, which is written here in NumPy."""
 
 import os
 import pickle
@@ -116,7 +116,7 @@ def save(file, weights):
 
 
 def with_note_removed(file):
-    """Make a .pt of ours into one of theirs."""
+    """Convert a .pt file of ours into one of EDSR-PyTorch."""
     with zipfile.ZipFile(file) as archive:
         records = {info.filename: archive.read(info) for info in archive.infolist()}
     with zipfile.ZipFile(file, "w") as archive:

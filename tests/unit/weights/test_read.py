@@ -1,4 +1,4 @@
-"""Weights are read from a run, a checkpoint or a bare file, and a network is built from what they say."""
+"""Weights are read from a run, a checkpoint or a file, and the network is built from their metadata."""
 
 import mindspore as ms
 import numpy as np

@@ -1,4 +1,4 @@
-"""The three kinds of files by suffix: what is written is read, and damage is one error whatever it is."""
+"""The three file formats by suffix: a written file can be read, and any damage gives the same kind of error."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""PyTorch's files: written by PyTorch itself where it is installed, and byte by byte where it is not."""
+"""PyTorch's files: written by PyTorch if it is installed, and byte by byte otherwise."""
 
 import io
 import os
@@ -16,7 +16,7 @@ from srtrain.weights import torch_file
 
 
 class Named:
-    """Pickled as the name of something that need not exist here."""
+    """Pickled as a global name that need not exist here."""
 
     def __init__(self, module, name):
         self.module, self.name = module, name
@@ -26,7 +26,7 @@ class Named:
 
 
 class FakeTensor:
-    """Pickled as PyTorch pickles a tensor; the arguments may lie."""
+    """Pickled as PyTorch pickles a tensor; the arguments may be false."""
 
     def __init__(self, array, kind="FloatStorage", key="0", **lies):
         strides = tuple(stride // array.itemsize for stride in array.strides)

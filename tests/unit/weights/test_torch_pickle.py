@@ -1,4 +1,4 @@
-"""The stack machine: what Python's own pickler wrote is read, and nothing it names is ever run."""
+"""The reader of pickles: it reads what Python's pickler writes, and never runs anything that a pickle names."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""init_from: everything fits at the same scale; at another, all but what depends on the scale does."""
+"""init_from: at the same scale all weights fit; at another scale, all except those that depend on the scale."""
 
 from pathlib import Path
 

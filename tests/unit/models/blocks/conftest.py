@@ -15,7 +15,7 @@ Array = NDArray[np.float32]
 
 @pytest.fixture(autouse=True)
 def _line_by_line(pynative: None) -> None:
-    """Compile nothing."""
+    """Use PyNative mode: nothing is compiled."""
 
 
 @pytest.fixture

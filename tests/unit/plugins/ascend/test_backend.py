@@ -1,4 +1,4 @@
-"""The card's backend without a card: what it calls exists in the installed MindSpore and takes what it is given."""
+"""The Ascend backend without a card: the functions it calls exist in MindSpore and accept its arguments."""
 
 import os
 from unittest.mock import call, create_autospec

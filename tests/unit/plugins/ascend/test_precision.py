@@ -1,4 +1,4 @@
-"""Each level puts into float16 what it says and nothing else, and leaves the model itself alone."""
+"""Each level uses float16 exactly where it is documented, and does not change the model itself."""
 
 import itertools
 
@@ -23,7 +23,7 @@ GT = RNG.integers(0, 256, (2, 3, 16, 16)).astype(np.float32)
 
 
 class Conv(nn.Conv2d):
-    """A convolution that notes in which type it computes; works in PyNative mode only."""
+    """A convolution that records its dtype; works in PyNative mode only."""
 
     def __init__(self):
         super().__init__(3, 3, 1, has_bias=True)
@@ -60,7 +60,7 @@ class Net(nn.Cell):
 
 
 def types_in(level, model=None, **arguments):
-    """Return the types in which Net computes at a level: first, sum, inner convolution, last sum, output."""
+    """Return the dtypes in which Net computes at a level: first, sum, inner convolution, last sum, output."""
     network = PRECISIONS.build(level, **arguments).prepare(model or Net())
     out = network(ms.Tensor(LQ))
     cells = {}

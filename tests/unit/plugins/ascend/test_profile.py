@@ -1,4 +1,4 @@
-"""A profile of some steps, for real on a CPU."""
+"""A real profile of some steps on a CPU."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Searches as the report meets them, and a reader for the page it writes."""
+"""Results of searches for the report, and a parser for the page it writes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VOID = {"meta", "link", "br", "img", "input"}
 
 @pytest.fixture(scope="session")
 def member() -> Callable[..., Member]:
-    """Make an individual with what came of it; a ``reason`` makes it one that failed."""
+    """Make an individual and its outcome; with a ``reason`` it has failed."""
 
     def member(
         number: int,
@@ -40,7 +40,7 @@ def member() -> Callable[..., Member]:
 
 @pytest.fixture(scope="session")
 def facts() -> Callable[..., SearchFacts]:
-    """Make what the report is told of generations, each a sequence of members; other values may be given by name."""
+    """Make the report's input from generations, each a sequence of members; other values can be given by name."""
 
     def facts(*generations: Sequence[Member] | Generation, **given: object) -> SearchFacts:
         finished = [g if isinstance(g, Generation) else Generation(tuple(g), (), {}) for g in generations]
@@ -64,7 +64,7 @@ def facts() -> Callable[..., SearchFacts]:
 
 @pytest.fixture(scope="session")
 def evolved(member: Callable[..., Member], facts: Callable[..., SearchFacts]) -> SearchFacts:
-    """Three generations of four, two objectives, one failure, credit and hypervolume: a bit of everything."""
+    """Three generations of four, with two objectives, one failure, credit and hypervolume."""
     first = [
         member(0, 32.5, parameters=318_000),
         member(1, 32.1, parameters=315_500),
@@ -113,7 +113,7 @@ class _Reader(HTMLParser):
 
 @pytest.fixture(scope="session")
 def read() -> Callable[[str], Element]:
-    """Read a page into elements as a browser does; fails where tags do not match."""
+    """Parse a page into elements as a browser does; fails if tags do not match."""
 
     def read(page: str) -> Element:
         reader = _Reader()

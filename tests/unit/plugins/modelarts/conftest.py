@@ -1,4 +1,4 @@
-"""A real S3 server on this machine, and a proxy in front of it that can be made to fail."""
+"""A real S3 server on this machine, and a proxy before it that can fail on request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from moto.server import ThreadedMotoServer
 
 
 class Proxy(ThreadingHTTPServer):
-    """Hands requests on to a server; answers 500 to the next ``fail`` of them whose method is ``method``."""
+    """Forwards requests to a server; answers 500 to the next ``fail`` requests with the method ``method``."""
 
     def __init__(self, server: tuple[str, int], client: Any) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -82,7 +82,7 @@ def moto() -> Iterator[tuple[str, int]]:
 
 @pytest.fixture(scope="session")
 def client(moto: tuple[str, int]) -> Any:
-    """Amazon's own client, straight to the server; making one takes a while."""
+    """Amazon's client, connected directly to the server; created once because that takes a while."""
     url = f"http://{moto[0]}:{moto[1]}"
     keys = {"aws_access_key_id": "me", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
     return boto3.client("s3", endpoint_url=url, **keys)
@@ -90,7 +90,7 @@ def client(moto: tuple[str, int]) -> Any:
 
 @pytest.fixture
 def s3(moto: tuple[str, int], client: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """The proxy, with an empty bucket ``bucket`` behind it, named by the environment as users would."""
+    """The proxy with an empty bucket ``bucket`` behind it; environment variables name it, as for users."""
     for name in ("OBS_ENDPOINT", "AWS_ENDPOINT_URL_S3", "S3_ENDPOINT", "OBS_ACCESS_KEY_ID", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     proxy = Proxy(moto, client)
@@ -115,7 +115,7 @@ def s3(moto: tuple[str, int], client: Any, monkeypatch: pytest.MonkeyPatch) -> I
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Do not wait between tries; collect how long it would have been."""
+    """Do not wait between attempts; record the waiting times instead."""
     waited: list[float] = []
     monkeypatch.setattr("time.sleep", waited.append)
     return waited

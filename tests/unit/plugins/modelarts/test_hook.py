@@ -1,4 +1,4 @@
-"""The hook does nothing unless it is told to, and needs the work that its plugin does around a run."""
+"""The hook does nothing unless it is enabled, and needs the plugin's work around a run."""
 
 import dataclasses
 

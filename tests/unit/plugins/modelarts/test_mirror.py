@@ -1,4 +1,4 @@
-"""The copy in the store is whole at any moment, becomes equal to the run folder, and becomes a run folder again."""
+"""The copy in the store is complete at any time, becomes equal to the run folder, and can be restored."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ from srtrain.trainer.checkpoint import CheckpointStore
 
 
 def checkpoint(folder, step, content="w"):
-    """Write what CheckpointStore.save leaves behind, with small files."""
+    """Write the files of CheckpointStore.save, but small."""
     path = folder / "checkpoints" / f"step_{step:08d}"
     path.mkdir(parents=True)
     for name in ("model.ckpt", "optimizer.ckpt"):

@@ -1,4 +1,4 @@
-"""Data come from the store and out of their zip files; weights come where init_from can read them."""
+"""Data are downloaded and unpacked; weights are downloaded to a path that init_from can read."""
 
 import zipfile
 from io import BytesIO

@@ -1,4 +1,4 @@
-"""A store lists, downloads, uploads and deletes, and what goes wrong is one of two errors."""
+"""A store lists, downloads, uploads and deletes; every failure is one of two errors."""
 
 import sys
 import types
@@ -28,7 +28,7 @@ def no_endpoint(monkeypatch):
 
 @pytest.fixture
 def local_auth(s3):
-    """Make the server check who asks; the keys of the environment are nobody's."""
+    """Make the server check credentials; the keys in the environment are wrong."""
     host, port = s3.behind
 
     def check_from(n_free: str):
@@ -179,7 +179,7 @@ def test_the_keys_of_obs_go_before_others(monkeypatch):
 
 @pytest.fixture
 def moxing(tmp_path, monkeypatch):
-    """A stand-in with the signatures that MoXing documents, over a folder; MoXing itself is not to be had."""
+    """A stand-in for MoXing on a folder, with its documented signatures. MoXing itself is not available."""
     root = tmp_path / "moxing"
     module = types.ModuleType("moxing")
     module.__spec__ = types.SimpleNamespace(name="moxing")

@@ -1,4 +1,4 @@
-"""Files come whole or not at all, once on a machine, and a store that fails for a while is waited for."""
+"""Files are downloaded completely or not at all, once per machine; temporary failures of the store are retried."""
 
 import re
 import shutil

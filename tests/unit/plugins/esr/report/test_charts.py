@@ -38,7 +38,7 @@ def path(drawing: Element, class_: str) -> str:
 
 
 def steps(d: str) -> list[tuple[float, float]]:
-    """Return the corners of a step line that are points: its beginning, and where it has gone up."""
+    """Return the corners of a step line that are data points: its start, and each rise."""
     x, y = re.match(r"M(\S+) ([\d.]+)", d).groups()
     return [(float(x), float(y)), *((float(a), float(b)) for a, b in re.findall(r"H([\d.]+)V([\d.]+)", d))]
 

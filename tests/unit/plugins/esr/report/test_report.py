@@ -82,7 +82,7 @@ def section(document: Element, name: str) -> Element:
 
 
 def cells(document: Element, name: str) -> list[list[str]]:
-    """Return the texts of a section's table, a list a row."""
+    """Return the cells of a section's table, one list per row."""
     return [[words(cell) for cell in row] for row in section(document, name).iter("tr")]
 
 
@@ -271,7 +271,7 @@ def test_the_file_is_written_whole(evolved, tmp_path: Path, read) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A Chromium that logs what it says and asks for, with the network off."""
+    """A Chromium without network access that logs its messages and requests."""
     if CHROMIUM is None or DRIVER is None:
         pytest.skip("needs Chromium and chromedriver (Debian: apt install chromium chromium-driver)")
     from selenium import webdriver
@@ -299,7 +299,7 @@ def _opened(browser: Any, file: Path, width: int, colours: str) -> None:
 
 
 def _requested(browser: Any, page: str) -> set[str]:
-    """Return what the page has asked for; the browser's own start page asks for things too."""
+    """Return the requests of the page, without those of the browser's own start page."""
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     asked = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
     return {request["request"]["url"] for request in asked if request["documentURL"] == page}

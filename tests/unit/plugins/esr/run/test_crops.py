@@ -1,4 +1,4 @@
-"""The crops are the same every time, belong together, and are scored by the benchmark's protocol."""
+"""The crops are the same every time, input and ground truth match, and the benchmark's protocol scores them."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def test_they_depend_on_the_seed_alone(benchmark_set):
 
 
 def test_input_and_truth_are_of_one_place(benchmark_set):
-    """Bicubic enlargement comes near to a truth of the same place, and to no other."""
+    """The bicubic enlargement of an input crop is close to its own ground truth and to no other."""
     crops = Crops([benchmark_set], 14, 2, seed=3)
     enlarged = np.stack(
         [imresize(lq.transpose(1, 2, 0).astype(np.uint8), 2).transpose(2, 0, 1) for lq in crops.lq]

@@ -1,4 +1,4 @@
-"""A candidate's fitness, through a real short training."""
+"""The fitness of a candidate, with a short real training."""
 
 import math
 
@@ -20,7 +20,7 @@ NAMES = ("S_1_4_4", "C_1_4_8", "G_1_4_8")
 
 @pytest.fixture
 def factory(make_trainer):
-    """Trainers of tiny networks, as build.py makes them from a recipe."""
+    """Trainers of tiny networks, as srtrain/build makes them from a recipe."""
 
     def build(model_args, hooks):
         model = ESRN(2, **model_args, n_feats=4)
@@ -75,7 +75,7 @@ def test_drops_are_those_of_blocks_that_can_be_bypassed(new_fitness):
 
 
 class Poisoned(ShrinkBlock):
-    """Makes whatever it is in not a number."""
+    """A layer that makes its network return NaN."""
 
     def construct(self, x):
         return super().construct(x) * np.float32(math.nan)

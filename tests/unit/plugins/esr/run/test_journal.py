@@ -1,4 +1,4 @@
-"""The journal: what was found is found again, one rank trains a network, and the dead leave no claims."""
+"""The journal: results are found again, one rank trains each network, and a dead rank leaves no claim."""
 
 import pytest
 from srtrain_plugins.esr.run.journal import MAX_LOSSES, Journal, key

@@ -1,4 +1,4 @@
-"""What is added up part by part is what whole networks have."""
+"""Costs added up block by block equal those of whole networks."""
 
 import numpy as np
 import pytest

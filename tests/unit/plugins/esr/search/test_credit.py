@@ -1,4 +1,4 @@
-"""Credit: samples by hand, weights by their promises, and that good kinds are found, over many searches."""
+"""Credit: samples computed by hand, properties of the weights, and good kinds found over many searches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The search as its user meets it: asks, is told, ends, and can be replayed."""
+"""The evolution's interface: ask, tell, the end, and a replay."""
 
 from __future__ import annotations
 

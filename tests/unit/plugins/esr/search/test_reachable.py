@@ -1,4 +1,4 @@
-"""The dynamic programme, against all rows of a small random problem, one by one."""
+"""The dynamic programme, compared with all rows of a small random problem."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def problem(request):
 
 
 def every_row(cost, out, n, width):
-    """Map each row of ``n`` kinds to what it costs behind ``width``."""
+    """Map each row of ``n`` kinds to its cost after ``width`` channels."""
     costs = {}
     for row in product(range(N_KINDS), repeat=n):
         total, at = 0, width

@@ -1,4 +1,4 @@
-"""Whatever genome comes in, a network of the space comes out."""
+"""Repair turns any genome into a network of the space."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from srtrain.errors import RecipeError
 
 
 class Arithmetic:
-    """The costs of the authors' space by arithmetic: building its 360 blocks takes longer than all these tests."""
+    """The costs of the authors' space, computed: building its 360 blocks would take longer than all these tests."""
 
     @cached_property
     def fixed(self):

@@ -1,4 +1,4 @@
-"""Who is better than whom: against the definitions, pair by pair."""
+"""Comparison of individuals, checked against the definitions for each pair."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the space holds, against networks that are built and against all of a small space, one by one."""
+"""The networks of a space, compared with built networks and with a full list of a small space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Genomes at random, from one parent and from two."""
+"""Random genomes, genomes from one parent (mutation) and from two (crossover)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from srtrain_plugins.esr.search.variation import cross, draw, mutate
 
 
 def wide(n_nodes=12, min_active=1, **changes):
-    """A space where everything is feasible, so that nothing is repaired."""
+    """A space in which every genome is feasible, so nothing is repaired."""
     settings = {
         "types": ("S", "G"), "type_prob": (3, 1), "n_convs": (1, 2), "conv_prob": (1, 1), "growths": (8,),
         "growth_prob": (1,), "n_feats": 8, "min_params": 0, "max_params": 10**7, **changes,
