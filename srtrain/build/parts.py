@@ -19,7 +19,7 @@ from srtrain.evaluation.evaluator import EvalSet
 from srtrain.metrics import PROTOCOLS
 from srtrain.models import MODELS
 from srtrain.recipe import Benchmark, Epochs, Recipe, Spec
-from srtrain.recipe.record import digest
+from srtrain.recipe.record import digest, encode
 from srtrain.registry import Registry
 
 
@@ -99,7 +99,7 @@ def about(recipe: Recipe) -> dict[str, Any]:
     """Return what every checkpoint of a run says about itself."""
     return {
         "model": recipe.model.name,
-        "model_args": recipe.model.args,
+        "model_args": encode(recipe.model.args),
         "scale": recipe.scale,
         "precision": recipe.precision.name,
         "recipe_hash": digest(recipe),

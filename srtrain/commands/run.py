@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from srtrain import plugins
 from srtrain.device.interrupt import InterruptWatch
-from srtrain.errors import CheckpointError
 from srtrain.recipe import Recipe
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.override import override
@@ -165,17 +164,9 @@ def find_resume(asked: str | None, trainer: Trainer) -> Path | None:
         if latest is None and any(isinstance(hook, CheckpointHook) for hook in trainer.hooks):
             trainer.log.info(f"there is no checkpoint in {trainer.store.folder} yet: starting at step 0")
         return latest
-    path = Path(asked).expanduser()
-    from srtrain.trainer.checkpoint import CheckpointStore
+    from srtrain.trainer.checkpoint import find_checkpoint
 
-    if (path / "state.json").is_file():
-        return path
-    for folder in (path / "checkpoints", path):
-        if (latest := CheckpointStore(folder).latest()) is not None:
-            return latest
-    raise CheckpointError(
-        f"--resume {asked!r}: there is no checkpoint. Give a step_… folder or a run folder."
-    )
+    return find_checkpoint(Path(asked).expanduser(), newest=True)
 
 
 EXIT_CODES = {"SIGINT": 128 + signal.SIGINT, "SIGTERM": 128 + signal.SIGTERM}

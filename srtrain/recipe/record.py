@@ -15,7 +15,7 @@ from srtrain.recipe.schema import Epochs, Recipe, Spec
 
 def to_json(recipe: Recipe) -> str:
     """Return a recipe as JSON that ``from_json`` reads back to an equal recipe."""
-    return json.dumps(_encode(recipe), indent=2) + "\n"
+    return json.dumps(encode(recipe), indent=2) + "\n"
 
 
 def digest(recipe: Recipe) -> str:
@@ -34,37 +34,44 @@ def from_json(text: str, where: str = "recipe.json") -> Recipe:
         value = json.loads(text)
         if not isinstance(value, dict):
             raise ValueError(f"it holds {kind_of(value)}")
-        return typing.cast(Recipe, _decode(value, Recipe))
+        return typing.cast(Recipe, decode(value, Recipe))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RecipeError(f"{where} is not a recipe that this version can read: {error}") from error
 
 
-def _encode(value: Any) -> Any:
+def encode(value: Any) -> Any:
+    """Return a part of a recipe as JSON values: tuples become lists, ``Spec`` and ``Epochs`` become objects."""
     if isinstance(value, Spec):
-        return {"spec": value.name, "args": {k: _encode(v) for k, v in value.args.items()}}
+        return {"spec": value.name, "args": {k: encode(v) for k, v in value.args.items()}}
     if isinstance(value, Epochs):
         return {"epochs": value.n}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
-        return {k: _encode(v) for k, v in value.items()}
+        return {k: encode(v) for k, v in value.items()}
     if isinstance(value, (tuple, list)):
-        return [_encode(v) for v in value]
+        return [encode(v) for v in value]
     return value
 
 
-def _decode(value: Any, annotation: Any = Any) -> Any:
+def decode(value: Any, annotation: Any = Any) -> Any:
+    """Return what ``encode`` was given; lists become tuples.
+
+    Args:
+        value: JSON values.
+        annotation: the type, which says where a JSON object is a dataclass.
+    """
     if isinstance(value, list):
-        return tuple(_decode(v) for v in value)
+        return tuple(decode(v) for v in value)
     if not isinstance(value, dict):
         return value
     if set(value) == {"spec", "args"}:
-        return Spec(value["spec"], **{k: _decode(v) for k, v in value["args"].items()})
+        return Spec(value["spec"], **{k: decode(v) for k, v in value["args"].items()})
     if set(value) == {"epochs"}:
         return Epochs(value["epochs"])
     if typing.get_args(annotation) and typing.get_origin(annotation) is not dict:  # X | None
         annotation = next(a for a in typing.get_args(annotation) if a is not type(None))
     if dataclasses.is_dataclass(annotation) and isinstance(annotation, type):
         hints = typing.get_type_hints(annotation)
-        return annotation(**{k: _decode(v, hints.get(k, Any)) for k, v in value.items()})
-    return {k: _decode(v, item_type(annotation)) for k, v in value.items()}
+        return annotation(**{k: decode(v, hints.get(k, Any)) for k, v in value.items()})
+    return {k: decode(v, item_type(annotation)) for k, v in value.items()}

@@ -175,8 +175,12 @@ class CheckpointStore:
         )
 
 
-def find_checkpoint(path: Path) -> Path:
+def find_checkpoint(path: Path, newest: bool = False) -> Path:
     """Return the checkpoint folder meant by a checkpoint, a ``checkpoints`` folder, or a run folder.
+
+    Args:
+        path: one of these; of the last two, the best checkpoint is taken, or the newest where none is marked as best.
+        newest: take the newest in any case, as a resumed run must.
 
     Raises:
         CheckpointError: there is none.
@@ -185,7 +189,8 @@ def find_checkpoint(path: Path) -> Path:
         return path
     for folder in (path, path / "checkpoints"):
         store = CheckpointStore(folder)
-        found = store.best() or store.latest()
+        found = None if newest else store.best()
+        found = found or store.latest()
         if found is not None:
             return found
     raise CheckpointError(

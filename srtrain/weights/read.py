@@ -12,6 +12,7 @@ from mindspore import nn
 
 from srtrain.errors import CheckpointError
 from srtrain.models import MODELS
+from srtrain.recipe.record import decode
 from srtrain.trainer.checkpoint import find_weights
 from srtrain.weights import edsr_pytorch, tensor_file
 from srtrain.weights.transfer import Weights, load_weights
@@ -55,6 +56,6 @@ def build_model(weights: Weights) -> nn.Cell:
 
 
 def model_args(about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a network as a recipe gives them: JSON turned their tuples into lists."""
-    args: dict[str, Any] = about.get("model_args", {})
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in args.items()}
+    """Return the arguments of a network as a recipe gives them; a checkpoint keeps them as JSON."""
+    args: dict[str, Any] = decode(about.get("model_args", {}))
+    return args

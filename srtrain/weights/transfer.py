@@ -14,6 +14,7 @@ from srtrain.arrays import Float32
 from srtrain.errors import CheckpointError
 from srtrain.models import MODELS
 from srtrain.models.parameters import put
+from srtrain.recipe.record import decode, encode
 
 
 @dataclass(frozen=True)
@@ -119,17 +120,12 @@ def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]
     """Return in words which arguments differ between two networks whose shapes may well agree."""
     if theirs.get("model") != ours.get("model"):
         return []
-    there, here = theirs.get("model_args", {}), ours.get("model_args", {})
+    there, here = encode(theirs.get("model_args", {})), encode(ours.get("model_args", {}))
     return [
-        f"{name} was {_plain(there[name])!r} where these weights were trained and is {_plain(here[name])!r} here"
+        f"{name} was {there[name]!r} where these weights were trained and is {here[name]!r} here"
         for name in sorted(set(there) & set(here))
-        if _plain(there[name]) != _plain(here[name])
+        if there[name] != here[name]
     ]
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON gives it back, which knows no tuples."""
-    return [_plain(item) for item in value] if isinstance(value, (tuple, list)) else value
 
 
 def describe(about: Mapping[str, Any]) -> str:
@@ -151,5 +147,5 @@ def variant(about: Mapping[str, Any]) -> str:
     target = MODELS.get(about["model"])
     variants: Mapping[str, Mapping[str, Any]] = getattr(target, "variants", {})
     defaults = {name: p.default for name, p in inspect.signature(target).parameters.items()}
-    given = {**defaults, **about["model_args"]}
+    given = {**defaults, **decode(about["model_args"])}
     return next((name for name, own in variants.items() if all(given[key] == own[key] for key in own)), "")

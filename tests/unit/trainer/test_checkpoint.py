@@ -305,6 +305,9 @@ def test_a_checkpoint_is_found_by_its_own_its_folders_and_its_runs_path(store, t
     store.mark_best(5, value=1)
     for path in (tmp_path, store.folder, store.path(5)):
         assert find_checkpoint(path) == store.path(5)
+    for path in (tmp_path, store.folder):
+        assert find_checkpoint(path, newest=True) == store.path(10)
+    assert find_checkpoint(store.path(5), newest=True) == store.path(5)
 
 
 def test_no_checkpoint_is_a_clear_error(tmp_path):
