@@ -9,14 +9,14 @@ from srtrain_plugins.esr.run.hook import SearchHook, evaluate
 from srtrain_plugins.esr.search.types import Genome, Individual, Outcome
 
 from srtrain.hooks import HOOKS
-from srtrain.trainer.trainer import Trainer
+from srtrain.trainer.api import TrainerApi
 
 
 @HOOKS.register("esr_table", from_run=("seed", "benchmarks", "new_trainer"))
 class TableHook(SearchHook):
     """Trains all networks of the space, shared between the ranks, and writes ``table.json``."""
 
-    def before_train(self, trainer: Trainer) -> None:
+    def before_train(self, trainer: TrainerApi) -> None:
         """Train all networks and write the table; then request a stop, since nothing is left to train."""
         space, fitness, journal = self.prepare(trainer)
         networks = sorted(space.networks())

@@ -7,9 +7,8 @@ from mindspore.profiler import ProfilerActivity, profile, tensorboard_trace_hand
 from srtrain.data.loader import Batch
 from srtrain.errors import RecipeError
 from srtrain.hooks import HOOKS
+from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import FIRST, Hook
-from srtrain.trainer.trainer import Trainer
-from srtrain.trainer.types import StepOutput
 
 
 @HOOKS.register("profile")
@@ -35,7 +34,7 @@ class ProfileHook(Hook):
         self.last = last
         self._profile: profile | None = None
 
-    def before_step(self, trainer: Trainer, batch: Batch) -> None:
+    def before_step(self, trainer: TrainerApi, batch: Batch) -> None:
         """Begin with the first step."""
         if self._profile is None and self.first <= trainer.step + 1 <= self.last:
             folder = trainer.run_dir / "profile"
@@ -47,14 +46,14 @@ class ProfileHook(Hook):
             )
             self._profile.start()
 
-    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+    def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
         """End with the last step."""
         if self._profile is not None and trainer.step >= self.last:
             float(out.loss)  # waits for the device
             self._end()
             trainer.log.info(f"step {trainer.step}: the profile is in {trainer.run_dir / 'profile'}")
 
-    def close(self, trainer: Trainer) -> None:
+    def close(self, trainer: TrainerApi) -> None:
         """End where a run ends before its time."""
         if self._profile is not None:
             self._end()

@@ -9,7 +9,7 @@ from pathlib import Path
 from srtrain.errors import HookError, RunFolderError
 from srtrain.hooks import HOOKS, LAST, Hook
 from srtrain.recipe import Recipe
-from srtrain.trainer.trainer import Trainer
+from srtrain.trainer.api import TrainerApi
 
 from .mirror import RunMirror, Uploader
 from .options import Options
@@ -58,7 +58,7 @@ class ModelArtsHook(Hook):
         )
         self.copy: RunCopy | None = None  # around_run sets it
 
-    def setup(self, trainer: Trainer) -> None:
+    def setup(self, trainer: TrainerApi) -> None:
         """Start to upload, so that a store that cannot be written is found before the training.
 
         Raises:
@@ -74,12 +74,12 @@ class ModelArtsHook(Hook):
             )
         self.copy.start(trainer)
 
-    def after_save(self, trainer: Trainer, path: Path) -> None:
+    def after_save(self, trainer: TrainerApi, path: Path) -> None:
         """Ask for an upload of the checkpoint, without waiting for it."""
         if self.copy is not None:
             self.copy.wake()
 
-    def close(self, trainer: Trainer) -> None:
+    def close(self, trainer: TrainerApi) -> None:
         """Print to the console from now on: the log file is about to be closed, and then uploaded."""
         if self.copy is not None:
             self.copy.mirror.say = print_line
@@ -93,7 +93,7 @@ class RunCopy:
         self._clear = clear
         self._uploader: Uploader | None = None
 
-    def start(self, trainer: Trainer) -> None:
+    def start(self, trainer: TrainerApi) -> None:
         """Upload what the run says about itself, which shows that the store can be written; then go on behind.
 
         Raises:

@@ -19,7 +19,7 @@ from srtrain.data.sampler import Sampler
 from srtrain.data.store import Pictures
 from srtrain.device import PRECISIONS
 from srtrain.device.backend import Backend
-from srtrain.errors import RecipeError
+from srtrain.errors import RecipeError, UserError
 from srtrain.evaluation.evaluator import Evaluator
 from srtrain.hooks import HOOKS
 from srtrain.hooks.lr import LrHook
@@ -42,6 +42,9 @@ from srtrain.weights.read import read_weights
 from srtrain.weights.transfer import load_weights
 
 _NO_HOOKS: Mapping[str, Hook] = MappingProxyType({})
+
+ADVICE = "try a lower optim.lr, optim.clip_norm=0.5, or a smaller model.res_scale"
+"""What to try when training diverges, for the trainer's errors."""
 
 
 def build_trainer(
@@ -101,7 +104,11 @@ def build_trainer(
         store=store,
         log=log,
     )
-    trainer.sink(recipe.train.sink_steps)
+    trainer.state.advice = ADVICE
+    try:
+        trainer.sink(recipe.train.sink_steps)
+    except UserError as error:
+        raise type(error)(f"train.{error}") from error
     return trainer
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from srtrain.errors import RecipeError
 from srtrain.hooks import HOOKS
+from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import SAVE, Hook
-from srtrain.trainer.trainer import Trainer
-from srtrain.trainer.types import StepOutput
 
 
 @HOOKS.register("checkpoint")
@@ -26,17 +25,17 @@ class CheckpointHook(Hook):
         self.keep = keep
         self._owed = False
 
-    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+    def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
         """Save when it is time, and with the last step."""
         self._owed = self._owed or trainer.due(self.every)
         if trainer.finished or (self._owed and not trainer.in_doubt):
             self._save(trainer)
 
-    def after_train(self, trainer: Trainer) -> None:
+    def after_train(self, trainer: TrainerApi) -> None:
         """Save what a requested stop would lose."""
         self._save(trainer)
 
-    def _save(self, trainer: Trainer) -> None:
+    def _save(self, trainer: TrainerApi) -> None:
         self._owed = False
         trainer.save()
         trainer.store.prune(self.keep)

@@ -8,9 +8,8 @@ from tqdm import tqdm
 
 from srtrain.evaluation.results import EvalResult
 from srtrain.hooks import HOOKS
+from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import LOG, Hook
-from srtrain.trainer.trainer import Trainer
-from srtrain.trainer.types import StepOutput
 
 
 @HOOKS.register("console")
@@ -19,7 +18,7 @@ class ConsoleHook(Hook):
 
     order = LOG
 
-    def before_train(self, trainer: Trainer) -> None:
+    def before_train(self, trainer: TrainerApi) -> None:
         """Say what is about to happen."""
         self._last: dict[str, EvalResult] = {}
         n_left = trainer.max_steps - trainer.step
@@ -32,18 +31,18 @@ class ConsoleHook(Hook):
             disable=not (sys.stderr.isatty() and trainer.backend.rank == 0),
         )
 
-    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+    def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
         """Print the numbers of a logging step."""
         self._bar.update(out.n_steps)
         if trainer.log_due:
             trainer.log.info(line(trainer.step, trainer.max_steps, trainer.log.scalars))
 
-    def after_eval(self, trainer: Trainer, result: EvalResult) -> None:
+    def after_eval(self, trainer: TrainerApi, result: EvalResult) -> None:
         """Print the score with its protocol."""
         self._last[result.tag] = result
         trainer.log.info(f"step {trainer.step}  {result}")
 
-    def after_train(self, trainer: Trainer) -> None:
+    def after_train(self, trainer: TrainerApi) -> None:
         """Say how it ended, with the last score of each benchmark."""
         end = f"stopped by {trainer.stop_reason}" if trainer.stop_reason else "finished"
         trainer.log.info(
@@ -60,7 +59,7 @@ class ConsoleHook(Hook):
                 f"gain {result.gain:+.2f} dB, {result.protocol}, {result.method}"
             )
 
-    def close(self, trainer: Trainer) -> None:
+    def close(self, trainer: TrainerApi) -> None:
         """Remove the progress bar."""
         if hasattr(self, "_bar"):
             self._bar.close()

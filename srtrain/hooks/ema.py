@@ -13,9 +13,8 @@ from srtrain.evaluation.evaluator import EvalSet
 from srtrain.evaluation.results import EvalResult
 from srtrain.hooks import HOOKS
 from srtrain.models.parameters import put
+from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import STATE, Hook
-from srtrain.trainer.trainer import Trainer
-from srtrain.trainer.types import StepOutput
 
 
 @HOOKS.register("ema")
@@ -37,25 +36,25 @@ class EmaHook(Hook):
         self._average: dict[str, NDArray[np.float32]] = {}
         self._set_aside: dict[str, NDArray[np.float32]] = {}
 
-    def before_train(self, trainer: Trainer) -> None:
+    def before_train(self, trainer: TrainerApi) -> None:
         """Start from the present weights, unless averages were resumed."""
         if not self._average:
             self._average = {p.name: p.asnumpy().copy() for p in trainer.model.trainable_params()}
 
-    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+    def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
         """Move the averages towards the new weights."""
         share = 1 - self.decay**out.n_steps
         for parameter in trainer.model.trainable_params():
             average = self._average[parameter.name]
             average += share * (parameter.asnumpy() - average)
 
-    def before_eval(self, trainer: Trainer, benchmark: EvalSet) -> None:
+    def before_eval(self, trainer: TrainerApi, benchmark: EvalSet) -> None:
         """Put the averages in the place of the weights."""
         for parameter in trainer.model.trainable_params():
             self._set_aside[parameter.name] = parameter.asnumpy().copy()
             put(parameter, self._average[parameter.name])
 
-    def after_eval(self, trainer: Trainer, result: EvalResult) -> None:
+    def after_eval(self, trainer: TrainerApi, result: EvalResult) -> None:
         """Put the weights back."""
         for parameter in trainer.model.trainable_params():
             put(parameter, self._set_aside.pop(parameter.name))

@@ -9,9 +9,8 @@ from srtrain.evaluation.results import EvalResult
 from srtrain.hooks import HOOKS
 from srtrain.metrics.published import SELF_ENSEMBLE
 from srtrain.models.ensemble import SelfEnsemble
+from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import EVAL, Hook
-from srtrain.trainer.trainer import Trainer
-from srtrain.trainer.types import StepOutput
 
 
 @HOOKS.register("evaluate", from_run=("benchmarks", "evaluator"))
@@ -43,17 +42,17 @@ class EvaluateHook(Hook):
         self.best = best
         self._evaluated_step = -1
 
-    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+    def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
         """Evaluate when it is time, and with the last step."""
         if trainer.due(self.every) or trainer.finished:
             self._evaluate(trainer)
 
-    def after_train(self, trainer: Trainer) -> None:
+    def after_train(self, trainer: TrainerApi) -> None:
         """Evaluate a run that was resumed at its end: it may have been killed between saving and this."""
         if trainer.finished and self._evaluated_step != trainer.step:
             self._evaluate(trainer)
 
-    def _evaluate(self, trainer: Trainer) -> None:
+    def _evaluate(self, trainer: TrainerApi) -> None:
         self._evaluated_step = trainer.step
         results = [trainer.evaluate(benchmark, self._run) for benchmark in self.benchmarks]
         if self.best and results and not trainer.in_doubt:
@@ -64,7 +63,7 @@ class EvaluateHook(Hook):
             return self.evaluator.run(benchmark, SELF_ENSEMBLE, SelfEnsemble(self.evaluator.upscale))
         return self.evaluator.run(benchmark)
 
-    def _mark_best(self, trainer: Trainer, result: EvalResult) -> None:
+    def _mark_best(self, trainer: TrainerApi, result: EvalResult) -> None:
         best = trainer.store.best_score()
         if best is None or best["metric"] != f"psnr/{result.tag}" or result.psnr > best["value"]:
             trainer.save()

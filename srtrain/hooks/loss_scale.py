@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from srtrain.errors import RecipeError, TrainingDivergedError
 from srtrain.hooks import HOOKS
+from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import STATE, Hook
-from srtrain.trainer.trainer import Trainer
-from srtrain.trainer.types import StepOutput
 
 
 @HOOKS.register("loss_scale")
@@ -25,7 +24,7 @@ class LossScaleHook(Hook):
             raise RecipeError(f"hooks.loss_scale.stop_after = {stop_after!r} must be 1 or more overflows.")
         self.stop_after = stop_after
 
-    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+    def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
         """Read scale and counts at each logging step.
 
         Raises:
@@ -33,7 +32,7 @@ class LossScaleHook(Hook):
         """
         if trainer.precision.scaler is None or not trainer.log_due:
             return
-        counts, scale = trainer.update.guard.read(), trainer.precision.loss_scale()
+        counts, scale = trainer.counts, trainer.precision.loss_scale()
         trainer.log.put(loss_scale=scale, skipped_steps=counts.n_skipped)
         if counts.n_overflows_in_a_row >= self.stop_after:
             raise TrainingDivergedError(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from srtrain.data.loader import Batch
 from srtrain.hooks import HOOKS
+from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import STATE, Hook
 from srtrain.trainer.schedules.warmup import Schedule
-from srtrain.trainer.trainer import Trainer
-from srtrain.trainer.types import StepOutput
 
 
 @HOOKS.register("lr", from_run=("schedule", "base_lr"))
@@ -26,13 +25,13 @@ class LrHook(Hook):
         self.base_lr = base_lr
         self._lr = float("nan")
 
-    def before_step(self, trainer: Trainer, batch: Batch) -> None:
+    def before_step(self, trainer: TrainerApi, batch: Batch) -> None:
         """Assign the rate of the coming update."""
         lr = self.base_lr * self.schedule(trainer.step)
         if lr != self._lr:
             trainer.set_lr(lr)
             self._lr = lr
 
-    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+    def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
         """Put the rate of the update just done."""
         trainer.log.put(lr=self._lr)

@@ -9,9 +9,8 @@ from typing import Any
 from srtrain.evaluation.results import EvalResult
 from srtrain.files import write_whole
 from srtrain.hooks import HOOKS
+from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import LOG, Hook
-from srtrain.trainer.trainer import Trainer
-from srtrain.trainer.types import StepOutput
 
 
 @HOOKS.register("metrics")
@@ -20,7 +19,7 @@ class MetricsHook(Hook):
 
     order = LOG
 
-    def before_train(self, trainer: Trainer) -> None:
+    def before_train(self, trainer: TrainerApi) -> None:
         """Open the file."""
         self._file: Path | None = trainer.run_dir / "metrics.jsonl" if trainer.backend.rank == 0 else None
         if self._file is not None and self._file.exists():
@@ -28,12 +27,12 @@ class MetricsHook(Hook):
             kept = [line + "\n" for line in lines if _step_of(line) <= trainer.step]
             write_whole(self._file, "".join(kept))
 
-    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+    def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
         """Write the numbers of a logging step."""
         if trainer.log_due:
             self._write({"step": trainer.step, **trainer.log.scalars})
 
-    def after_eval(self, trainer: Trainer, result: EvalResult) -> None:
+    def after_eval(self, trainer: TrainerApi, result: EvalResult) -> None:
         """Write one benchmark's scores."""
         self._write(
             {

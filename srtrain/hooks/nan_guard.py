@@ -8,9 +8,9 @@ from typing import Any
 
 from srtrain.errors import RecipeError, TrainingDivergedError
 from srtrain.hooks import HOOKS
+from srtrain.trainer.api import StepOutput, TrainerApi
+from srtrain.trainer.guard import GuardCounts
 from srtrain.trainer.hook import STATE, Hook
-from srtrain.trainer.trainer import Trainer
-from srtrain.trainer.types import GuardCounts, StepOutput
 
 
 @HOOKS.register("nan_guard")
@@ -49,11 +49,11 @@ class NanGuardHook(Hook):
         self._accepted_there = -1
         self._n_bad = 0
 
-    def before_train(self, trainer: Trainer) -> None:
+    def before_train(self, trainer: TrainerApi) -> None:
         """Begin to count where a resumed run stands."""
-        self._n_bad = trainer.update.guard.read().n_bad
+        self._n_bad = trainer.counts.n_bad
 
-    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+    def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
         """Look at the counts.
 
         Raises:
@@ -61,7 +61,7 @@ class NanGuardHook(Hook):
         """
         if not (trainer.due(self.every) or trainer.log_due):
             return
-        counts = trainer.update.guard.read()
+        counts = trainer.counts
         if counts.n_bad > self._n_bad:
             trainer.log.warning(f"step {trainer.step}: {_skipped(counts, counts.n_bad - self._n_bad)}")
             self._n_bad = counts.n_bad
@@ -70,7 +70,7 @@ class NanGuardHook(Hook):
         if counts.n_bad:
             trainer.log.put(skipped_steps=counts.n_skipped, rollbacks=self._rollbacks)
 
-    def _roll_back(self, trainer: Trainer, counts: GuardCounts) -> None:
+    def _roll_back(self, trainer: TrainerApi, counts: GuardCounts) -> None:
         end = (
             f"{counts.n_bad_in_a_row} updates in a row were skipped up to step {trainer.step}, the last with "
         )
@@ -87,13 +87,13 @@ class NanGuardHook(Hook):
         trainer.roll_back(good)  # this hook's own state too
         self._rollbacks = n_rollbacks
         self._went_to = int(good.name.removeprefix("step_"))
-        self._accepted_there = trainer.update.guard.read().n_accepted
+        self._accepted_there = trainer.counts.n_accepted
         trainer.log.warning(
             f"{end}: back to the weights of {good.name} (rollback {n_rollbacks} of {self.max_rollbacks}); step "
             f"{trainer.step} goes on with other pictures"
         )
 
-    def _newest_good(self, trainer: Trainer, counts: GuardCounts) -> Path | None:
+    def _newest_good(self, trainer: TrainerApi, counts: GuardCounts) -> Path | None:
         """Return the newest checkpoint; where the last rollback led to no good update, one before it."""
         steps = trainer.store.steps()
         if counts.n_accepted == self._accepted_there:

@@ -6,8 +6,8 @@ from srtrain.data.picture import write_png
 from srtrain.evaluation.results import EvalResult
 from srtrain.evaluation.sheet import example_sheet
 from srtrain.hooks import HOOKS
+from srtrain.trainer.api import TrainerApi
 from srtrain.trainer.hook import LOG, Hook
-from srtrain.trainer.trainer import Trainer
 
 
 @HOOKS.register("pictures")
@@ -16,7 +16,7 @@ class PicturesHook(Hook):
 
     order = LOG
 
-    def after_eval(self, trainer: Trainer, result: EvalResult) -> None:
+    def after_eval(self, trainer: TrainerApi, result: EvalResult) -> None:
         """Write a sheet for each picture the evaluation hands on."""
         if trainer.backend.rank == 0:
             folder = trainer.run_dir / "pictures"

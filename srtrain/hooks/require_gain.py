@@ -5,8 +5,8 @@ from __future__ import annotations
 from srtrain.errors import SrtrainError
 from srtrain.evaluation.results import EvalResult
 from srtrain.hooks import HOOKS
+from srtrain.trainer.api import TrainerApi
 from srtrain.trainer.hook import LAST, Hook
-from srtrain.trainer.trainer import Trainer
 
 
 @HOOKS.register("require_gain")
@@ -19,11 +19,11 @@ class RequireGainHook(Hook):
         self.db = db
         self._results: dict[str, EvalResult] = {}
 
-    def after_eval(self, trainer: Trainer, result: EvalResult) -> None:
+    def after_eval(self, trainer: TrainerApi, result: EvalResult) -> None:
         """Remember the newest result."""
         self._results[result.tag] = result
 
-    def after_train(self, trainer: Trainer) -> None:
+    def after_train(self, trainer: TrainerApi) -> None:
         """Compare.
 
         Raises:

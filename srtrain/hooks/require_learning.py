@@ -5,9 +5,8 @@ from __future__ import annotations
 from srtrain.errors import SrtrainError
 from srtrain.evaluation.results import EvalResult
 from srtrain.hooks import HOOKS
+from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import LAST, Hook
-from srtrain.trainer.trainer import Trainer
-from srtrain.trainer.types import StepOutput
 
 
 @HOOKS.register("require_learning")
@@ -23,16 +22,16 @@ class RequireLearningHook(Hook):
         self._losses: list[float] = []
         self._results: dict[str, list[EvalResult]] = {}
 
-    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+    def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
         """Remember the loss that was logged."""
         if trainer.log_due:
             self._losses.append(trainer.log.scalars["loss"])
 
-    def after_eval(self, trainer: Trainer, result: EvalResult) -> None:
+    def after_eval(self, trainer: TrainerApi, result: EvalResult) -> None:
         """Remember the result."""
         self._results.setdefault(result.tag, []).append(result)
 
-    def after_train(self, trainer: Trainer) -> None:
+    def after_train(self, trainer: TrainerApi) -> None:
         """Compare.
 
         Raises:

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from srtrain.hooks import HOOKS
+from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import FIRST, Hook
-from srtrain.trainer.trainer import Trainer
-from srtrain.trainer.types import StepOutput
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 MOST_STEPS = 1000
@@ -33,7 +32,7 @@ class SignalsHook(Hook):
         self._before: dict[int, Any] = {}
         self._received: int | None = None
 
-    def setup(self, trainer: Trainer) -> None:
+    def setup(self, trainer: TrainerApi) -> None:
         """Take over both signals."""
         self._trainer = trainer
         for number in SIGNALS:
@@ -51,16 +50,16 @@ class SignalsHook(Hook):
             self._received = number
             self._trainer.log.info(f"{name}: asking the other ranks to stop after the same step")
 
-    def before_train(self, trainer: Trainer) -> None:
+    def before_train(self, trainer: TrainerApi) -> None:
         """Start the clock that the periods are agreed by."""
         self._next, self._n_steps, self._since = trainer.step + 1, 1, time.monotonic()
 
-    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+    def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
         """Agree with the other ranks whether to stop, when it is time."""
         if trainer.backend.world_size > 1 and trainer.step >= self._next:
             self._agree(trainer)
 
-    def _agree(self, trainer: Trainer) -> None:
+    def _agree(self, trainer: TrainerApi) -> None:
         seconds = (time.monotonic() - self._since) / self._n_steps
         proposed = min(MOST_STEPS, max(1, round(self.agree_seconds / max(seconds, 1e-6))))
         # Whole numbers, whose sum is the same on every rank in whatever order it is taken.
@@ -71,7 +70,7 @@ class SignalsHook(Hook):
         self._n_steps = int(n_steps) // trainer.backend.world_size
         self._next, self._since = trainer.step + self._n_steps, time.monotonic()
 
-    def close(self, trainer: Trainer) -> None:
+    def close(self, trainer: TrainerApi) -> None:
         """Give the signals back."""
         for number, handler in self._before.items():
             signal.signal(number, handler)

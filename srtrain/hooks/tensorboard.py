@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 from srtrain.evaluation.results import EvalResult
 from srtrain.evaluation.sheet import example_sheet
 from srtrain.hooks import HOOKS
+from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import LOG, Hook
-from srtrain.trainer.trainer import Trainer
-from srtrain.trainer.types import StepOutput
 
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter
 
-TRAINING = ("loss", "lr", "loss_scale", "skipped_steps", "rollbacks")
+TRAINING = ("loss", "lr", "grad_norm", "loss_scale", "skipped_steps", "rollbacks")
 
 
 @HOOKS.register("tensorboard", from_run=("recipe_text",))
@@ -31,7 +30,7 @@ class TensorBoardHook(Hook):
         self.recipe_text = recipe_text
         self._writer: SummaryWriter | None = None
 
-    def before_train(self, trainer: Trainer) -> None:
+    def before_train(self, trainer: TrainerApi) -> None:
         """Open the event file; after a resume, what lies beyond the checkpoint is hidden."""
         if trainer.backend.rank:
             return
@@ -42,7 +41,7 @@ class TensorBoardHook(Hook):
         indented = "\n".join(f"    {line}" for line in self.recipe_text.splitlines())  # Markdown for code
         self._writer.add_text("recipe", indented, trainer.step)
 
-    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+    def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
         """Write the numbers of a logging step."""
         if self._writer is None or not trainer.log_due:
             return
@@ -51,7 +50,7 @@ class TensorBoardHook(Hook):
             group = "train" if name in TRAINING else "usage"
             self._writer.add_scalar(f"{group}/{name}", value, trainer.step)
 
-    def after_eval(self, trainer: Trainer, result: EvalResult) -> None:
+    def after_eval(self, trainer: TrainerApi, result: EvalResult) -> None:
         """Write the scores and the pictures."""
         if self._writer is None:
             return
@@ -64,7 +63,7 @@ class TensorBoardHook(Hook):
             )
         self._writer.flush()
 
-    def close(self, trainer: Trainer) -> None:
+    def close(self, trainer: TrainerApi) -> None:
         """Flush and close the event file."""
         if self._writer is not None:
             self._writer.close()

@@ -6,9 +6,8 @@ import time
 
 import srtrain
 from srtrain.hooks import HOOKS
+from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import FIRST, Hook
-from srtrain.trainer.trainer import Trainer
-from srtrain.trainer.types import StepOutput
 
 
 @HOOKS.register("timing")
@@ -25,17 +24,17 @@ class TimingHook(Hook):
         self.data_warning = data_warning
         self._warned = False
 
-    def before_train(self, trainer: Trainer) -> None:
+    def before_train(self, trainer: TrainerApi) -> None:
         """Start the clock of the first window."""
         self._first_step = trainer.step
         self._restart(trainer)
 
-    def _restart(self, trainer: Trainer) -> None:
+    def _restart(self, trainer: TrainerApi) -> None:
         self._step, self._data_seconds = trainer.step, trainer.data_seconds
         self._started = time.perf_counter()
         self._paused_seconds = trainer.paused_seconds
 
-    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+    def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
         """Put the numbers of the window at each logging step."""
         if trainer.step == self._first_step + out.n_steps:
             float(out.loss)  # waits for the device, so that the time includes the compilation

@@ -17,9 +17,8 @@ from srtrain.errors import RecipeError
 from srtrain.evaluation.evaluator import EvalSet
 from srtrain.evaluation.results import EvalResult
 from srtrain.hooks import HOOKS
+from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import LAST, Hook
-from srtrain.trainer.trainer import Trainer
-from srtrain.trainer.types import StepOutput
 
 
 @HOOKS.register("watchdog")
@@ -44,7 +43,7 @@ class WatchdogHook(Hook):
         self.seconds = seconds
         self._alone: Watch | None = None
 
-    def setup(self, trainer: Trainer) -> None:
+    def setup(self, trainer: TrainerApi) -> None:
         """Begin to watch."""
         progress = trainer.backend.progress
         progress.watch(self.seconds)
@@ -53,35 +52,35 @@ class WatchdogHook(Hook):
             file = trainer.run_dir / f"run.rank{trainer.backend.rank}.stacks.log"
             self._alone = Watch(progress, self.seconds, file, trainer.log.warning)
 
-    def before_train(self, trainer: Trainer) -> None:
+    def before_train(self, trainer: TrainerApi) -> None:
         """Count as progress, as all that follow."""
         trainer.backend.progress.passed("before_train", trainer.step)
 
-    def before_step(self, trainer: Trainer, batch: Batch) -> None:
+    def before_step(self, trainer: TrainerApi, batch: Batch) -> None:
         """The batch is there."""
         trainer.backend.progress.passed("before_step", trainer.step)
 
-    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+    def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
         """The update is done, and what the hooks make of it."""
         trainer.backend.progress.passed("after_step", trainer.step)
 
-    def before_eval(self, trainer: Trainer, benchmark: EvalSet) -> None:
+    def before_eval(self, trainer: TrainerApi, benchmark: EvalSet) -> None:
         """An evaluation begins; the evaluator gives a sign of life with each picture."""
         trainer.backend.progress.passed("before_eval", trainer.step)
 
-    def after_eval(self, trainer: Trainer, result: EvalResult) -> None:
+    def after_eval(self, trainer: TrainerApi, result: EvalResult) -> None:
         """It has ended."""
         trainer.backend.progress.passed("after_eval", trainer.step)
 
-    def after_save(self, trainer: Trainer, path: Path) -> None:
+    def after_save(self, trainer: TrainerApi, path: Path) -> None:
         """A checkpoint is complete."""
         trainer.backend.progress.passed("after_save", trainer.step)
 
-    def after_train(self, trainer: Trainer) -> None:
+    def after_train(self, trainer: TrainerApi) -> None:
         """The end is near."""
         trainer.backend.progress.passed("after_train", trainer.step)
 
-    def close(self, trainer: Trainer) -> None:
+    def close(self, trainer: TrainerApi) -> None:
         """Stop watching."""
         trainer.backend.progress.watch(0)
         if self._alone is not None:

@@ -1,4 +1,4 @@
-"""The hook protocol: what a hook may do, when, and in which order.
+"""The contract of hooks: what a hook may do, when, and in which order.
 
     setup(trainer)                            once, before any state is loaded
     before_train(trainer)                     once, after resume
@@ -11,9 +11,8 @@
     on_error(trainer, error)                  an exception is about to propagate
     close(trainer)                            always, in reverse order
 
-A hook may use ``trainer.step, max_steps, model, optimizer, lr, set_lr(), precision, backend, log, store,
-run_dir, due(), save(), request_stop(reason)``. It observes or acts at a point; it never replaces the
-trainer's functions.
+``trainer`` is a ``TrainerApi``, which lists everything that a hook may use. A hook observes, or acts at a point; it
+never replaces the trainer's functions.
 """
 
 from __future__ import annotations
@@ -21,16 +20,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from srtrain.data.loader import Batch
 from srtrain.errors import HookError, did_you_mean, listing
-
-if TYPE_CHECKING:
-    from srtrain.data.loader import Batch
-    from srtrain.evaluation.evaluator import EvalSet
-    from srtrain.evaluation.results import EvalResult
-    from srtrain.trainer.trainer import Trainer
-    from srtrain.trainer.types import StepOutput
+from srtrain.evaluation.evaluator import EvalSet
+from srtrain.evaluation.results import EvalResult
+from srtrain.trainer.api import StepOutput, TrainerApi
 
 FIRST = 0  # timing: must see a step before anything else spends time on it
 STATE = 20  # learning rate, EMA, loss scale, NaN guard: whatever is part of the run's state
@@ -53,72 +49,71 @@ POINTS = {
     "close": ("self", "trainer"),
 }
 
-
 RESERVED_KEYS = ("model", "optimizer", "state")  # the trainer's own files in a checkpoint
 
 
 class Hook:
-    """A hook that does nothing; derive from it and define the points you need.
+    """Base class of hooks; it does nothing. Derive from it and define the points you need.
 
     Attributes:
-        order: hooks run in rising order, ties as the recipe lists them.
-        state_key: names this hook's state in a checkpoint; needed when ``state_dict`` returns anything.
+        order: hooks run in rising order; hooks of the same order run as the recipe lists them.
+        state_key: name of this hook's state in a checkpoint; needed if the hook defines ``state_dict``.
     """
 
     order: int = NORMAL
     state_key: str = ""
 
-    def setup(self, trainer: Trainer) -> None:
+    def setup(self, trainer: TrainerApi) -> None:
         """Run once, before any state is loaded."""
 
-    def before_train(self, trainer: Trainer) -> None:
+    def before_train(self, trainer: TrainerApi) -> None:
         """Run once, after resume."""
 
-    def before_step(self, trainer: Trainer, batch: Batch) -> None:
+    def before_step(self, trainer: TrainerApi, batch: Batch) -> None:
         """Run before each update."""
 
-    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+    def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
         """Run after each update, which ``trainer.step`` already counts."""
 
-    def before_eval(self, trainer: Trainer, benchmark: EvalSet) -> None:
+    def before_eval(self, trainer: TrainerApi, benchmark: EvalSet) -> None:
         """Run before one benchmark is evaluated."""
 
-    def after_eval(self, trainer: Trainer, result: EvalResult) -> None:
+    def after_eval(self, trainer: TrainerApi, result: EvalResult) -> None:
         """Run after one benchmark was evaluated."""
 
-    def after_save(self, trainer: Trainer, path: Path) -> None:
+    def after_save(self, trainer: TrainerApi, path: Path) -> None:
         """Run when a checkpoint is complete on the disk."""
 
-    def after_train(self, trainer: Trainer) -> None:
-        """Run at the normal end and after a requested stop."""
+    def after_train(self, trainer: TrainerApi) -> None:
+        """Run at the normal end, or after a requested stop."""
 
-    def on_error(self, trainer: Trainer, error: BaseException) -> None:
-        """Run when an exception is about to propagate."""
+    def on_error(self, trainer: TrainerApi, error: BaseException) -> None:
+        """Run before an exception propagates."""
 
-    def close(self, trainer: Trainer) -> None:
-        """Run always, in reverse order."""
+    def close(self, trainer: TrainerApi) -> None:
+        """Run last, whatever happened; hooks are closed in reverse order."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint must hold: JSON values, and MindSpore tensors by name."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what ``state_dict`` returned."""
+        """Restore what ``state_dict`` returned."""
 
 
 def plan(hooks: Sequence[Hook]) -> list[Hook]:
     """Return the hooks in the order in which they run.
 
     Raises:
-        HookError: a method that looks like a point but is none, parameters that differ from the
-            contract, or two stateful hooks with one state key. All mistakes are reported together.
+        HookError: a method has the name of no point, parameters differ from the contract, or state would be lost or
+            overwritten. All mistakes are reported together.
     """
     mistakes: list[str] = []
     keys: dict[str, str] = {}
     for hook in hooks:
         kind = type(hook)
         if not isinstance(hook, Hook):
-            mistakes.append(f"{kind.__name__} is no hook: derive it from srtrain.hooks.Hook.")
+            mistakes.append(f"{kind.__name__} is not a hook: derive it from srtrain.hooks.Hook.")
             continue
         mistakes += _contract_mistakes(kind)
         stateful = kind.state_dict is not Hook.state_dict
@@ -135,7 +130,7 @@ def plan(hooks: Sequence[Hook]) -> list[Hook]:
                 f"a plain word other than {listing(RESERVED_KEYS)}."
             )
         if stateful and kind.load_state_dict is Hook.load_state_dict:
-            mistakes.append(f"{kind.__name__} has a state_dict that no load_state_dict takes back.")
+            mistakes.append(f"{kind.__name__} has a state_dict but no load_state_dict to restore it.")
         keys[hook.state_key] = kind.__name__
     if mistakes:
         raise HookError("\n".join(mistakes))
@@ -150,23 +145,23 @@ def _contract_mistakes(kind: type[Hook]) -> list[str]:
             if given != POINTS[name]:
                 mistakes.append(
                     f"{kind.__name__}.{name}({', '.join(given)}) must be {name}({', '.join(POINTS[name])}): "
-                    f"the names are part of the contract."
+                    f"the parameter names are part of the contract."
                 )
         elif name.startswith(("before_", "after_", "on_")):
             mistakes.append(
-                f"{kind.__name__}.{name} is no point of a hook.{did_you_mean(name, POINTS)} "
-                f"Points: {listing(POINTS)}. A helper of yours starts with an underscore."
+                f"{kind.__name__}.{name} is not a point of a hook.{did_you_mean(name, POINTS)} "
+                f"Points: {listing(POINTS)}. Begin the name of a helper method with an underscore."
             )
     return mistakes
 
 
 def overrides(hook: Hook, point: str) -> bool:
-    """Return whether a hook does anything at a point."""
+    """Return whether a hook defines a point."""
     return getattr(type(hook), point) is not getattr(Hook, point)
 
 
 def plan_text(hooks: Sequence[Hook]) -> str:
-    """Return who runs when, as a tree."""
+    """Return the points of a run as a tree, with the hooks that act at each."""
     inside = {"before_step", "after_step", "before_eval", "after_eval", "after_save"}
     lines = ["a run"]
     for point in POINTS:

@@ -1,16 +1,19 @@
-"""Batches as a MindSpore data set, which a device with a queue of its own is fed from without the host."""
+"""Batches as a MindSpore data set: a device with a queue of its own reads it without the host."""
 
 from __future__ import annotations
 
-import mindspore.dataset as ds
+from typing import Any
 
-from srtrain.arrays import UInt8
+import mindspore.dataset as ds
+from numpy.typing import NDArray
+
 from srtrain.data.loader import Loader
 from srtrain.device.cores import usable_cores
+from srtrain.trainer.update import arrays_of
 
 
 class Batches:
-    """The batches of a run from one step on, by number; each is what the loader says it is."""
+    """The arrays of the loader's batches, by number, counted from ``first_step``."""
 
     def __init__(self, loader: Loader, first_step: int, n_steps: int) -> None:
         self.loader = loader
@@ -20,17 +23,15 @@ class Batches:
     def __len__(self) -> int:
         return self.n_steps
 
-    def __getitem__(self, i: int) -> tuple[UInt8, UInt8]:
-        batch = self.loader.batch(self.first_step + int(i))
-        return batch.lq, batch.gt
+    def __getitem__(self, i: int) -> tuple[NDArray[Any], ...]:
+        return tuple(arrays_of(self.loader.batch(self.first_step + int(i))).values())
 
 
 def batches_to_sink(loader: Loader, first_step: int, n_steps: int) -> ds.GeneratorDataset:
-    """Return the batches of ``n_steps`` steps in their order, computed by the loader's number of threads."""
-    source = Batches(loader, first_step, n_steps)
+    """Return the batches of ``n_steps`` steps in their order, computed by ``loader.workers`` threads."""
     return ds.GeneratorDataset(
-        source,
-        ["lq", "gt"],
+        Batches(loader, first_step, n_steps),
+        list(arrays_of(loader.batch(first_step))),
         shuffle=False,
         num_parallel_workers=min(max(1, loader.workers), usable_cores()),  # MindSpore refuses more
         python_multiprocessing=False,

@@ -1,4 +1,4 @@
-"""One update of the weights as a Cell, so that MindSpore compiles the whole of it into one graph."""
+"""The update of super-resolution: one network, one loss, one optimizer."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import mindspore as ms
 from mindspore import Tensor, amp, nn, ops
 
 from srtrain.device.precision import Precision
-from srtrain.trainer.guard import Guard
+from srtrain.trainer.update import Update
 
 
-class TrainStep(nn.Cell):
+class TrainStep(Update):
     """Forward, loss, backward, the mean over the ranks, and the update, unless the guard skips it.
 
-    A Cell and not a jitted function: the latter takes twice as long (see docs/mindspore.md).
+    It is a Cell because a jitted function takes twice as long (see docs/mindspore.md).
 
-    An update with a loss or a gradient that is not finite is always skipped: weights and moments stay as they
-    are. The decision is part of the graph and the same on every rank, for it looks at means over the ranks.
+    An update whose loss or gradient is not finite is always skipped: weights and moments stay as they are.
+    The decision is part of the graph. It is the same on every rank because it uses means over the ranks.
 
     Args:
         reducer: averages loss and gradients over the ranks.
-        accumulate: parts that the batch is worked through in; their mean is the update's gradient, so that
-            memory holds the activations of one part. The loss must be a mean over the batch.
-        clip_norm: largest global norm of the gradient.
+        accumulate: number of equal parts of a batch that are computed one after the other. The update uses their
+            mean gradient, and memory holds the activations of one part. The loss must be a mean over the batch.
+        clip_norm: largest global L2 norm of the gradient.
         skip_above: skip losses above this many times their running mean.
     """
 
@@ -37,8 +37,7 @@ class TrainStep(nn.Cell):
         clip_norm: float | None = None,
         skip_above: float | None = None,
     ) -> None:
-        super().__init__(auto_prefix=False)
-        self.precision = precision or Precision()
+        super().__init__((optimizer,), precision, skip_above)
         self.network = self.precision.prepare(model)
         self.loss = loss
         self.optimizer = optimizer
@@ -47,14 +46,12 @@ class TrainStep(nn.Cell):
         if accumulate > 1:
             self.sums = optimizer.parameters.clone(prefix="sum", init="zeros")
             self.loss_sum = ms.Parameter(Tensor(0.0), name="loss_sum", requires_grad=False)
-        self.each = ops.HyperMap()
         self.clip_norm = clip_norm
         self.scaler = self.precision.scaler
-        self.guard = Guard(skip_above)
         self.value_and_grad = ms.value_and_grad(self.forward, None, optimizer.parameters, has_aux=True)
 
     def construct(self, lq: Tensor, gt: Tensor) -> Tensor:
-        """Update the weights once, or skip it; return the loss before, the mean over all ranks.
+        """Make or skip one update; return the loss before it, averaged over the ranks.
 
         ``lq`` and ``gt`` are uint8 or float NCHW RGB in [0, 255].
         """
@@ -78,22 +75,22 @@ class TrainStep(nn.Cell):
         return loss
 
     def forward(self, lq: Tensor, gt: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss of a batch twice: scaled, to be differentiated, and as it is."""
+        """Return the loss of a batch twice: scaled, which is differentiated, and unscaled."""
         loss = self.loss(self.network(lq), gt)
         if self.scaler is None:
             return loss, loss
         return self.scaler.scale(loss), loss
 
     def loss_and_gradients(self, lq: Tensor, gt: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return the loss as it is, and the gradients of the scaled one."""
+        """Return the unscaled loss, and the gradients of the scaled one."""
         lq, gt = ops.cast(lq, ms.float32), ops.cast(gt, ms.float32)
         (_, loss), gradients = self.value_and_grad(lq, gt)
         return loss, gradients
 
     def mean_over_parts(self, lq: Tensor, gt: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Do the same part by part.
+        """Return the means of loss and gradients over the parts of a batch.
 
-        A loop in the graph: written out as one line a part, the memory of all parts is held at once.
+        This is a loop in the graph: unrolled, it would hold the activations of all parts at once.
         """
         share = lq.shape[0] // self.accumulate
         lq = lq.reshape(self.accumulate, share, *lq.shape[1:])
@@ -111,9 +108,11 @@ class TrainStep(nn.Cell):
         )
 
     def update(self, gradients: tuple[Tensor, ...]) -> Tensor:
-        """Divide by the loss scale, clip if asked to, and apply the gradients."""
+        """Divide by the loss scale, note the norm and clip if asked to, and apply the gradients."""
         if self.scaler is not None:
             gradients = self.scaler.unscale(gradients)
+        noted = self.note_norm(gradients) if self.watches_norm else None
         if self.clip_norm is not None:
             gradients = ops.clip_by_global_norm(gradients, self.clip_norm)
-        return self.optimizer(gradients)
+        updated = self.optimizer(gradients)
+        return updated if noted is None else ops.depend(updated, noted)

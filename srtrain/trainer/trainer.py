@@ -1,53 +1,48 @@
-"""The loop. Everything that is not the loop is a hook."""
+"""The training loop. Everything else is a hook."""
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import mindspore as ms
-import numpy as np
 from mindspore import nn
 
 from srtrain.data.loader import Loader
 from srtrain.device.backend import Backend
-from srtrain.errors import CheckpointError, DeviceError, RecipeError, TrainingDivergedError
+from srtrain.errors import CheckpointError, DeviceError, HookError, RecipeError
 from srtrain.evaluation.evaluator import EvalSet
 from srtrain.evaluation.results import EvalResult
-from srtrain.models.parameters import put
-from srtrain.trainer.checkpoint import Checkpoint, CheckpointStore, assign
-from srtrain.trainer.hook import Hook, overrides, plan
+from srtrain.trainer.api import StepOutput
+from srtrain.trainer.checkpoint import CheckpointStore
+from srtrain.trainer.guard import GuardCounts
+from srtrain.trainer.hook import Hook, plan
 from srtrain.trainer.log import Log
-from srtrain.trainer.optim import own_state
+from srtrain.trainer.points import call, call_despite_errors
 from srtrain.trainer.sink import batches_to_sink
-from srtrain.trainer.step import TrainStep
-from srtrain.trainer.types import GuardCounts, StepOutput
-
-HOPELESS = 10  # bad updates in a row after which the weights themselves are under suspicion
+from srtrain.trainer.state import RunState
+from srtrain.trainer.update import Update
 
 
 class Trainer:
-    """Runs updates from ``step`` to ``max_steps`` and calls the hooks.
+    """Runs updates from ``step`` to ``max_steps`` and calls the hooks, which see it as a ``TrainerApi``.
 
-    ``step`` is the number of finished updates, skipped ones included, and advances before ``after_step``; a
-    checkpoint named ``step_00010000`` was written after 10 000 of them, and resume continues at ``step``.
+    ``step`` is the number of finished updates, skipped ones included. It advances before ``after_step``: a
+    checkpoint named ``step_00010000`` was written after 10 000 updates, and resume continues at ``step``.
 
     Attributes:
         model: the network, without what the precision wraps around it.
-        store: the checkpoints of this run.
-        run_dir: the folder of this run.
-        data_seconds: time spent waiting for batches since this process started.
-        paused_seconds: the same for saving and evaluating, the hooks at those points included.
-        sink_steps: updates at a time: see ``sink``.
-        stop_reason: why the run ends before ``max_steps``; empty while it does not.
+        state: what checkpoints hold.
+        sink_steps: number of updates at a time: see ``sink``.
     """
 
     def __init__(
         self,
         model: nn.Cell,
-        update: TrainStep,
+        update: Update,
         loader: Loader,
         hooks: list[Hook],
         max_steps: int,
@@ -64,8 +59,9 @@ class Trainer:
         self.store = store
         self.log = log
         self.run_dir = store.folder.parent
-        self.optimizer = update.optimizer
+        self.optimizers = update.optimizers
         self.precision = update.precision
+        self.state = RunState(model, update, self.hooks, store, backend)
         self.step = 0
         self.data_seconds = 0.0
         self.paused_seconds = 0.0
@@ -73,11 +69,13 @@ class Trainer:
         self.sink_steps = 1
         self._step_before = 0
         self._saved_step = -1
+        self._set_up = False
 
     def train(self, resume: Path | None = None) -> None:
-        """Train to the end, or until a stop is requested; with ``resume``, from that checkpoint on."""
+        """Train to the end or until a stop is requested; with ``resume``, start from that checkpoint."""
         try:
             self._call("setup")
+            self._set_up = True
             if resume is not None:
                 self._restore(resume)
             self._call("before_train")
@@ -86,33 +84,34 @@ class Trainer:
                 advance()
             self._call("after_train")
         except BaseException as error:
-            self._call_despite_errors("on_error", self.hooks, error)
+            call_despite_errors(self.hooks, "on_error", self, error)
             raise
         finally:
             self.loader.close()
-            self._call_despite_errors("close", self.hooks[::-1])
+            call_despite_errors(self.hooks[::-1], "close", self)
 
     def sink(self, n_steps: int) -> None:
         """Make ``n_steps`` updates at a time, from batches that wait in a queue on the device.
 
-        Hooks then run at multiples. ``before_step`` sees the first batch, and the rate it sets is for all.
+        Hooks then run once every ``n_steps`` updates. ``before_step`` sees the first batch, and the learning rate
+        it sets holds for all of them.
 
         Raises:
             DeviceError: the device has no such queue.
-            RecipeError: the updates to go are no multiple.
+            RecipeError: the number of remaining updates is not a multiple of ``n_steps``.
         """
         if n_steps > 1 and (reason := self.backend.why_no_sink()):
-            raise DeviceError(f"train.sink_steps = {n_steps!r}: {reason}")
+            raise DeviceError(f"sink_steps = {n_steps!r}: {reason}")
         n_left = self.max_steps - self.step
         if n_left % n_steps:
             raise RecipeError(
-                f"train.sink_steps = {n_steps!r}: the {n_left} updates from step {self.step} to {self.max_steps} are "
+                f"sink_steps = {n_steps!r}: the {n_left} updates from step {self.step} to {self.max_steps} are "
                 f"no multiple of it. Use a divisor of {n_left}."
             )
         self.sink_steps = n_steps
 
     def _start_data(self) -> Callable[[], None]:
-        """Begin to compute batches; return what makes the next update, or the next ``sink_steps`` of them."""
+        """Start to compute batches; return a function that makes the next ``sink_steps`` updates."""
         if self.sink_steps == 1:
             self.loader.start(self.step)
             return self._one_step
@@ -129,7 +128,7 @@ class Trainer:
         batch = self.loader.next()
         self.data_seconds += time.perf_counter() - asked
         self._call("before_step", batch)
-        self._finish(self.update(ms.Tensor.from_numpy(batch.lq), ms.Tensor.from_numpy(batch.gt)), 1)
+        self._finish(self.update.run(batch), 1)
 
     def _finish(self, loss: ms.Tensor, n_steps: int) -> None:
         self._step_before, self.step = self.step, self.step + n_steps
@@ -154,123 +153,84 @@ class Trainer:
 
     @property
     def lr(self) -> float:
-        """The learning rate of the next update."""
-        return float(self.optimizer.learning_rate.asnumpy())
+        """The learning rate of the next update: that of the first optimizer."""
+        return self.update.lr
 
     def set_lr(self, lr: float) -> None:
-        """Set the learning rate of the next update."""
-        put(self.optimizer.learning_rate, lr)
+        """Set ``lr``; the other optimizers keep the ratio to the first one that they had at construction."""
+        self.update.set_lr(lr)
 
-    def evaluate(self, benchmark: EvalSet, run: Callable[[EvalSet], EvalResult]) -> EvalResult:
-        """Score one benchmark with ``run``, between the points that hooks may act at."""
-        started = time.perf_counter()
-        self._call("before_eval", benchmark)
-        result = run(benchmark)
-        self._call("after_eval", result)
-        self.paused_seconds += time.perf_counter() - started
-        return result
-
-    def request_stop(self, reason: str) -> None:
-        """End after the present step; hooks still see ``after_train``, so the state is saved."""
-        self.stop_reason = self.stop_reason or reason
+    @property
+    def counts(self) -> GuardCounts:
+        """How many updates were made and skipped; reading it waits for the device."""
+        return self.update.guard.read()
 
     @property
     def in_doubt(self) -> bool:
-        """Whether the last update was skipped as a bad one: the weights may be what made its loss bad.
+        """Whether the last update was skipped as a bad one, so that the weights are suspect; waits for the device."""
+        return self.counts.n_bad_in_a_row > 0
 
-        Asking waits for the device.
+    def watch_grad_norm(self) -> None:
+        """Compute the gradient norm of each update, for ``grad_norm``.
+
+        Raises:
+            HookError: called after ``setup``, when the update may be compiled already.
         """
-        return self.update.guard.read().n_bad_in_a_row > 0
+        if self._set_up:
+            raise HookError(
+                "trainer.watch_grad_norm() must be called in setup, before the update is compiled."
+            )
+        self.update.watches_norm = True
+
+    @property
+    def grad_norm(self) -> float:
+        """Global L2 norm of the gradient of the last update that was made; see ``Update.grad_norm``."""
+        return self.update.grad_norm
+
+    def evaluate(self, benchmark: EvalSet, run: Callable[[EvalSet], EvalResult]) -> EvalResult:
+        """Score one benchmark with ``run``, between the points that hooks may act at."""
+        with self._pause():
+            self._call("before_eval", benchmark)
+            result = run(benchmark)
+            self._call("after_eval", result)
+        return result
+
+    def request_stop(self, reason: str) -> None:
+        """End after the present step. Hooks still see ``after_train``, so the state is saved."""
+        self.stop_reason = self.stop_reason or reason
 
     def save(self) -> Path:
         """Write a checkpoint of the present step, unless there is one already; return its folder.
 
-        Raises:
-            TrainingDivergedError: a weight or a moment is not finite, or every update is skipped: this state
-                is not worth keeping.
-            SrtrainError: the disk is full or not writable.
+        Raises the errors of ``RunState.save``.
         """
         if self._saved_step == self.step:
             return self.store.path(self.step)
-        started = time.perf_counter()
-        held = {**self.model.parameters_dict(), **own_state(self.optimizer)}
-        if fault := fault_of(held, self.update.guard.read()):
-            raise TrainingDivergedError(
-                f"{fault}: the state of step {self.step} is not saved. {self.diverged_advice()}"
-            )
-        tensors, state = self._state()
-        path = self.store.save(self.step, tensors, state)
-        self.backend.barrier()
-        self._saved_step = self.step
-        self._call("after_save", path)
-        self.paused_seconds += time.perf_counter() - started
+        with self._pause():
+            path = self.state.save(self.step)
+            self._saved_step = self.step
+            self._call("after_save", path)
         return path
 
     def diverged_advice(self) -> str:
-        """Return where the last good checkpoint is and what to try."""
-        return (
-            f"The last good checkpoint is {self.store.latest() or 'not there yet'}; try a lower optim.lr, "
-            f"optim.clip_norm=0.5, or a smaller model.res_scale."
-        )
+        """Return which checkpoint is the newest, and what to try."""
+        return self.state.diverged_advice()
 
     def roll_back(self, path: Path) -> None:
-        """Take weights, optimizer and the hooks' state from a checkpoint of this run, and go on at ``step``.
+        """Load weights, optimizers and the hooks' state from a checkpoint of this run, and go on at ``step``.
 
-        The clock and the learning rate stay where they are, and with the clock the pictures that come next.
-
-        Raises:
-            CheckpointError: the checkpoint is missing, broken or does not fit.
+        The step and the learning rate stay, so the run goes on with other pictures. Raises the errors of
+        ``RunState.roll_back``.
         """
-        started = time.perf_counter()
-        self.backend.barrier()
-        lr, counts = self.lr, self.update.guard.read()
-        self._take_state(self.store.load(path))
-        self.set_lr(lr)
-        self.update.guard.start_anew(counts)
-        self.paused_seconds += time.perf_counter() - started
-
-    def _state(self) -> tuple[dict[str, dict[str, ms.Tensor]], dict[str, Any]]:
-        """Return everything an exact resume needs: tensors by group, and JSON values."""
-        tensors: dict[str, dict[str, ms.Tensor]] = {
-            "model": dict(self.model.parameters_dict()),
-            "optimizer": dict(self._update_state()),
-        }
-        hooks: dict[str, Any] = {}
-        for hook in self.hooks:
-            state = hook.state_dict()
-            held = {name: value for name, value in state.items() if isinstance(value, ms.Tensor)}
-            if held:
-                tensors[hook.state_key] = held
-            if state:
-                hooks[hook.state_key] = {name: value for name, value in state.items() if name not in held}
-        return tensors, {"hooks": hooks}
-
-    def _update_state(self) -> dict[str, ms.Parameter]:
-        return {**own_state(self.optimizer), **self.precision.state(), **self.update.guard.state()}
-
-    def _take_state(self, checkpoint: Checkpoint) -> None:
-        path, tensors = checkpoint.path, checkpoint.tensors
-        assign(self.model.parameters_dict(), tensors["model"], f"the model in {path}")
-        assign(self._update_state(), tensors["optimizer"], f"the optimizer in {path}")
-        for hook in self.hooks:
-            state = checkpoint.state["hooks"].get(hook.state_key)
-            if state is not None:
-                hook.load_state_dict({**state, **tensors.get(hook.state_key, {})})
+        with self._pause():
+            self.state.roll_back(path)
 
     def _restore(self, path: Path) -> None:
-        checkpoint = self.store.load(path)
-        steps = self.backend.gather(np.array([float(checkpoint.step)]))
-        if (steps != checkpoint.step).any():
-            raise CheckpointError(
-                f"the ranks would go on from different checkpoints: {path} has {checkpoint.step} updates, and others "
-                f"{', '.join(f'{step:.0f}' for step in np.unique(steps) if step != checkpoint.step)}. Put run_dir on a "
-                f"disk that all machines share, or name one checkpoint with --resume PATH."
-            )
-        self._take_state(checkpoint)
-        self.step = self._step_before = checkpoint.step
+        self.step = self._step_before = self.state.restore(path)
         if self.step > self.max_steps:
             raise CheckpointError(
-                f"{path} has {self.step} finished updates, but the recipe ends at {self.max_steps}. Raise train.steps."
+                f"{path} has {self.step} finished updates, but this run ends at {self.max_steps}. Ask for more steps, "
+                f"or resume from an earlier checkpoint."
             )
         self.sink(self.sink_steps)
         if path.parent == self.store.folder:
@@ -278,36 +238,11 @@ class Trainer:
             self.store.forget_after(self.step)
         self.log.info(f"resumed from {path}: {self.step} of {self.max_steps} updates are done")
 
+    @contextlib.contextmanager
+    def _pause(self) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.paused_seconds += time.perf_counter() - started
+
     def _call(self, point: str, *args: Any) -> None:
-        for hook in self.hooks:
-            if overrides(hook, point):
-                try:
-                    getattr(hook, point)(self, *args)
-                except BaseException as error:
-                    add_note(error, f"while running {type(hook).__name__}.{point} at step {self.step}")
-                    raise
-
-    def _call_despite_errors(self, point: str, hooks: list[Hook], *args: Any) -> None:
-        """Give every hook its chance to clean up; what goes wrong is logged and hides no earlier error."""
-        for hook in hooks:
-            try:
-                getattr(hook, point)(self, *args)
-            except Exception as error:
-                self.log.warning(f"{type(hook).__name__}.{point} failed: {type(error).__name__}: {error}")
-
-
-def fault_of(held: dict[str, ms.Parameter], counts: GuardCounts) -> str:
-    """Return why weights and moments are not worth keeping, or an empty string."""
-    broken = [name for name, value in held.items() if not np.isfinite(value.asnumpy()).all()]
-    if broken:
-        return f"{len(broken)} of {len(held)} weights and moments are not finite, {broken[0]!r} for one"
-    if counts.n_bad_in_a_row >= HOPELESS:
-        return (
-            f"the last {counts.n_bad_in_a_row} updates were skipped, with a loss of {counts.last_bad_loss:g}"
-        )
-    return ""
-
-
-def add_note(error: BaseException, note: str) -> None:
-    """Attach a line to an exception, as ``add_note`` does from Python 3.11 on; inner notes come first."""
-    error.__notes__ = [*getattr(error, "__notes__", []), note]  # type: ignore[attr-defined]
+        call(self.hooks, point, self, *args)

@@ -11,7 +11,7 @@ import mindspore as ms
 import pytest
 
 from srtrain.cli.main import main
-from srtrain.hooks import EVAL, FIRST, LAST, LOG, NORMAL, SAVE, STATE
+from srtrain.hooks import EVAL, FIRST, LAST, LOG, NORMAL, SAVE, STATE, TrainerApi
 from srtrain.recipe import Spec
 from srtrain.recipe.load import load_recipe
 from srtrain.trainer.hook import POINTS
@@ -131,6 +131,14 @@ def test_the_points_of_the_page_are_those_of_the_code(repo_root):
     assert orders == {
         "FIRST": FIRST, "STATE": STATE, "SAVE": SAVE, "EVAL": EVAL, "NORMAL": NORMAL, "LOG": LOG, "LAST": LAST,
     }  # fmt: skip
+
+
+def test_the_surface_of_the_page_is_that_of_the_code(repo_root):
+    text = (repo_root / "docs" / "custom_hook.md").read_text(encoding="utf-8")
+    table = text.split("## What a hook may use")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE)
+    listed = [name for cell in cells for name in re.findall(r"`(\w+)", cell)]
+    assert sorted(listed) == sorted(name for name in vars(TrainerApi) if not name.startswith("_"))
 
 
 def parameters_in(folder: Path) -> dict[str, tuple[int, ...]]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from mindspore import nn, ops
 
+from srtrain.build.trainer import ADVICE
 from srtrain.data.embedded import embedded
 from srtrain.data.folders import Pair
 from srtrain.data.loader import Loader
@@ -36,6 +37,7 @@ from srtrain.trainer.losses.l1 import L1
 from srtrain.trainer.optim import build_optimizer
 from srtrain.trainer.step import TrainStep
 from srtrain.trainer.trainer import Trainer
+from srtrain.trainer.update import Update
 
 
 def _in_mode(mode: int) -> Iterator[None]:
@@ -133,6 +135,7 @@ def make_trainer(
         max_steps: int = 4,
         *,
         model: nn.Cell | None = None,
+        update: Update | None = None,
         lr: float = 1e-3,
         optimizer: str = "adam",
         precision: Precision | None = None,
@@ -145,9 +148,10 @@ def make_trainer(
         run_dir.mkdir(exist_ok=True)
         model = model or new_model()
         parameters = list(model.trainable_params())
-        return Trainer(
+        trainer = Trainer(
             model=model,
-            update=TrainStep(
+            update=update
+            or TrainStep(
                 model,
                 loss or L1(),
                 build_optimizer(optimizer, parameters, lr),
@@ -162,6 +166,8 @@ def make_trainer(
             store=CheckpointStore(run_dir / "checkpoints", {"model": "edsr", "scale": 2}),
             log=Log(run_dir / "run.log", every=log_every, to_console=False),
         )
+        trainer.state.advice = ADVICE
+        return trainer
 
     return make
 

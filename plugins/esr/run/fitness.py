@@ -14,10 +14,10 @@ from srtrain.device.mode import as_function
 from srtrain.errors import TrainingDivergedError, first_line
 from srtrain.models.count import count
 from srtrain.models.upscale import Upscaler
+from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.factory import TrainerFactory
+from srtrain.trainer.guard import HOPELESS
 from srtrain.trainer.hook import LAST, Hook
-from srtrain.trainer.trainer import HOPELESS, Trainer
-from srtrain.trainer.types import StepOutput
 
 from ..search.types import Outcome
 from .crops import Crops
@@ -122,7 +122,7 @@ class Stopwatch(Hook):
             self.seconds[part] = self.seconds.get(part, 0.0) + now - self._since
         self._since = now
 
-    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+    def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
         """Book the first update on compiling, and give a sign of life."""
         if trainer.step == 1:
             float(out.loss)  # waits for the device
@@ -133,19 +133,19 @@ class Stopwatch(Hook):
 class StopWhenHopeless(Hook):
     """Ends a training whose updates are all being skipped."""
 
-    def after_step(self, trainer: Trainer, out: StepOutput) -> None:
+    def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
         """Look now and then: it waits for the device."""
         if trainer.log_due:
             stop_if_hopeless(trainer)
 
 
-def stop_if_hopeless(trainer: Trainer) -> None:
+def stop_if_hopeless(trainer: TrainerApi) -> None:
     """Raise what makes a candidate fail.
 
     Raises:
         TrainingDivergedError: the last updates were all skipped.
     """
-    counts = trainer.update.guard.read()
+    counts = trainer.counts
     if counts.n_bad_in_a_row >= HOPELESS:
         raise TrainingDivergedError(
             f"the last {counts.n_bad_in_a_row} updates up to step {trainer.step} were skipped, with a loss of "

@@ -16,9 +16,9 @@ from srtrain.hooks import HOOKS
 from srtrain.models.esrn import ESRN
 from srtrain.recipe import Spec
 from srtrain.registry import check_arguments
+from srtrain.trainer.api import TrainerApi
 from srtrain.trainer.factory import TrainerFactory
 from srtrain.trainer.hook import STATE, Hook
-from srtrain.trainer.trainer import Trainer
 
 from ..search.costs import Costs
 from ..search.credit import CREDITS, Credit
@@ -86,7 +86,7 @@ class SearchHook(Hook):
         SpaceSettings(**self.space)
         Objectives(objectives)
 
-    def before_train(self, trainer: Trainer) -> None:
+    def before_train(self, trainer: TrainerApi) -> None:
         """Search."""
         space, fitness, journal = self.prepare(trainer)
         evolution = Evolution(space, self.seed, self.settings, self.objectives, self.strategy)
@@ -102,7 +102,7 @@ class SearchHook(Hook):
         results.conclude()
         trainer.request_stop("its search, which is finished")
 
-    def prepare(self, trainer: Trainer) -> tuple[Space, Fitness, Journal]:
+    def prepare(self, trainer: TrainerApi) -> tuple[Space, Fitness, Journal]:
         """Return what is searched, what scores it, and what remembers.
 
         Raises:
@@ -122,7 +122,7 @@ class SearchHook(Hook):
         self._begin(trainer, journal)
         return space, fitness, journal
 
-    def _begin(self, trainer: Trainer, journal: Journal) -> None:
+    def _begin(self, trainer: TrainerApi, journal: Journal) -> None:
         """Clear up after processes that are no more, before any rank claims anything."""
         if trainer.backend.rank == 0:
             for owner in journal.forget_claims():
@@ -136,7 +136,7 @@ class SearchHook(Hook):
         parts = [self.new_trainer.digest, crops.protocol, str(self.seed)]
         return "/".join([*parts, "latency" if "latency" in self.objectives else ""])
 
-    def _settings_text(self, trainer: Trainer) -> Mapping[str, str]:
+    def _settings_text(self, trainer: TrainerApi) -> Mapping[str, str]:
         given = {"space": self.space, "evolution": vars(self.settings), "crops": self.crops}
         parts = {
             f"{name}.{key}": str(value) for name, values in given.items() for key, value in values.items()
@@ -151,7 +151,7 @@ class SearchHook(Hook):
 
 
 def evaluate(
-    individuals: Sequence[Individual], fitness: Fitness, journal: Journal, trainer: Trainer
+    individuals: Sequence[Individual], fitness: Fitness, journal: Journal, trainer: TrainerApi
 ) -> dict[tuple[str, ...], Outcome]:
     """Return what came of each, by its blocks, once all ranks together have trained those that nobody knew.
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from srtrain.files import write_whole
-from srtrain.trainer.trainer import Trainer
+from srtrain.trainer.api import TrainerApi
 
 from ..report.architecture import architecture_text
 from ..report.charts import members
@@ -36,7 +36,12 @@ class Results:
     """
 
     def __init__(
-        self, trainer: Trainer, scale: int, evolution: Evolution, protocol: str, settings: Mapping[str, str]
+        self,
+        trainer: TrainerApi,
+        scale: int,
+        evolution: Evolution,
+        protocol: str,
+        settings: Mapping[str, str],
     ) -> None:
         self.trainer = trainer
         self.scale = scale

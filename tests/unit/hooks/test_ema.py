@@ -54,7 +54,7 @@ def train(make_trainer, benchmark_set, evaluator):
     def train(*hooks, steps=4, evaluate=True, resume=None):
         trainer = make_trainer([], steps, lr=0.05)
         extra = [EvaluateHook([benchmark_set], evaluator(trainer), every=2, best=False)] if evaluate else []
-        trainer.hooks = plan([*hooks, *extra])
+        trainer.hooks[:] = plan([*hooks, *extra])
         trainer.train(resume=resume)
         return trainer
 
@@ -118,7 +118,7 @@ def test_training_goes_on_after_an_evaluation_of_averages_in_pynative(
         def after_step(self, trainer, out):
             seen.append(weights_of(trainer.model)["tail.weight"])
 
-    trainer.hooks = plan(
+    trainer.hooks[:] = plan(
         [*trainer.hooks, EvaluateHook([benchmark_set], evaluator(trainer), 2, best=False), Watch()]
     )
     trainer.train()

@@ -122,7 +122,7 @@ def test_a_run_resumed_at_its_end_is_evaluated_and_written_down(make_trainer, be
     make_trainer([CheckpointHook()], 2).train()
     trainer = make_trainer([], 2)
     evaluate = EvaluateHook([benchmark_set], evaluator(trainer), 1)
-    trainer.hooks = plan([evaluate, MetricsHook(), ConsoleHook()])
+    trainer.hooks[:] = plan([evaluate, MetricsHook(), ConsoleHook()])
     trainer.train(resume=trainer.store.latest())
     (line,) = (trainer.run_dir / "metrics.jsonl").read_text().splitlines()
     assert json.loads(line)["step"] == 2

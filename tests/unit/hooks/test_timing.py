@@ -9,7 +9,7 @@ import srtrain
 from srtrain.hooks import timing
 from srtrain.hooks.timing import TimingHook
 from srtrain.trainer import trainer as trainer_module
-from srtrain.trainer.types import StepOutput
+from srtrain.trainer.api import StepOutput
 
 
 @pytest.fixture

@@ -58,10 +58,10 @@ def test_hooks_are_sorted_and_ties_stay_as_listed():
 def test_a_misnamed_point_is_refused_with_a_suggestion(name, guess):
     kind = type("Mine", (Hook,), {name: lambda self, trainer: None})
     text = refusal(kind())
-    assert text.startswith(f"Mine.{name} is no point of a hook.{guess}")
+    assert text.startswith(f"Mine.{name} is not a point of a hook.{guess}")
     assert text.endswith(
         " Points: after_eval, after_save, after_step, after_train, before_eval, before_step, before_train, close, "
-        "on_error, setup. A helper of yours starts with an underscore."
+        "on_error, setup. Begin the name of a helper method with an underscore."
     )
 
 
@@ -88,7 +88,8 @@ def test_a_helper_with_an_underscore_is_no_point():
 def test_other_parameter_names_are_refused(point, function, given):
     kind = type("Mine", (Hook,), {point: function})
     assert refusal(kind()) == (
-        f"Mine.{point}({given}) must be {point}({', '.join(POINTS[point])}): the names are part of the contract."
+        f"Mine.{point}({given}) must be {point}({', '.join(POINTS[point])}): "
+        f"the parameter names are part of the contract."
     )
 
 
@@ -100,7 +101,7 @@ def test_an_inherited_mistake_is_found_too():
     class Mine(Base):
         pass
 
-    assert refusal(Mine()).startswith("Mine.after_evaluation is no point of a hook. Did you mean 'after_")
+    assert refusal(Mine()).startswith("Mine.after_evaluation is not a point of a hook. Did you mean 'after_")
 
 
 def test_two_stateful_hooks_need_two_keys():

@@ -130,7 +130,7 @@ def test_a_cpu_has_no_queue(make_trainer):
         "device = 'cpu' has no queue that batches could wait in; an Ascend card has (--plugin ascend device=ascend). "
         "Leave it at 1."
     )
-    assert str(caught.value) == f"train.sink_steps = 4: {reason}"
+    assert str(caught.value) == f"sink_steps = 4: {reason}"
     with pytest.raises(DeviceError, match=r"^device = 'cpu' has no queue"):
         Backend().sink(ms.nn.Cell(), None, 4)
 
@@ -141,7 +141,7 @@ def test_updates_that_are_no_multiple_are_refused_from_the_start_and_on_resume(m
     with pytest.raises(RecipeError) as caught:
         trainer.sink(4)
     assert str(caught.value) == (
-        "train.sink_steps = 4: the 10 updates from step 0 to 10 are no multiple of it. Use a divisor of 10."
+        "sink_steps = 4: the 10 updates from step 0 to 10 are no multiple of it. Use a divisor of 10."
     )
     first = make_trainer([CheckpointHook()], 3)
     first.train()

@@ -8,9 +8,10 @@ from srtrain.hooks import LAST, STATE, Hook
 from srtrain.hooks.checkpoint import CheckpointHook
 from srtrain.hooks.lr import LrHook
 from srtrain.models import parameters
+from srtrain.trainer.guard import HOPELESS
 from srtrain.trainer.optim import own_state
+from srtrain.trainer.points import add_note
 from srtrain.trainer.schedules.cosine import cosine
-from srtrain.trainer.trainer import HOPELESS, add_note
 
 
 class Recorder(Hook):
@@ -135,7 +136,7 @@ def test_a_broken_plan_is_refused_before_anything_runs(make_trainer):
             """Never called."""
 
     with pytest.raises(
-        HookError, match=r"Misnamed\.after_stp is no point of a hook\. Did you mean 'after_step'\?"
+        HookError, match=r"Misnamed\.after_stp is not a point of a hook\. Did you mean 'after_step'\?"
     ):
         make_trainer([Misnamed()])
 
@@ -330,7 +331,7 @@ def test_a_state_that_is_not_finite_is_not_saved(make_trainer, spoilt):
     trainer = make_trainer([CheckpointHook(every=1), At(2, lambda t: put(held(t), np.inf), STATE)], 9)
 
     def held(trainer):
-        moment = own_state(trainer.optimizer)["moment1.tail.weight"]
+        moment = own_state(trainer.optimizers[0])["moment1.tail.weight"]
         return trainer.model.tail.weight if spoilt == "a weight" else moment
 
     def put(parameter, value):
@@ -339,7 +340,7 @@ def test_a_state_that_is_not_finite_is_not_saved(make_trainer, spoilt):
     with pytest.raises(TrainingDivergedError) as caught:
         trainer.train()
     name = "tail.weight" if spoilt == "a weight" else "moment1.tail.weight"
-    n_held = len(trainer.model.parameters_dict()) + len(own_state(trainer.optimizer))
+    n_held = len(trainer.model.parameters_dict()) + len(own_state(trainer.optimizers[0]))
     assert str(caught.value) == (
         f"1 of {n_held} weights and moments are not finite, {name!r} for one: the state of step 2 is not saved. The "
         f"last good checkpoint is {trainer.store.path(1)}; try a lower optim.lr, optim.clip_norm=0.5, or a smaller "
@@ -381,7 +382,7 @@ def test_rolling_back_keeps_the_clock_and_the_rate_and_counts_what_was_skipped(
     assert (trainer.step, trainer.lr) == (4, 0.125)
     for name, value in weights_of(trainer.model).items():
         assert np.array_equal(value, saved["model"][name].asnumpy())
-    moments = own_state(trainer.optimizer)
+    moments = own_state(trainer.optimizers[0])
     for name in ("moment1.tail.weight", "moment2.tail.weight", "beta1_power"):
         assert np.array_equal(moments[name].asnumpy(), saved["optimizer"][name].asnumpy())
     counts = trainer.update.guard.read()
@@ -393,7 +394,7 @@ def test_rolling_back_keeps_the_clock_and_the_rate_and_counts_what_was_skipped(
 
 def full_state(trainer):
     state = {f"model.{n}": p for n, p in trainer.model.parameters_dict().items()}
-    state |= {f"optimizer.{n}": p for n, p in own_state(trainer.optimizer).items()}
+    state |= {f"optimizer.{n}": p for n, p in own_state(trainer.optimizers[0]).items()}
     return {name: parameter.asnumpy().tobytes() for name, parameter in state.items()}
 
 
@@ -476,7 +477,8 @@ def test_a_checkpoint_beyond_the_end_is_refused(make_trainer):
     with pytest.raises(CheckpointError) as caught:
         make_trainer([], 2).train(resume=first.store.latest())
     assert str(caught.value) == (
-        f"{first.store.path(3)} has 3 finished updates, but the recipe ends at 2. Raise train.steps."
+        f"{first.store.path(3)} has 3 finished updates, but this run ends at 2. Ask for more steps, "
+        "or resume from an earlier checkpoint."
     )
 
 
@@ -488,7 +490,7 @@ def test_ranks_that_see_different_checkpoints_are_refused(make_trainer, monkeypa
     second = make_trainer([], 4)
     monkeypatch.setattr(second.backend, "gather", lambda array: np.stack([array, array + 1]))
     with pytest.raises(
-        CheckpointError, match=r"step_00000002 has 2 updates, and others 3\. Put run_dir on a disk"
+        CheckpointError, match=r"step_00000002 has 2 updates, and others 3\. Keep the run folder on a disk"
     ):
         second.train(resume=first.store.latest())
 
