@@ -14,7 +14,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, tostring
 
 from srtrain.files import write_whole
-from srtrain.hooks.console import duration
+from srtrain.hooks.writers.console import duration
 
 from ..search.measures import MEASURES, lines, origin
 from ..search.types import DIRECTIONS, Generation

@@ -7,9 +7,9 @@ import pytest
 from srtrain.evaluation.evaluator import EvalSet, Evaluator
 from srtrain.hooks import HOOKS, Hook
 from srtrain.hooks.checkpoint import CheckpointHook
-from srtrain.hooks.console import ConsoleHook
 from srtrain.hooks.evaluate import EvaluateHook
-from srtrain.hooks.metrics import MetricsHook
+from srtrain.hooks.writers.console import ConsoleHook
+from srtrain.hooks.writers.metrics import MetricsHook
 from srtrain.models.ensemble import SelfEnsemble
 from srtrain.trainer.hook import plan
 

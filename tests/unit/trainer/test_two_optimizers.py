@@ -14,8 +14,8 @@ from srtrain.hooks.checkpoint import CheckpointHook
 from srtrain.hooks.ema import EmaHook
 from srtrain.hooks.grad_norm import GradNormHook
 from srtrain.hooks.lr import LrHook
-from srtrain.hooks.metrics import MetricsHook
 from srtrain.hooks.nan_guard import NanGuardHook
+from srtrain.hooks.writers.metrics import MetricsHook
 from srtrain.trainer.losses.l1 import L1
 from srtrain.trainer.optim import build_optimizer
 from srtrain.trainer.schedules.cosine import cosine

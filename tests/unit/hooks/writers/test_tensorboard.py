@@ -6,7 +6,7 @@ import pytest
 
 from srtrain.evaluation.sheet import example_sheet
 from srtrain.hooks.evaluate import EvaluateHook
-from srtrain.hooks.tensorboard import TensorBoardHook
+from srtrain.hooks.writers.tensorboard import TensorBoardHook
 
 
 def values(found):

@@ -7,7 +7,7 @@ from srtrain.data.resize import imresize
 from srtrain.evaluation.evaluator import Evaluator
 from srtrain.evaluation.sheet import example_sheet
 from srtrain.hooks.evaluate import EvaluateHook
-from srtrain.hooks.pictures import PicturesHook
+from srtrain.hooks.writers.pictures import PicturesHook
 
 
 def share_of_colours(sheet, picture):

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from srtrain.hooks.console import ConsoleHook, duration, line
 from srtrain.hooks.evaluate import EvaluateHook
 from srtrain.hooks.lr import LrHook
 from srtrain.hooks.timing import TimingHook
+from srtrain.hooks.writers.console import ConsoleHook, duration, line
 from srtrain.trainer.schedules.constant import constant
 
 

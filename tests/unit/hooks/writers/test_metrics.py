@@ -5,7 +5,7 @@ import json
 import pytest
 
 from srtrain.hooks.evaluate import EvaluateHook
-from srtrain.hooks.metrics import MetricsHook
+from srtrain.hooks.writers.metrics import MetricsHook
 
 
 def records(trainer):

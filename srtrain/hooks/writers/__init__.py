@@ -1,0 +1,1 @@
+"""Hooks that show a run to people and programs: console, metrics.jsonl, TensorBoard, sheets of pictures."""
