@@ -11,6 +11,7 @@ from typing import Any
 import mindspore as ms
 from mindspore import nn
 
+from srtrain.build.kernels import network_to_train
 from srtrain.build.parts import about, build_benchmarks, build_model, build_pictures, build_spec, in_steps
 from srtrain.data import DEGRADATIONS
 from srtrain.data.degrade import Degrade
@@ -77,7 +78,7 @@ def build_trainer(
         )
         return Trainer(
             model=model,
-            update=_build_update(recipe, model, None, per_epoch),
+            update=_build_update(recipe, model, backend, per_epoch, log, alone=True),
             loader=_build_loader(recipe, pictures, per_epoch),
             hooks=[lr, *hooks],
             max_steps=max_steps,
@@ -94,7 +95,7 @@ def build_trainer(
 
     trainer = Trainer(
         model=model,
-        update=_build_update(recipe, model, backend, per_epoch),
+        update=_build_update(recipe, model, backend, per_epoch, log),
         loader=_build_loader(recipe, pictures, per_epoch, backend.rank, backend.world_size),
         hooks=list(
             {**_build_hooks(recipe, model, backend, per_epoch, max_steps, new_trainer), **hooks}.values()
@@ -145,16 +146,18 @@ def _what_trains(recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, name="", train=train, data=data, benchmarks={}, hooks={}, plugins=())
 
 
-def _build_update(recipe: Recipe, model: nn.Cell, backend: Backend | None, per_epoch: int) -> TrainStep:
-    """Return the update; without a backend, that of this process alone."""
+def _build_update(
+    recipe: Recipe, model: nn.Cell, backend: Backend, per_epoch: int, log: Log, alone: bool = False
+) -> TrainStep:
+    """Return the update of all ranks together, or that of this process alone."""
     optim = recipe.optim
     parameters = list(model.trainable_params())
     return TrainStep(
-        model,
+        network_to_train(model, backend, log),
         build_spec(LOSSES, recipe.loss, per_epoch),
         build_optimizer(optim.optimizer.name, parameters, optim.lr, **optim.optimizer.args),
         precision=build_spec(PRECISIONS, recipe.precision, per_epoch),
-        reducer=backend.gradient_reducer(parameters) if backend is not None else None,
+        reducer=None if alone else backend.gradient_reducer(parameters),
         accumulate=recipe.train.accumulate,
         clip_norm=optim.clip_norm,
         skip_above=optim.skip_above,

@@ -8,7 +8,6 @@ from typing import Any
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
-from srtrain.device.cores import usable_cores
 from srtrain.kernels.library import F23, F43, load_library
 from srtrain.models.twin import twin
 
@@ -16,7 +15,7 @@ METHODS = {"f23": F23, "f43": F43}
 """The names that a recipe uses."""
 
 
-def fast_twin(model: nn.Cell, method: str, threads: int = 0) -> tuple[nn.Cell, int]:
+def fast_twin(model: nn.Cell, method: str, threads: int = 1) -> tuple[nn.Cell, int]:
     """Return a twin of a network that trains with the library, and how many of its convolutions do.
 
     The twin has the Parameters of ``model``. Cells that the library cannot compute stay as they are.
@@ -24,13 +23,13 @@ def fast_twin(model: nn.Cell, method: str, threads: int = 0) -> tuple[nn.Cell, i
     Args:
         model: any network.
         method: ``f23`` or ``f43``.
-        threads: cores to use; 0 takes all.
+        threads: cores to use.
 
     Raises:
         CannotBuildError: there is no library on this machine.
     """
     library = load_library()
-    library.set_threads(threads or usable_cores())
+    library.set_threads(threads)
     library.c.srk_set_training_method(METHODS[method])
     copied, n_fast = twin(model), 0
     for _, cell in copied.cells_and_names():
