@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,9 +50,19 @@ def build_backend(recipe: Recipe) -> Backend:
     backend: Backend = build_spec(BACKENDS, recipe.device, 1)
     backend.start(recipe.train.mode, recipe.train.threads)
     if recipe.train.compile_cache:
-        folder = Path(recipe.train.compile_cache).expanduser().resolve()
+        folder = Path(recipe.train.compile_cache).expanduser().resolve() / _graphs_of(recipe)
         ms.set_context(enable_compile_cache=True, compile_cache_path=str(folder))
     return backend
+
+
+def _graphs_of(recipe: Recipe) -> str:
+    """Return the name of a folder for the graphs of this recipe alone.
+
+    MindSpore knows a graph by how many were compiled before it. It does not notice that the recipe is another one, and
+    runs the other recipe's graph, with which the loss is NaN.
+    """
+    train = dataclasses.replace(recipe.train, compile_cache="")
+    return digest(dataclasses.replace(recipe, name="", init_from="", train=train))
 
 
 def build_pictures(recipe: Recipe, key: str, spec: Spec, cache: str) -> Pictures:

@@ -126,7 +126,7 @@ class Train:
         sink_steps: updates at a time from a queue on the device, which the host does not wait for; hooks and the
             learning rate move at multiples of it. Ascend only.
         compile_cache: folder in which MindSpore keeps what it compiled, so that the same run starts quicker when it is
-            started again, as a resume does; empty keeps nothing.
+            started again, as a resume does; empty keeps nothing. Each recipe has a folder of its own in it.
     """
 
     steps: int | None = None

@@ -213,6 +213,7 @@ def wait_for(condition, process: subprocess.Popen[bytes], seconds: float = 120) 
 
 
 SLOW_HOOK = """
+import os
 import time
 from srtrain.hooks import Hook
 from srtrain.hooks import HOOKS
@@ -220,7 +221,8 @@ from srtrain.hooks import HOOKS
 @HOOKS.register("slow")
 class Slow(Hook):
     def after_step(self, trainer, out):
-        time.sleep(0.05 if trainer.step < 13 else 60)  # the kill always comes in the middle
+        if "WAIT_FOR_THE_KILL" in os.environ:  # it always comes in the middle
+            time.sleep(0.05 if trainer.step < 13 else 60)
 """
 
 
@@ -236,14 +238,20 @@ def test_killed_and_resumed_is_the_same_run(repo_root: Path, tmp_path: Path) -> 
     slow.write_text(SLOW_HOOK)
     plugin = ("--plugin", str(slow), "hooks.slow=slow")
     cache = f"train.compile_cache={tmp_path / 'graphs'}"
-    killed = subprocess.Popen(quickstart(repo_root, tmp_path / "killed", *arguments, cache, *plugin))
+    killed = subprocess.Popen(
+        quickstart(repo_root, tmp_path / "killed", *arguments, cache, *plugin),
+        env={**os.environ, "WAIT_FOR_THE_KILL": "1"},
+    )
     latest = tmp_path / "killed" / "checkpoints" / "latest"
     wait_for(lambda: latest.exists() and _lines(tmp_path / "killed") >= 12, killed)
     killed.kill()
     assert killed.wait() == -signal.SIGKILL
     assert latest.read_text().strip() == "step_00000010"
-    assert list((tmp_path / "graphs").rglob("*.mindir"))
-    subprocess.run(quickstart(repo_root, tmp_path / "killed", *arguments, cache, "--resume"), check=True)
+    graphs = {file: file.stat().st_mtime_ns for file in (tmp_path / "graphs").rglob("*.mindir")}
+    assert graphs
+    resume = (*arguments, cache, *plugin, "--resume")
+    subprocess.run(quickstart(repo_root, tmp_path / "killed", *resume), check=True)
+    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "graphs").rglob("*.mindir")} == graphs
 
     straight, resumed = (tmp_path / name / "checkpoints" / "step_00000020" for name in ("straight", "killed"))
     for group in ("model", "optimizer", "ema"):
