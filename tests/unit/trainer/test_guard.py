@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from srtrain.errors import RecipeError
-from srtrain.trainer.guard import WARM_UP, WINDOW, Guard
+from srtrain.trainer.guard import WARM_UP, Guard
 
 pytestmark = pytest.mark.usefixtures("pynative")
 
@@ -19,15 +19,16 @@ def accept(guard, losses):
         guard.accept(number(loss))
 
 
-@pytest.mark.slow
-def test_the_mean_is_plain_at_first_and_then_forgets():
+def test_the_mean_is_plain_at_first_and_then_forgets(monkeypatch):
+    window = 20
+    monkeypatch.setattr("srtrain.trainer.guard.WINDOW", window)
     guard = Guard()
-    losses = np.linspace(9, 1, WINDOW)
+    losses = np.linspace(9, 1, window)
     accept(guard, losses)
     assert guard.read().mean_loss == pytest.approx(losses.mean(), rel=1e-5)
-    accept(guard, [1.0] * (5 * WINDOW))
+    accept(guard, [1.0] * (5 * window))
     assert guard.read().mean_loss == pytest.approx(1, abs=0.05)
-    assert guard.read().n_accepted == 6 * WINDOW
+    assert guard.read().n_accepted == 6 * window
 
 
 def test_a_limit_holds_from_the_end_of_the_warm_up_on():

@@ -1,5 +1,7 @@
 """Every optimizer in the table exists, and every argument in the table has an effect."""
 
+import functools
+
 import mindspore as ms
 import numpy as np
 import pytest
@@ -39,6 +41,7 @@ def weight():
     return ms.Parameter(ms.Tensor(np.float32([1, 2, -3])), name="w")
 
 
+@functools.cache
 def after_three_updates(name, lr=0.1, **arguments):
     parameter = weight()
     optimizer = build_optimizer(name, [parameter], lr, **arguments)

@@ -80,7 +80,7 @@ def test_a_network_is_updated_as_mindspores_own_cell_does(new_model, weights_of)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("graph")
+@pytest.mark.usefixtures("pynative")
 def test_the_global_norm_is_clipped_and_a_smaller_one_left_alone():
     _, g = l1_and_gradient(START)
     norm = np.linalg.norm(g)
@@ -122,7 +122,7 @@ def scaled_steps(scaler, batches, **options):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("graph")
+@pytest.mark.usefixtures("pynative")
 @pytest.mark.parametrize(
     ("make", "clip_norm"),
     [(lambda: amp.StaticLossScaler(1024), 0.1), (lambda: amp.DynamicLossScaler(1024, 2, 100), None)],
@@ -158,7 +158,7 @@ def test_an_overflow_skips_the_update_counts_it_and_halves_a_dynamic_scale():
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("graph")
+@pytest.mark.usefixtures("pynative")
 def test_a_static_scale_stays():
     scaler = amp.StaticLossScaler(1024)
     step, _, gains = scaled_steps(scaler, [OVERFLOW, batch()])
@@ -207,7 +207,7 @@ def test_a_loss_that_is_no_number_is_skipped_with_its_moments_and_counted(mode, 
     assert counts.mean_loss == pytest.approx((losses[0] + losses[3]) / 2)
 
 
-@pytest.mark.usefixtures("graph")
+@pytest.mark.usefixtures("pynative")
 def test_a_gradient_that_is_no_number_is_skipped_though_the_loss_is_one():
     step, gain = step_of(loss=RootOfGain())
     loss = float(step(*batch(x=np.zeros_like(X))))
@@ -219,7 +219,7 @@ def test_a_gradient_that_is_no_number_is_skipped_though_the_loss_is_one():
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("graph")
+@pytest.mark.usefixtures("pynative")
 def test_under_loss_scaling_gradients_that_overflow_are_not_called_bad():
     high = amp.DynamicLossScaler(2.0**127, 2, 100)
     step, losses, gains = scaled_steps(high, [batch(x=X * 100)] * 3, lr=1e-3)
@@ -292,7 +292,7 @@ def test_parts_of_a_batch_add_up_to_the_whole(mode, scale, request, new_model):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("graph")
+@pytest.mark.usefixtures("pynative")
 def test_parts_leave_nothing_behind_for_the_next_update(new_model):
     lq, (gt, _) = FOUR[0].astype(np.float32), FOUR.repeat(2, axis=3).repeat(2, axis=4).astype(np.float32)
     bad = lq.copy()
