@@ -72,7 +72,7 @@ BRIEF = (
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "mode"), zip(SEARCHES, ("graph", "pynative"), strict=True))
+@pytest.mark.parametrize(("name", "mode"), list(zip(SEARCHES, ("graph", "pynative"), strict=True)))
 def test_the_twin_of_a_search_finds_something(
     name: str, mode: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
