@@ -15,16 +15,14 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from srtrain.errors import RecipeError, did_you_mean, listing
 from srtrain.files import import_file
 from srtrain.registry import Registry
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
 
 GROUP = "srtrain.plugins"
 
@@ -48,8 +46,6 @@ _active: dict[str, Plugin] = {}
 
 def installed() -> dict[str, list[EntryPoint]]:
     """Return what installed packages announce, by name; two under one name are a fault of these packages."""
-    from importlib.metadata import entry_points  # a quarter of the start-up of a command that needs no plugin
-
     found: dict[str, list[EntryPoint]] = {}
     for entry in entry_points(group=GROUP):
         others = found.setdefault(entry.name, [])
@@ -120,7 +116,7 @@ def _new_names(before: dict[Registry, dict[str, Callable[..., Any]]]) -> dict[st
             for name, entry in registry.additions().items()
             if before.get(registry, {}).get(name) is not entry
         )
-        for registry in Registry.instances
+        for registry in sorted(Registry.instances, key=lambda registry: registry.kind)
     }
     return {kind: names for kind, names in new.items() if names}
 

@@ -87,7 +87,7 @@ def test_the_installed_package_is_listed_with_what_it_registers_and_not_active(l
     shown = lab.srtrain(*words_of(lab, "plugins"))
     assert (
         "lab: found, not active  (srtrain_lab of srtrain-lab 0.3)\n"
-        "    block: wide\n    hook: stop_below\n    backend: pinned_cpu\n    command: cores\n"
+        "    backend: pinned_cpu\n    block: wide\n    command: cores\n    hook: stop_below\n"
         "    acts before and after a run (around_run)\n"
     ) in shown
 

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 
-import srtrain  # noqa: F401  sets ONEDNN_MAX_CPU_ISA
-
 
 @pytest.fixture(autouse=True)
 def _benchmarks_on_path(repo_root, monkeypatch) -> Iterator[None]:

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-import srtrain.data  # noqa: F401 (registers the data sets)
 from srtrain.data import DATASETS
 from srtrain.data.folders import div2k, folder
 from srtrain.data.picture import write_png

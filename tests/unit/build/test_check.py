@@ -1,0 +1,116 @@
+"""A class takes from the run what it declares, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from srtrain.build.check import OFFERED, check_names
+from srtrain.build.trainer import build_trainer
+from srtrain.device.backend import Backend
+from srtrain.errors import RecipeError
+from srtrain.hooks import HOOKS, Hook
+from srtrain.recipe import Data, Recipe, Spec, Train
+from srtrain.trainer.log import Log
+
+UNSET = object()
+
+
+class Takes(Hook):
+    """A user's hook whose parameters have the names of what a run offers."""
+
+    def __init__(self, seed: Any = UNSET, scale: Any = UNSET, schedule: Any = UNSET) -> None:
+        self.taken = (seed, scale, schedule)
+
+
+class Needs(Hook):
+    """The same without defaults."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+
+class Misspelt(Hook):
+    """Asks for something that no run offers."""
+
+    def __init__(self, shedule: Any) -> None:
+        self.schedule = shedule
+
+
+@pytest.fixture(autouse=True)
+def _registered() -> Iterator[None]:
+    HOOKS.register("takes_silently")(Takes)
+    HOOKS.register("takes_declared", from_run=("seed", "scale", "schedule"))(Takes)
+    HOOKS.register("needs_silently")(Needs)
+    HOOKS.register("needs_declared", from_run=("seed",))(Needs)
+    HOOKS.register("misspelt", from_run=("shedule",))(Misspelt)
+    yield
+    for name in ("takes_silently", "takes_declared", "needs_silently", "needs_declared", "misspelt"):
+        del HOOKS._entries[name], HOOKS._from_run[name]
+
+
+def recipe(**hooks: Spec) -> Recipe:
+    return Recipe(
+        name="s",
+        scale=2,
+        model=Spec("edsr", n_resblocks=1, n_feats=4),
+        data=Data(train=Spec("embedded"), gt_patch_px=48),
+        train=Train(steps=9),
+        seed=77,
+        hooks=hooks,
+    )
+
+
+@pytest.fixture
+def built(tmp_path) -> Callable[[Spec], Any]:
+    """Build the trainer of a recipe with one hook, and return that hook."""
+
+    def built(spec: Spec) -> Any:
+        wanted = recipe(mine=spec)
+        check_names(wanted)
+        return build_trainer(wanted, tmp_path, Backend(), Log()).hooks[0]
+
+    return built
+
+
+def test_a_hook_that_declares_nothing_keeps_its_defaults(built) -> None:
+    assert built(Spec("takes_silently")).taken == (UNSET, UNSET, UNSET)
+
+
+def test_a_hook_gets_what_it_declares(built) -> None:
+    seed, scale, schedule = built(Spec("takes_declared")).taken
+    assert (seed, scale) == (77, 2)
+    assert schedule(0) == 1.0
+
+
+def test_a_value_in_the_recipe_wins(built) -> None:
+    assert built(Spec("takes_declared", seed=5, scale=3)).taken[:2] == (5, 3)
+
+
+def test_a_parameter_without_a_default_has_to_be_declared_or_given() -> None:
+    check_names(recipe(mine=Spec("needs_declared"), other=Spec("needs_silently", seed=1)))
+    with pytest.raises(RecipeError) as caught:
+        check_names(recipe(mine=Spec("needs_silently")))
+    assert str(caught.value) == (
+        "hooks.mine: hook 'needs_silently' needs the argument(s) seed, which the recipe does not give. A class that "
+        "expects one of them from the run declares it: register(…, from_run=('seed',))."
+    )
+
+
+def test_what_no_run_offers_is_refused_with_a_suggestion() -> None:
+    with pytest.raises(RecipeError) as caught:
+        check_names(recipe(mine=Spec("misspelt")))
+    assert str(caught.value) == (
+        "hooks.mine: the hook 'misspelt' asks for 'shedule' from the run. Did you mean 'schedule'? A run offers: "
+        f"{', '.join(sorted(OFFERED))}."
+    )
+
+
+def test_what_the_class_has_no_parameter_for_is_refused_when_it_is_registered() -> None:
+    with pytest.raises(RecipeError) as caught:
+        HOOKS.register("sees", from_run=("sed",))(Needs)
+    pattern = r"the hook 'sees' asks for 'sed' from the run, but \S+test_check\.py:\d+ has no such parameter\. Did you "
+    assert re.match(pattern + r"mean 'seed'\? It has: seed\.$", str(caught.value))
