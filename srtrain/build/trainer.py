@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,7 +12,6 @@ from typing import Any
 import mindspore as ms
 from mindspore import nn
 
-from srtrain.build.kernels import network_to_train
 from srtrain.build.parts import about, build_benchmarks, build_model, build_pictures, build_spec, in_steps
 from srtrain.data import DEGRADATIONS
 from srtrain.data.degrade import Degrade
@@ -20,7 +20,7 @@ from srtrain.data.sampler import Sampler
 from srtrain.data.store import Pictures
 from srtrain.device import PRECISIONS
 from srtrain.device.backend import Backend
-from srtrain.errors import RecipeError, UserError
+from srtrain.errors import RecipeError, UserError, counted
 from srtrain.evaluation.evaluator import Evaluator
 from srtrain.hooks import HOOKS
 from srtrain.hooks.lr import LrHook
@@ -37,6 +37,7 @@ from srtrain.trainer.log import Log
 from srtrain.trainer.losses import LOSSES
 from srtrain.trainer.optim import build_optimizer
 from srtrain.trainer.schedules import SCHEDULES
+from srtrain.trainer.schedules.warmup import Schedule
 from srtrain.trainer.step import TrainStep
 from srtrain.trainer.trainer import Trainer
 from srtrain.weights.read import read_weights
@@ -64,53 +65,80 @@ def build_trainer(
     max_steps = recipe.train.steps or in_steps(Epochs(recipe.train.epochs or 0), per_epoch)
     log.every = in_steps(recipe.train.log_every, per_epoch)
     log.info(
-        f"training on {len(pictures)} pictures; one epoch is {per_epoch} updates; {max_steps} updates in all"
+        f"training on {counted(len(pictures), 'picture')}; one epoch is {counted(per_epoch, 'update')}; "
+        f"{counted(max_steps, 'update')} in all"
     )
-
     _check_parts(recipe, backend.world_size)
     store = CheckpointStore(run_dir / "checkpoints", about(recipe), writes=backend.rank == 0)
-
-    def another(model_args: dict[str, Any], hooks: Sequence[Hook]) -> Trainer:
-        spec = Spec(recipe.model.name, **{**recipe.model.args, **model_args})
-        model = _initialised_model(dataclasses.replace(recipe, model=spec), per_epoch)
-        lr = LrHook(
-            build_spec(SCHEDULES, recipe.optim.schedule, per_epoch, {"max_steps": max_steps}), recipe.optim.lr
-        )
-        return Trainer(
-            model=model,
-            update=_build_update(recipe, model, backend, per_epoch, log, alone=True),
-            loader=_build_loader(recipe, pictures, per_epoch),
-            hooks=[lr, *hooks],
-            max_steps=max_steps,
-            backend=backend,
-            store=store,
-            log=log,
-        )
-
-    new_trainer = TrainerFactory(another, recipe.scale, digest(_what_trains(recipe)))
+    run = _Run(recipe, pictures, per_epoch, max_steps, backend, store, log)
     model = _initialised_model(recipe, per_epoch)
     if recipe.init_from:
         weights = read_weights(Path(recipe.init_from).expanduser())
         log.info(str(load_weights(model, weights, about(recipe))))
-
-    trainer = Trainer(
-        model=model,
-        update=_build_update(recipe, model, backend, per_epoch, log),
-        loader=_build_loader(recipe, pictures, per_epoch, backend.rank, backend.world_size),
-        hooks=list(
-            {**_build_hooks(recipe, model, backend, per_epoch, max_steps, new_trainer), **hooks}.values()
-        ),
-        max_steps=max_steps,
-        backend=backend,
-        store=store,
-        log=log,
-    )
+    trainer = run.trainer(model, {**run.hooks(model), **hooks}.values())
     trainer.state.advice = ADVICE
     try:
         trainer.sink(recipe.train.sink_steps)
     except UserError as error:
         raise type(error)(f"train.{error}") from error
     return trainer
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What all trainers of a run share."""
+
+    recipe: Recipe
+    pictures: Pictures
+    per_epoch: int
+    max_steps: int
+    backend: Backend
+    store: CheckpointStore
+    log: Log
+
+    def trainer(self, model: nn.Cell, hooks: Iterable[Hook], alone: bool = False) -> Trainer:
+        """Return a trainer of this network; with ``alone``, of whole batches on this rank, without other ranks."""
+        backend = self.backend
+        rank, world_size = (0, 1) if alone else (backend.rank, backend.world_size)
+        return Trainer(
+            model=model,
+            update=_build_update(self.recipe, model, None if alone else backend, self.per_epoch),
+            loader=_build_loader(self.recipe, self.pictures, self.per_epoch, rank, world_size),
+            hooks=list(hooks),
+            max_steps=self.max_steps,
+            backend=backend,
+            store=self.store,
+            log=self.log,
+        )
+
+    def candidate(self, model_args: dict[str, Any], hooks: Sequence[Hook]) -> Trainer:
+        """Return a trainer of a fresh network with other arguments, as ``TrainerFactory.build``."""
+        spec = Spec(self.recipe.model.name, **{**self.recipe.model.args, **model_args})
+        model = _initialised_model(dataclasses.replace(self.recipe, model=spec), self.per_epoch)
+        return self.trainer(model, [LrHook(self.schedule(), self.recipe.optim.lr), *hooks], alone=True)
+
+    def schedule(self) -> Schedule:
+        """Return the learning-rate schedule of the recipe."""
+        spec = self.recipe.optim.schedule
+        schedule: Schedule = build_spec(SCHEDULES, spec, self.per_epoch, {"max_steps": self.max_steps})
+        return schedule
+
+    def hooks(self, model: nn.Cell) -> dict[str, Hook]:
+        """Return the hooks of the recipe by their keys."""
+        recipe = self.recipe
+        offered = {
+            "schedule": self.schedule(),
+            "base_lr": recipe.optim.lr,
+            "benchmarks": build_benchmarks(recipe),
+            "evaluator": Evaluator(Upscaler(model), self.backend),
+            "recipe_text": to_text(recipe),
+            "max_steps": self.max_steps,
+            "scale": recipe.scale,
+            "new_trainer": TrainerFactory(self.candidate, recipe.scale, digest(_what_trains(recipe))),
+            "seed": recipe.seed,
+        }
+        wanted = {key: spec for key, spec in recipe.hooks.items() if spec is not None}
+        return {key: build_spec(HOOKS, spec, self.per_epoch, offered) for key, spec in wanted.items()}
 
 
 def _check_parts(recipe: Recipe, world_size: int) -> None:
@@ -122,9 +150,7 @@ def _check_parts(recipe: Recipe, world_size: int) -> None:
         )
 
 
-def _build_loader(
-    recipe: Recipe, pictures: Pictures, per_epoch: int, rank: int = 0, world_size: int = 1
-) -> Loader:
+def _build_loader(recipe: Recipe, pictures: Pictures, per_epoch: int, rank: int, world_size: int) -> Loader:
     data = recipe.data
     sampler = Sampler(len(pictures), data.batch_size, recipe.seed, rank, world_size)
     steps = tuple(build_spec(DEGRADATIONS, spec, per_epoch) for spec in data.degrade)
@@ -146,42 +172,17 @@ def _what_trains(recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, name="", train=train, data=data, benchmarks={}, hooks={}, plugins=())
 
 
-def _build_update(
-    recipe: Recipe, model: nn.Cell, backend: Backend, per_epoch: int, log: Log, alone: bool = False
-) -> TrainStep:
-    """Return the update of all ranks together, or that of this process alone."""
+def _build_update(recipe: Recipe, model: nn.Cell, backend: Backend | None, per_epoch: int) -> TrainStep:
+    """Return the update; without a backend, that of this process alone."""
     optim = recipe.optim
     parameters = list(model.trainable_params())
     return TrainStep(
-        network_to_train(model, backend, log),
+        model,
         build_spec(LOSSES, recipe.loss, per_epoch),
         build_optimizer(optim.optimizer.name, parameters, optim.lr, **optim.optimizer.args),
         precision=build_spec(PRECISIONS, recipe.precision, per_epoch),
-        reducer=None if alone else backend.gradient_reducer(parameters),
+        reducer=backend.gradient_reducer(parameters) if backend is not None else None,
         accumulate=recipe.train.accumulate,
         clip_norm=optim.clip_norm,
         skip_above=optim.skip_above,
     )
-
-
-def _build_hooks(
-    recipe: Recipe,
-    model: nn.Cell,
-    backend: Backend,
-    per_epoch: int,
-    max_steps: int,
-    new_trainer: TrainerFactory,
-) -> dict[str, Hook]:
-    offered = {
-        "schedule": build_spec(SCHEDULES, recipe.optim.schedule, per_epoch, {"max_steps": max_steps}),
-        "base_lr": recipe.optim.lr,
-        "benchmarks": build_benchmarks(recipe),
-        "evaluator": Evaluator(Upscaler(model), backend),
-        "recipe_text": to_text(recipe),
-        "max_steps": max_steps,
-        "scale": recipe.scale,
-        "new_trainer": new_trainer,
-        "seed": recipe.seed,
-    }
-    wanted = {key: spec for key, spec in recipe.hooks.items() if spec is not None}
-    return {key: build_spec(HOOKS, spec, per_epoch, offered) for key, spec in wanted.items()}
