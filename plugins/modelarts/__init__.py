@@ -1,4 +1,4 @@
-"""Training on ModelArts, or on any machine beside an object store: data from it, results to it, resume from it."""
+"""Train on ModelArts or with any object store: fetch data from it, upload results to it, resume from it."""
 
 from .hook import ModelArtsHook, around_run
 

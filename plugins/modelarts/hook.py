@@ -1,4 +1,4 @@
-"""The hook ``modelarts``, and the work around a run that belongs to it."""
+"""The hook ``modelarts``, and the work before and after a run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from srtrain.errors import HookError, RunFolderError
+from srtrain.errors import HookError, RunFolderError, counted
 from srtrain.hooks import HOOKS, LAST, Hook
 from srtrain.recipe import Recipe
 from srtrain.trainer.api import TrainerApi
@@ -20,20 +20,20 @@ from .transfer import one_at_a_time, print_line
 
 @HOOKS.register("modelarts")
 class ModelArtsHook(Hook):
-    """Keeps a copy of the run in an object store while it goes on; only rank 0 uploads.
+    """Keeps a copy of the run in an object store during the run; only rank 0 uploads.
 
     Args:
-        enable_modelarts: whether anything of this happens; the same recipe runs elsewhere without.
-        data_url: where the data lie in the store.
-        train_url: where results go if ``checkpoint_url`` is not given; ModelArts passes its output path so.
-        checkpoint_url: where results go, in a folder named like the run folder.
-        need_unzip_in_modelarts: unpack zip files after downloading.
-        need_unzip_files: which, relative to ``data_url``; all if none are named.
-        data_path: folder of this machine for the data; it becomes ``data.root`` unless the recipe has one.
-        output_path: folder of this machine for run folders, unless the recipe has a ``run_dir``.
+        enable_modelarts: switches the plugin on; without it, the same recipe runs on any machine.
+        data_url: address of the data in the store.
+        train_url: address for results if ``checkpoint_url`` is empty; ModelArts passes its output path under this name.
+        checkpoint_url: address for results; they go into a folder there with the name of the run folder.
+        need_unzip_in_modelarts: unpack zip files after the download.
+        need_unzip_files: the zip files to unpack, relative to ``data_url``; all if empty.
+        data_path: local folder for the data; it becomes ``data.root`` unless the recipe sets one.
+        output_path: local folder for run folders, unless the recipe sets ``run_dir``.
     """
 
-    order = LAST  # what is uploaded is then written
+    order = LAST  # other hooks have then written their files
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class ModelArtsHook(Hook):
 
 
 class RunCopy:
-    """The copy of one run in a store, from before the run is built until after it has ended."""
+    """The copy of one run in a store. It exists from before the run is built until after the run has ended."""
 
     def __init__(self, mirror: RunMirror, clear: bool) -> None:
         self.mirror = mirror
@@ -94,7 +94,7 @@ class RunCopy:
         self._uploader: Uploader | None = None
 
     def start(self, trainer: TrainerApi) -> None:
-        """Upload what the run says about itself, which shows that the store can be written; then go on behind.
+        """Upload the records of the run, which shows that the store can be written; then upload in the background.
 
         Raises:
             StoreError, StoreRefusalError: the store cannot be written.
@@ -106,20 +106,20 @@ class RunCopy:
         self.mirror.upload_records()
         self._uploader = Uploader(self.mirror)
         self._uploader.start()
-        trainer.log.info(f"this run is copied to {self.mirror.store.url}")
+        trainer.log.info(f"copying this run to {self.mirror.store.url}")
 
     def wake(self) -> None:
-        """Have what is new uploaded."""
+        """Ask for an upload of new files."""
         if self._uploader is not None:
             self._uploader.wake()
 
     def finish(self) -> None:
-        """Upload what is left.
+        """Upload the files that are left.
 
         Raises:
-            StoreError: something could not be uploaded; names it, and what to do.
+            StoreError: a file could not be uploaded; the message names files and says what to do.
         """
-        if self._uploader is None:  # another rank's work, or the run never began
+        if self._uploader is None:  # another rank uploads, or the run did not start
             return
         mirror = self.mirror
         try:
@@ -128,11 +128,11 @@ class RunCopy:
             left = mirror.pending()
             shown = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
             raise StoreError(
-                f"the run has ended, but {len(left)} of its files are not in the store: {shown}. {error}. Nothing is "
-                f"lost while {str(mirror.folder)!r} is there: mend the cause and give the same command with --resume, "
-                f"which repeats no update and uploads them; or copy the folder to {mirror.store.url} by hand."
+                f"the run has ended, but {len(left)} of its files are not in the store: {shown}. {error}. The files "
+                f"are still in {str(mirror.folder)!r}. Correct the cause and repeat the command with --resume, which "
+                f"uploads them and repeats no update; or copy the folder to {mirror.store.url} by hand."
             ) from error
-        print_line(f"everything in {mirror.folder} is in {mirror.store.url}")
+        print_line(f"all files of {mirror.folder} are in {mirror.store.url}")
 
 
 @contextlib.contextmanager
@@ -145,9 +145,9 @@ def around_run(
         The recipe with the folders of this machine, and the hook, which knows the copy of the run in the store.
 
     Raises:
-        RunFolderError: the store holds a run of this name already.
-        StoreError: the store fails; after a run, that something could not be uploaded.
-        UserError: an address, a file in the store, or credentials that are wrong.
+        RunFolderError: the store already has a run of this name.
+        StoreError: the store failed; after a run: a file could not be uploaded.
+        UserError: an address, a file in the store, or the credentials are wrong.
     """
     key, hook = hook_of(recipe)
     if hook is None or not hook.options.enable_modelarts:
@@ -161,7 +161,9 @@ def around_run(
         recipe = fetch_weights(recipe, options, print_line)
         hook.copy = _open_copy(options, run_dir, resume=resume, overwrite=overwrite)
     if hook.copy is None:
-        print_line(f"warning: neither checkpoint_url nor train_url is given: the results stay in {run_dir}")
+        print_line(
+            f"warning: neither checkpoint_url nor train_url is set, so the results stay in {run_dir} on this machine"
+        )
         yield recipe
         return
     try:
@@ -194,7 +196,7 @@ def _open_copy(options: Options, run_dir: Path, *, resume: bool, overwrite: bool
             print_line(f"restored {run_dir} up to {restored} from {mirror.store.url}")
     elif not overwrite and (there := mirror.look()):
         raise RunFolderError(
-            f"{key}: {mirror.store.url} holds a run already ({len(there)} files). Use --resume to go on with that run, "
-            f"--overwrite to delete it, or name=ANOTHER."
+            f"{key}: {mirror.store.url} already contains a run ({counted(len(there), 'file')}). "
+            f"Use --resume to continue it, --overwrite to delete it, or name=ANOTHER."
         )
     return RunCopy(mirror, clear=overwrite)

@@ -1,8 +1,8 @@
 """A run folder and its copy in a store.
 
-The copy is written in an order that makes it whole at any moment: the tensors of a checkpoint before its
-``state.json``, that before the pointers ``latest`` and ``best``, and old checkpoints are removed last. So whoever
-finds a ``state.json`` in the store finds a whole checkpoint, and a run can be resumed from the copy alone.
+The order of uploads keeps the copy complete at any moment: the tensors of a checkpoint come first, then its
+``state.json``, then the pointers ``latest`` and ``best``. Old checkpoints are deleted last. Every ``state.json`` in the
+store therefore belongs to a complete checkpoint, and a run can be resumed from the copy alone.
 """
 
 from __future__ import annotations
@@ -28,19 +28,21 @@ _STEP = re.compile(rf"{CHECKPOINTS}/(step_\d{{8,}})/[^/]+")
 
 
 class RunMirror:
-    """Copies a run folder to a store, file by file as they change, and back."""
+    """Copies the changed files of a run folder to a store, and restores a run folder from it."""
 
     def __init__(self, folder: Path, store: Store, say: Say) -> None:
         self.folder = folder
         self.store = store
         self.say = say
         self.pause: Callable[[float], object] = time.sleep
-        self._sent: dict[str, tuple[int, int]] = {}  # size and time of change when a file was uploaded
+        self._sent: dict[
+            str, tuple[int, int]
+        ] = {}  # size and modification time of each file when it was uploaded
         self._pointed: dict[str, str] = {}
         self._there: set[str] = set()
 
     def look(self) -> dict[str, int]:
-        """Return the size in bytes of everything in the store."""
+        """List the store; return the size of each file in bytes."""
         files = persist(self.store.files, self.say, self.pause)
         self._there = set(files)
         return files
@@ -51,10 +53,10 @@ class RunMirror:
         self._pointed.clear()
 
     def upload(self) -> None:
-        """Upload whatever has changed since the last time.
+        """Upload the files that have changed since the last upload.
 
         Raises:
-            StoreError, StoreRefusalError: a file could not be uploaded; what is on the disk is untouched.
+            StoreError, StoreRefusalError: a file could not be uploaded; the files on the disk are unchanged.
         """
         for name in self._steps_on_disk():
             self._upload_checkpoint(name)
@@ -63,12 +65,12 @@ class RunMirror:
         self._delete_pruned()
 
     def upload_records(self) -> None:
-        """Upload all but the checkpoints: recipe, logs, numbers, events, pictures."""
+        """Upload everything except checkpoints: recipe, logs, metrics, events, pictures."""
         for name in self._records():
             self._send(name)
 
     def pending(self) -> list[str]:
-        """Return the files of the run folder that are not in the store as they are now."""
+        """Return the files of the run folder whose present content is not in the store."""
         steps = [f"{CHECKPOINTS}/{step}/{n}" for step in self._steps_on_disk() for n in self._files_of(step)]
         pointers = [
             f"{CHECKPOINTS}/{name}"
@@ -83,13 +85,13 @@ class RunMirror:
         state = f"{CHECKPOINTS}/{step}/state.json"
         same_tensors = all(self._is_sent(name) for name in names if name != state)
         if state in self._there and not same_tensors:
-            self._delete(state)  # of an earlier run of the same step: not whole while it is replaced
+            self._delete(state)  # from an earlier run; the checkpoint is incomplete while it is replaced
         for name in names:
             if not self._send(name):
-                return  # pruned meanwhile; a newer one follows
+                return  # it was pruned in the meantime; a newer one follows
 
     def _upload_pointers(self) -> None:
-        """Upload ``latest`` and ``best`` where they name a checkpoint that is in the store."""
+        """Upload ``latest`` and ``best`` if the checkpoint that they name is in the store."""
         for name in ("latest", "best"):
             step = self._pointer(name)
             if step is None or f"{CHECKPOINTS}/{step}/state.json" not in self._sent:
@@ -101,17 +103,17 @@ class RunMirror:
                 self._pointed[name] = step
 
     def _delete_pruned(self) -> None:
-        """Delete what the run folder no longer has: records, and checkpoints once ``latest`` names one that stays."""
+        """Delete files that the run folder no longer has; checkpoints only after ``latest`` was uploaded."""
         self._delete_all([n for n in self._sent if not _STEP.fullmatch(n) and not (self.folder / n).exists()])
         if "latest" in self._pointed:
             kept = {*self._steps_on_disk(), self._pointed["latest"]}
             self._delete_all([n for n in self._there if (m := _STEP.fullmatch(n)) and m.group(1) not in kept])
 
     def restore(self) -> str:
-        """Fetch the run from the store if it is further there than on this disk; return its newest checkpoint or "".
+        """Fetch the run if its copy has a newer checkpoint than this disk; return that checkpoint, or "".
 
         Raises:
-            StoreError, StoreRefusalError, DataError: it could not be fetched; an older run on the disk stays whole.
+            StoreError, StoreRefusalError, DataError: it could not be fetched; an older run on the disk stays intact.
         """
         remote = self.look()
         steps = sorted(
@@ -123,7 +125,7 @@ class RunMirror:
         for step in sorted(steps, key=_number):
             self._restore_checkpoint(step, remote)
         pointers = {f"{CHECKPOINTS}/{name}" for name in POINTERS}
-        for is_pointer in (False, True):  # pointers last, when what they name is there
+        for is_pointer in (False, True):  # pointers last, after the checkpoints that they name
             sizes = {
                 name: size
                 for name, size in remote.items()
@@ -143,7 +145,7 @@ class RunMirror:
             fetch(self.store, sizes, lambda name: part / Path(name).name, self.say)
 
     def _send(self, name: str) -> bool:
-        """Upload a file unless it is there; return whether it still exists."""
+        """Upload a file unless the store has it; return whether the local file still exists."""
         file = self.folder / name
         if self._is_sent(name):
             return True
@@ -167,7 +169,7 @@ class RunMirror:
         self._there.add(name)
 
     def _delete_all(self, names: Iterable[str]) -> None:
-        """Delete files, those first that call a checkpoint whole."""
+        """Delete files, each ``state.json`` first, so that no incomplete checkpoint looks complete."""
         for name in sorted(names, key=lambda name: (not name.endswith("/state.json"), name)):
             self._delete(name)
 
@@ -181,12 +183,12 @@ class RunMirror:
         return file.exists() and self._sent.get(name) == _fingerprint(file)
 
     def _steps_on_disk(self) -> list[str]:
-        """Return the whole checkpoints, oldest first; one that is just being pruned is not whole."""
+        """Return the complete checkpoints, oldest first, without one that is being pruned."""
         steps = [f"step_{step:08d}" for step in CheckpointStore(self.folder / CHECKPOINTS).steps()]
         return [step for step in steps if self._files_of(step)]
 
     def _files_of(self, step: str) -> list[str]:
-        """Return the names in a checkpoint, ``state.json`` last; none if one is missing that it should have."""
+        """Return the file names of a checkpoint, ``state.json`` last; none if the checkpoint is incomplete."""
         folder = self.folder / CHECKPOINTS / step
         try:
             groups = json.loads((folder / "state.json").read_text(encoding="utf-8"))["groups"]
@@ -199,14 +201,14 @@ class RunMirror:
 
     def _records(self) -> list[str]:
         found = []
-        for root, folders, files in os.walk(self.folder):  # passes over folders that vanish meanwhile
+        for root, folders, files in os.walk(self.folder):  # skips folders that disappear in the meantime
             inside = Path(root).relative_to(self.folder)
             folders[:] = [n for n in folders if not n.startswith(".") and (inside / n) != Path(CHECKPOINTS)]
             found += [(inside / name).as_posix() for name in files if not name.startswith(".")]
         return sorted(found)
 
     def _pointer(self, name: str) -> str | None:
-        """Return the checkpoint that a pointer names; a run that went back may have lost ``latest``."""
+        """Return the checkpoint that a pointer names; ``latest`` falls back to the newest, as it may be missing."""
         try:
             return (self.folder / CHECKPOINTS / name).read_text(encoding="utf-8").strip()
         except FileNotFoundError:
@@ -215,7 +217,7 @@ class RunMirror:
 
 
 class Uploader:
-    """Uploads a run folder in a thread of its own, whenever it is told that something was saved."""
+    """Uploads a run folder in a thread, whenever ``wake`` announces new files."""
 
     def __init__(self, mirror: RunMirror) -> None:
         self.mirror = mirror
@@ -223,22 +225,22 @@ class Uploader:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="upload", daemon=True)
         self._crash: BaseException | None = None
-        mirror.pause = self._closing.wait  # the end of the run does not wait for a wait
+        mirror.pause = self._closing.wait  # the end of the run interrupts a pause between attempts
 
     def start(self) -> None:
-        """Upload what is there, and from now on whatever ``wake`` announces."""
+        """Start the thread and upload all present files."""
         self._work.set()
         self._thread.start()
 
     def wake(self) -> None:
-        """Say that there is something new. Never waits."""
+        """Announce new files, without waiting for the upload."""
         self._work.set()
 
     def finish(self) -> None:
-        """End the thread and upload what is left, in the calling thread.
+        """End the thread and upload the remaining files in the calling thread.
 
         Raises:
-            StoreError, StoreRefusalError: it could not be uploaded.
+            StoreError, StoreRefusalError: a file could not be uploaded.
         """
         self._closing.set()
         self._work.set()
@@ -261,11 +263,11 @@ class Uploader:
             except (StoreError, StoreRefusalError) as error:
                 failed = True
                 self.mirror.say(
-                    f"warning: {error}. It stays in {self.mirror.folder} and is tried again with the next "
+                    f"warning: {error}. The files stay in {self.mirror.folder}; the upload is repeated with the next "
                     f"checkpoint, at the latest after {AGAIN_AFTER_SECONDS:.0f} s, and at the end."
                 )
             except BaseException as error:
-                self._crash = error  # raised by finish(): a thread has nobody to raise to
+                self._crash = error  # finish() raises it in the main thread
                 return
 
 

@@ -1,4 +1,4 @@
-"""What the plugin is told: the parameters of ModelArts jobs, under their names there."""
+"""The options of the plugin, with the names that ModelArts jobs use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEY = "hooks.modelarts"
 
 @dataclass(frozen=True)
 class Options:
-    """The arguments of ``ModelArtsHook``, which explains them."""
+    """The arguments of ``ModelArtsHook``; see there."""
 
     enable_modelarts: bool
     data_url: str
@@ -34,13 +34,13 @@ class Options:
 
     @property
     def results(self) -> tuple[str, str]:
-        """Return the recipe key and the address under which results are kept; both empty for none."""
+        """Return the recipe key and the address of the results; both are empty if none is set."""
         if self.checkpoint_url:
             return f"{KEY}.checkpoint_url", self.checkpoint_url.rstrip("/")
         return (f"{KEY}.train_url", self.train_url.rstrip("/")) if self.train_url else ("", "")
 
     def place(self, recipe: Recipe) -> Recipe:
-        """Return the recipe with its data and its run folder where this machine keeps them, unless it says where."""
+        """Return the recipe with the local folders for data and run, unless the recipe sets its own."""
         data = recipe.data
         if self.data_url and not data.root:
             data = dataclasses.replace(data, root=self.data_path)

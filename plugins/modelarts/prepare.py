@@ -1,4 +1,4 @@
-"""Before a run: its data and the weights it starts from, fetched and unpacked, once on each machine."""
+"""Before a run: fetch and unpack its data and its initial weights, once on each machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from srtrain.data.unpack import unpack
-from srtrain.errors import DataError, did_you_mean, listing
+from srtrain.errors import DataError, counted, did_you_mean, listing
 from srtrain.recipe import Recipe
 
 from .options import KEY, Options
@@ -17,10 +17,10 @@ from .transfer import Say, fetch, persist
 
 
 def fetch_data(options: Options, say: Say) -> None:
-    """Download ``data_url`` into ``data_path``, what is missing there or has another size, and unpack it.
+    """Download the files of ``data_url`` that ``data_path`` lacks or has with another size, and unpack zip files.
 
     Raises:
-        DataError: nothing lies there, or a zip file is named that is not there or is damaged.
+        DataError: the address has no files, or a zip file is missing or damaged.
         StoreError, StoreRefusalError: the store cannot be read.
     """
     folder = Path(options.data_path)
@@ -29,20 +29,22 @@ def fetch_data(options: Options, say: Say) -> None:
         sizes = persist(store.files, say)
         if not sizes:
             raise DataError(
-                f"{KEY}.data_url = {options.data_url!r}: nothing lies there. Check the path in the bucket."
+                f"{KEY}.data_url = {options.data_url!r} has no files. Check the path in the bucket."
             )
-        say(f"data: {len(sizes)} files, {sum(sizes.values()):,} bytes in {options.data_url}")
+        say(f"data: {counted(len(sizes), 'file')}, {sum(sizes.values()):,} bytes in {options.data_url}")
         n_fetched = fetch(store, sizes, folder.joinpath, say)
-        say(f"data: {n_fetched} files downloaded to {folder}, {len(sizes) - n_fetched} were there")
+        say(
+            f"data: {counted(n_fetched, 'file')} downloaded to {folder}, {len(sizes) - n_fetched} already there"
+        )
     if options.need_unzip_in_modelarts:
         unzip(folder, options.need_unzip_files, options.data_url, say)
 
 
 def unzip(folder: Path, names: Sequence[str], url: str, say: Say) -> None:
-    """Unpack zip files below ``folder``, each beside itself; all of them where no names are given.
+    """Unpack zip files below ``folder``, each into its own folder; all of them if ``names`` is empty.
 
     Raises:
-        DataError: a name that is not there, no zip file at all, or one that is damaged.
+        DataError: a named file or any zip file is missing, or one is damaged.
     """
     there = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.zip"))
     for name in names:
@@ -54,37 +56,40 @@ def unzip(folder: Path, names: Sequence[str], url: str, say: Say) -> None:
     if not there:
         raise DataError(
             f"{KEY}.need_unzip_in_modelarts is True, but there is no zip file in {str(folder)!r}. Set it to False "
-            f"where the data lie unpacked in the store."
+            f"if the data in the store are not zip files."
         )
     for name in names or there:
         file = folder / name
         if _is_unpacked(file):
-            say(f"data: {name} is unpacked already")
+            say(f"data: {name} is already unpacked")
             continue
         try:
             parts = unpack(file, file.parent)
         except DataError as error:
-            whole = f" It has the size it has in {url}, so that is the copy to replace." if url else ""
+            whole = f" The file in {url} has the same size, so replace it there." if url else ""
             raise DataError(f"{error}{whole}") from error
-        say(f"data: {name}: " + ", ".join(f"{part.n_pictures} pictures in {part.folder}" for part in parts))
+        say(
+            f"data: {name}: "
+            + ", ".join(f"{counted(part.n_pictures, 'picture')} in {part.folder}" for part in parts)
+        )
 
 
 def _is_unpacked(file: Path) -> bool:
-    """Return whether every file of a zip lies beside it with its size."""
+    """Return whether every file of a zip is beside it and has the right size."""
     try:
         with zipfile.ZipFile(file) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
     except zipfile.BadZipFile:
-        return False  # unpack() says what is wrong with it
+        return False  # unpack() reports the problem
     places = [(file.parent / member.filename, member.file_size) for member in members]
     return all(place.is_file() and place.stat().st_size == size for place, size in places)
 
 
 def fetch_weights(recipe: Recipe, options: Options, say: Say) -> Recipe:
-    """Return the recipe with an ``init_from`` that lies in a store fetched to this machine.
+    """Fetch an ``init_from`` that is an address in a store; return the recipe with the local path.
 
     Raises:
-        DataError: nothing lies there.
+        DataError: the address has no files.
         StoreError, StoreRefusalError: the store cannot be read.
     """
     if "://" not in recipe.init_from:
@@ -93,12 +98,10 @@ def fetch_weights(recipe: Recipe, options: Options, say: Say) -> Recipe:
     is_file = name.endswith(".ckpt")
     store = open_store(folder_url if is_file else recipe.init_from, "init_from")
     sizes = persist(store.files, say)
-    if is_file:  # with what its checkpoint says about itself, where it is one of ours
+    if is_file:  # with the description of the checkpoint, if there is one
         sizes = {name_: sizes[name_] for name_ in (name, "state.json") if name in sizes and name_ in sizes}
     if not sizes:
-        raise DataError(
-            f"init_from = {recipe.init_from!r}: nothing lies there. Check the path in the bucket."
-        )
+        raise DataError(f"init_from = {recipe.init_from!r} has no files. Check the path in the bucket.")
     local = Path(options.output_path) / "init_from" / (Path(folder_url).name if is_file else name)
     fetch(store, sizes, local.joinpath, say)
     say(f"init_from: {recipe.init_from} is in {local}")

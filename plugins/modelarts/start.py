@@ -1,10 +1,10 @@
-"""The start-up file of a ModelArts job: turns the parameters of the job into a command line of srtrain.
+"""The start-up file of a ModelArts job. It turns the parameters of the job into a command line of srtrain.
 
     python start.py --recipe=recipes/edsr_x2.py --data_url=obs://bucket/DIV2K --train_url=obs://bucket/runs
         --need_unzip_in_modelarts=True --train.steps=300000 --resume
 
-The parameters of the plugin keep their names, ``pre_trained`` is ``init_from``, ``n_processes`` is one for each card,
-and every other ``--key=value`` is an override of the recipe. ``enable_modelarts`` is True unless it is given.
+The parameters of the plugin keep their names. ``pre_trained`` becomes ``init_from``. ``n_processes`` is the number of
+cards. Every other ``--key=value`` is an override of the recipe. ``enable_modelarts`` is True by default.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def command_line(words: Sequence[str]) -> list[str]:
     given, flags = parameters(words)
     recipe = given.pop("recipe", "")
     if not recipe:
-        sys.exit("start.py: the job has no parameter recipe; add one, such as recipe = recipes/edsr_x2.py")
+        sys.exit("start.py: the job has no parameter recipe; add it, such as recipe = recipes/edsr_x2.py")
     n_processes = given.pop("n_processes", "")
     given.setdefault("enable_modelarts", "True")
     overrides = ["hooks.modelarts=modelarts"]
@@ -47,7 +47,7 @@ def command_line(words: Sequence[str]) -> list[str]:
 
 
 def parameters(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Return ``--key=value`` and ``--key value`` as a dict, and the flags, which have no value."""
+    """Return the parameters (``--key=value`` or ``--key value``) as a dict, and the flags, which have no value."""
     given: dict[str, str] = {}
     flags = []
     rest = list(words)

@@ -1,4 +1,4 @@
-"""Moving files between a store and this machine: with patience, only what is missing, and once on a machine."""
+"""Copy files between a store and this machine: retry failures, skip existing files, and lock the folder."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ _N_THREADS = 8
 
 
 def print_line(text: str) -> None:
-    """Say something where there is no log yet, or no longer."""
+    """Print a line to standard error, while there is no log."""
     tqdm.write(text, file=sys.stderr)
 
 
 def persist(do: Callable[[], T], say: Say, pause: Callable[[float], object] | None = None) -> T:
-    """Do something with a store, again and again where it fails, waiting 1, 2, 4, … seconds in between.
+    """Call ``do``, which uses a store; if it fails, try again after 1, 2, 4, … seconds, ``N_TRIES`` times in all.
 
     Raises:
-        StoreError: the last failure.
-        StoreRefusalError: at once; trying again does not help.
+        StoreError: the last attempt failed.
+        StoreRefusalError: the store refused; this is not tried again.
     """
     for n_tried in range(1, N_TRIES):
         try:
             return do()
         except StoreError as error:
             wait = min(2 ** (n_tried - 1), LONGEST_WAIT_SECONDS)
-            say(f"{error}; trying again in {wait} s (try {n_tried} of {N_TRIES} failed)")
+            say(f"{error}; trying again in {wait} s (attempt {n_tried} of {N_TRIES} failed)")
             (pause or time.sleep)(wait)
     return do()
 
@@ -51,17 +51,17 @@ def persist(do: Callable[[], T], say: Say, pause: Callable[[float], object] | No
 def fetch(
     store: Store, sizes: Mapping[str, int], place: Callable[[str], Path], say: Say, always: bool = False
 ) -> int:
-    """Download the files of ``sizes`` that are missing or have another size (or ``always``); return how many.
+    """Download the files that are missing or have another size (with ``always``, all); return how many.
 
-    A file appears under its name only when it is whole.
+    A file gets its name only after it is complete.
 
     Raises:
-        DataError: the disk is too small, or a name would lead out of the folder.
-        StoreError, StoreRefusalError: a file could not be had.
+        DataError: the disk is too small, or a name points out of the target folder.
+        StoreError, StoreRefusalError: a file could not be downloaded.
     """
     for name in sizes:
         if ".." in PurePosixPath(name).parts or name.startswith("/"):
-            raise DataError(f"{store.url} holds {name!r}, a name that leads out of the target folder.")
+            raise DataError(f"{store.url} contains {name!r}, a name that points out of the target folder.")
     wanted = {name: size for name, size in sizes.items() if always or not _is_there(place(name), size)}
     if not wanted:
         return 0
@@ -85,7 +85,7 @@ def _fetch_one(store: Store, name: str, size: int, file: Path, say: Say) -> None
     def download(part: Path) -> None:
         store.download(name, part)
         if part.stat().st_size != size:
-            raise StoreError(f"{store.url}/{name} came with {part.stat().st_size} bytes instead of {size}")
+            raise StoreError(f"{store.url}/{name} arrived with {part.stat().st_size} bytes instead of {size}")
 
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -109,16 +109,18 @@ def _refuse_full_disk(n_bytes: int, file: Path, url: str) -> None:
 
 @contextlib.contextmanager
 def one_at_a_time(file: Path, say: Say) -> Iterator[None]:
-    """Let one process of this machine at a time do what follows; the others wait.
+    """Hold a lock, so that only one process of this machine runs the block at a time; the others wait.
 
     Raises:
-        DataError: the lock file cannot be made.
+        DataError: the lock file cannot be created.
     """
     try:
-        lock = take_lock(file, lambda holder: say(f"{holder} fetches the files of this run; waiting for it"))
+        lock = take_lock(
+            file, lambda holder: say(f"{holder} is fetching the files of this run; waiting for it")
+        )
     except OSError as error:
         raise DataError(
-            f"{cannot_write(file, error)} Set hooks.modelarts.output_path to a folder that can be written."
+            f"{cannot_write(file, error)} Set hooks.modelarts.output_path to a writable folder."
         ) from error
     with lock:
         yield

@@ -184,9 +184,9 @@ def test_round_trip_and_resume_on_another_machine(
     here, there = tmp_path / "here", tmp_path / "there"
     said = run(here)
     folder = here / "train" / "night"
-    assert f"data: 1 files downloaded to {here / 'data'}, 0 were there" in said
+    assert f"data: 1 file downloaded to {here / 'data'}, 0 already there" in said
     assert "data: pictures.zip: 4 pictures in HR, 4 pictures in LR_bicubic/X2" in said
-    assert f"everything in {folder} is in {URL}/night" in said
+    assert f"all files of {folder} are in {URL}/night" in said
     assert store.files("results/night/") == contents(folder)
     assert {"checkpoints/latest", "checkpoints/best", "metrics.jsonl", "run.log", "recipe.json"} <= set(
         contents(folder)
@@ -219,7 +219,7 @@ def test_a_store_that_goes_away_and_comes_back(
     )
     folder = tmp_path / "train" / "night"
     assert "finished at step 6 of 6" in said
-    assert f"everything in {folder} is in {URL}/night" in said
+    assert f"all files of {folder} are in {URL}/night" in said
     assert store.files("results/night/") == contents(folder)
     assert re.search(
         r"cannot upload .* at http://127\.0\.0\.1:\d+: Could not connect.*; trying again in 1 s", said
@@ -240,7 +240,7 @@ def test_a_store_that_stays_away_is_an_error_that_loses_nothing(
         r"error: the run has ended, but \d+ of its files are not in the store: checkpoints/step_0", said
     )
     assert (
-        f"Nothing is lost while {str(folder)!r} is there: mend the cause and give the same command with --resume"
+        f"The files are still in {str(folder)!r}. Correct the cause and repeat the command with --resume"
         in said
     )
     before = weights(folder, 4)
@@ -312,8 +312,8 @@ def test_a_name_that_is_taken_in_the_store(store: Server, run: Callable[..., str
     )
     said = run(tmp_path / "a", code=2)
     assert (
-        f"error: hooks.modelarts.checkpoint_url: {URL}/night holds a run already (1 files). Use --resume to go on with "
-        f"that run, --overwrite to delete it, or name=ANOTHER.\n"
+        f"error: hooks.modelarts.checkpoint_url: {URL}/night already contains a run (1 file). Use --resume to "
+        f"continue it, --overwrite to delete it, or name=ANOTHER.\n"
     ) in said
     run(tmp_path / "b", "--overwrite", steps=2)
     assert store.files("results/night/") == contents(tmp_path / "b" / "train" / "night")
@@ -338,7 +338,7 @@ def test_mistakes_are_one_error_each_before_anything_is_trained(
     said = one_error(run(tmp_path, "hooks.modelarts.data_url=s3://bucket/dta", code=2))
     assert (
         said
-        == "error: hooks.modelarts.data_url = 's3://bucket/dta': nothing lies there. Check the path in the bucket."
+        == "error: hooks.modelarts.data_url = 's3://bucket/dta' has no files. Check the path in the bucket."
     )
     said = one_error(run(tmp_path, "hooks.modelarts.need_unzip_files=('picture.zip',)", code=2))
     assert "Did you mean 'pictures.zip'?" in said
@@ -349,19 +349,19 @@ def test_mistakes_are_one_error_each_before_anything_is_trained(
     store.client.put_object(Bucket="bucket", Key="data/pictures.zip", Body=whole[:-200])
     said = one_error(run(tmp_path, code=2))
     assert "pictures.zip' is damaged or not readable: File is not a zip file. Download it again." in said
-    assert said.endswith("It has the size it has in s3://bucket/data, so that is the copy to replace.")
+    assert said.endswith("The file in s3://bucket/data has the same size, so replace it there.")
 
     store.check_credentials("0")
     said = one_error(run(tmp_path, code=2))
     store.check_credentials("inf")
     assert said.startswith(
-        f"error: hooks.modelarts.data_url: {store.url} does not let us list s3://bucket/data: "
+        f"error: hooks.modelarts.data_url: {store.url} does not allow to list s3://bucket/data: "
     )
     assert "Check the credentials in the environment: OBS_ACCESS_KEY_ID" in said
 
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     said = one_error(run(tmp_path, "hooks.modelarts.data_url=obs://bucket/data", code=2))
-    assert "needs to know where OBS is: set OBS_ENDPOINT" in said
+    assert "needs the address of the OBS server: set OBS_ENDPOINT" in said
     assert not (tmp_path / "train" / "night").exists()
 
 

@@ -167,7 +167,10 @@ def test_killed_and_resumed_it_is_the_same_search(straight: Path, tmp_path: Path
     known = {file: file.stat().st_mtime_ns for file in individuals.glob("[!.]*.json")}
     again = subprocess.run(command(recipe, run_dir, "--resume"), capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
-    assert f"{len(known)} candidates are known from before and are not trained again" in again.stderr
+    assert (
+        f"candidates with a result from an earlier session: {len(known)}; they are not trained again"
+        in again.stderr
+    )
     assert history(run_dir) == history(straight)
     assert {file: file.stat().st_mtime_ns for file in known} == known
 
@@ -224,7 +227,7 @@ def test_two_processes_make_the_same_search_and_a_lost_ones_candidate_is_trained
     again = subprocess.run(launch(recipe, run_dir, "--resume"), capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
     log = (run_dir / "run.log").read_text()
-    assert "rank 1 ended while it trained a candidate, which is trained again" in log
+    assert "rank 1 ended while it trained a candidate; the candidate is trained again" in log
     assert history(run_dir) == history(straight)
     ranks = {
         json.loads(f.read_text())["rank"] for f in (run_dir / "search" / "individuals").glob("[!.]*.json")
@@ -264,7 +267,7 @@ def test_several_objectives_keep_a_front(run: Run, tmp_path: Path) -> None:
 def test_changed_settings_are_refused_on_resume(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("changed", "hooks.search.evolution.n_generations=1") == 0
     assert run("changed", "hooks.search.evolution.n_generations=1", "optim.lr=1e-3", "--resume") == 2
-    assert "trains or scores its candidates otherwise" in capsys.readouterr().err
+    assert "trains or scores its candidates with other settings" in capsys.readouterr().err
     assert run("changed", "hooks.search.evolution.n_generations=2", "--resume") == 0
 
 

@@ -1,4 +1,4 @@
-"""A found network as text and as a drawing."""
+"""A network as text and as a drawing."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from .drawing import element, svg, text
 
 _IN_WORDS = {"S": "shrink", "G": "group", "C": "context"}
 
-# In pixels: a block's width, from one block to the next, the lower end of them all, the line that their outputs take.
+# In pixels: width of a block, distance between blocks, their lower end, height of the line that joins their outputs.
 _BOX, _STEP, _BASE, _BUS = 64, 70, 190, 40
 
 
 def in_words(kind: BlockKind) -> str:
-    """Return what a block does."""
+    """Return a description of a kind of block."""
     name = _IN_WORDS.get(kind.type, kind.type)
     return f"{name}, {kind.n_convs} convolutions of growth {kind.growth}"
 
 
 def architecture_text(individual: Individual, outcome: Outcome, scale: int, n_feats: int = 32) -> str:
-    """Return a network as lines to read, and its blocks as a recipe takes them.
+    """Return a network as text, with its blocks in the form that a recipe accepts.
 
     Args:
-        scale: of the network's output.
-        n_feats: channels outside of the blocks, which the first block meets.
+        scale: scale of the network.
+        n_feats: channels outside of the blocks, and so the input width of the first block.
     """
     kinds = [BlockKind.parse(name) for name in individual.blocks]
     widths = [n_feats, *(kind.n_out for kind in kinds)]
@@ -57,7 +57,7 @@ def architecture_text(individual: Individual, outcome: Outcome, scale: int, n_fe
 
 
 def architecture_drawing(blocks: Sequence[str], scale: int) -> Element:
-    """Draw a network: its blocks as high as they have channels, and under them the feature scale."""
+    """Draw a network. The height of a block shows its output channels; the feature scale is drawn below."""
     kinds = [BlockKind.parse(name) for name in blocks]
     widest = max(kind.n_out for kind in kinds)
     first = 160
@@ -107,11 +107,11 @@ def _ending(left: float, name: str, words: tuple[str, str]) -> Element:
 
 
 def _wires(lefts: Sequence[float], head: float, fuse: float) -> Element:
-    """Draw the row from block to block, each block's output to the fusion, and the residual around all of it."""
+    """Draw the path through the blocks, the outputs of all blocks to the fusion, and the residual connection."""
     flow = _BASE - 84 + 20
     row = [head, *lefts, fuse, fuse + _STEP + 22]
     d = "".join(f"M{a + _BOX} {flow}H{b}" for a, b in pairwise(row))
-    # Between the blocks the outputs leave for the bus; the fusion takes them from it.
+    # After each block its output goes up to the common line, which leads to the fusion.
     taps = "".join(f"M{left + _BOX + 4} {flow}V{_BUS}" for left in lefts)
     bus = f"{taps}M{lefts[0] + _BOX + 4} {_BUS}H{fuse + _BOX / 2}V{_BASE - 76}"
     add = fuse + _BOX + 11

@@ -35,38 +35,38 @@ from .drawing import (
 Member = tuple[Individual, Outcome]
 
 NO_SCORE = "No candidate has a score."
-"""What stands where there is nothing to draw."""
+"""Shown instead of a drawing without data."""
 
 MOST_KINDS = 40
-"""Rows of the map of credits."""
+"""Largest number of rows of the credit map."""
 
 MOST_COLUMNS = 50
-"""Its columns: a narrower one could not be pointed at."""
+"""Largest number of columns of the credit map; narrower columns would be hard to point at."""
 
 MOST_DETAILED = 300
-"""Individuals of a search of which each says its blocks when pointed at; of a larger one only the front does."""
+"""Up to this many individuals, every point shows its blocks; above, only points of the front do."""
 
 _CREDIT = (
-    "How much more often mutation draws a kind of block (type, convolutions, growth, output) than without credit. "
-    "Kinds are sorted by their last credit, within each type."
+    "The probability that mutation draws a kind of block (type, convolutions, growth, output), divided by the "
+    "probability without credit. Within each type, kinds are sorted by their last credit."
 )
 
 _WIDE = 960
-_STRIP = 16  # px under the lowest value, where those that failed are marked
+_STRIP = 16  # pixels under the lowest value, where failed individuals are marked
 
 
 def note(words: str) -> Element:
-    """Return a sentence that stands where there is nothing to draw, or under a drawing."""
+    """Return a sentence that is shown under a drawing or instead of one."""
     return element("p", words, class_="note")
 
 
 def members(generations: Sequence[Generation]) -> list[Member]:
-    """Return all individuals, in the order in which they were brought."""
+    """Return the individuals of all generations, in their order."""
     return [member for generation in generations for member in generation.members]
 
 
 def hover(individual: Individual, outcome: Outcome, detailed: bool = False) -> str:
-    """Return what a point says of its individual."""
+    """Return the text that a point shows about its individual."""
     said = [f"No. {individual.number}, generation {individual.generation}"]
     said += [f"{label} {value}" for label, value in lines(outcome.objectives)]
     if outcome.failed:
@@ -77,9 +77,9 @@ def hover(individual: Individual, outcome: Outcome, detailed: bool = False) -> s
 
 
 def front(generations: Sequence[Generation], pareto: Collection[int], x_name: str, y_name: str) -> Element:
-    """Draw all individuals by two of their values; those in ``pareto`` stand out.
+    """Draw all individuals by two of their values, and highlight those in ``pareto``.
 
-    The steps show the best ``y`` of a front of several that is to be had for each ``x``.
+    If the front has several individuals, a step line shows the best ``y`` for each ``x``.
     """
     scored = [m for m in members(generations) if x_name in m[1].objectives and y_name in m[1].objectives]
     if not scored:
@@ -92,7 +92,7 @@ def front(generations: Sequence[Generation], pareto: Collection[int], x_name: st
 
     x = scale_of((shown(m)[0] for m in scored), LEFT, WIDTH - RIGHT)
     within = _without_outliers([m[1].objectives[y_name] for m in scored], DIRECTIONS[y_name])
-    # What is on the front is drawn where it is, however far from the others.
+    # Individuals on the front are never moved to the border.
     on_front = [m[1].objectives[y_name] for m in scored if m[0].number in pareto]
     y = scale_of(map(y_measure.shown, [*within, *on_front]), HEIGHT - BOTTOM, TOP)
     latest = max(1, len(generations) - 1)
@@ -118,7 +118,7 @@ def front(generations: Sequence[Generation], pareto: Collection[int], x_name: st
 
 
 def _beyond(n: int, direction: int) -> str:
-    """Say of how many individuals the place is not their value's; nothing of none."""
+    """Return a note on the individuals that are drawn on the border; empty if there are none."""
     if not n:
         return ""
     if direction > 0:
@@ -127,10 +127,10 @@ def _beyond(n: int, direction: int) -> str:
 
 
 class Timeline:
-    """Axes of generation and fitness, with a place for each individual.
+    """Axes of generation and fitness, and the position of each individual.
 
     Attributes:
-        n_below: individuals so much worse than the others that they are drawn on the border.
+        n_below: number of individuals that are so much worse than the others that they are drawn on the border.
     """
 
     def __init__(self, generations: Sequence[Generation], objective: str, n_columns: int, width: int) -> None:
@@ -152,31 +152,31 @@ class Timeline:
         }
 
     def place(self, member: Member) -> Point:
-        """Return where an individual is drawn: beside the others of its generation, failed ones in a strip below."""
+        """Return the position of an individual: beside its generation; failed ones in a strip below."""
         across = self.x(self._offsets[member[0].number])
         if member[1].failed:
             return across, self.floor.start - 6
         return across, self.height(member[1].objectives[self.objective])
 
     def height(self, value: float) -> float:
-        """Return where a value of the objective is drawn."""
+        """Return the vertical position of a value of the objective."""
         return self.y(self.measure.shown(value))
 
     def drawing(self, name: str, *content: Element, marks: Sequence[Element]) -> Element:
-        """Return the drawing with its axes, crosses for those that failed, and ``marks`` on top."""
+        """Return the drawing with axes, crosses for failed individuals, and ``marks`` on top."""
         y = Scale(self._low(), self.y.high, self.floor.start, TOP)
         axes = frame(self.x, y, "generation", self.measure.axis, whole_x=True)
         crosses = [cross(self.place(m), hover(*m)) for m in self.failed]
         return svg(self.width, HEIGHT, name, axes, *content, *crosses, *marks)
 
     def _low(self) -> float:
-        """Return the value that the axis would have at its lower end, under the strip."""
+        """Return the value at the lower end of the axis, below the strip."""
         per_px = (self.y.high - self.y.low) / (self.y.start - self.y.end)
         return self.y.low - per_px * _STRIP
 
 
 def _without_outliers(values: Sequence[float], direction: int) -> list[float]:
-    """Return the values that are not worse than the worse quartile by more than three times the quartiles' distance."""
+    """Return the values that are at most three interquartile ranges worse than the worse quartile."""
     if len(values) < 8:
         return list(values)
     good = sorted(value * direction for value in values)
@@ -186,7 +186,7 @@ def _without_outliers(values: Sequence[float], direction: int) -> list[float]:
 
 
 def fitness(generations: Sequence[Generation], objective: str, n_columns: int) -> Element:
-    """Draw all individuals by generation, the best so far and each generation's median."""
+    """Draw all individuals by generation, the best so far, and the median of each generation."""
     time = Timeline(generations, objective, n_columns, WIDTH)
     if not time.scored:
         return note(NO_SCORE)
@@ -210,7 +210,7 @@ def fitness(generations: Sequence[Generation], objective: str, n_columns: int) -
 
 
 def lineage(generations: Sequence[Generation], objective: str, best: int | None) -> Element:
-    """Draw all individuals by generation with lines to their parents; ``best`` and its ancestors stand out."""
+    """Draw all individuals by generation with lines to their parents; highlight ``best`` and its ancestors."""
     time = Timeline(generations, objective, len(generations), _WIDE)
     if not time.scored:
         return note(NO_SCORE)
@@ -265,7 +265,7 @@ def _entry(class_: str, words: str) -> Element:
 
 
 def hypervolume(generations: Sequence[Generation], n_columns: int) -> Element | None:
-    """Draw the hypervolume by generation; ``None`` where there is none, as with one objective."""
+    """Draw the hypervolume by generation; return ``None`` if there is none, as with one objective."""
     known = [(index, g.hypervolume) for index, g in enumerate(generations) if g.hypervolume is not None]
     if not known:
         return None
@@ -281,9 +281,9 @@ def hypervolume(generations: Sequence[Generation], n_columns: int) -> Element | 
 
 
 def credit(generations: Sequence[Generation]) -> Element:
-    """Draw how much more often each kind of block is drawn than without credit, by generation.
+    """Draw the credit of kinds of blocks by generation: one row for each kind whose credit ever differs from 1.
 
-    A row a kind, of those that ever differ from 1; the strongest ``MOST_KINDS`` where there are more.
+    If there are more than ``MOST_KINDS``, only those with the largest credit, up or down, are shown.
     """
     if not generations:
         return note("No generation has finished yet.")
@@ -294,13 +294,14 @@ def credit(generations: Sequence[Generation]) -> Element:
     moved = [kind for kind in sorted(strength, key=lambda kind: -strength[kind]) if strength[kind] > 1e-6]
     if not moved:
         return note(
-            "All kinds of blocks are drawn as the space says: no kind has earned credit, or credit is uniform."
+            "Kinds of blocks are drawn with the probabilities of the space: no kind has credit yet, or credit is "
+            "uniform."
         )
     last = generations[-1].credit
     shown = sorted(moved[:MOST_KINDS], key=lambda kind: (BlockKind.parse(kind).type, -last.get(kind, 1.0)))
     most = max(1.0, strength[moved[0]])
     every = math.ceil(len(generations) / MOST_COLUMNS)
-    columns = range(len(generations) - 1, -1, -every)[::-1]  # the last one always
+    columns = range(len(generations) - 1, -1, -every)[::-1]  # always includes the last one
     words = f"{len(strength)} kinds of blocks."
     if len(moved) < len(strength):
         words += f" {len(strength) - len(moved)} that never differ from 1 are not shown."
@@ -321,7 +322,7 @@ def credit(generations: Sequence[Generation]) -> Element:
 
 
 def _doublings(value: float) -> float:
-    """Return how often a credit of 1 is doubled for this one; at most ten times, or halved as often."""
+    """Return the logarithm to base 2 of a credit, limited to -10 to 10."""
     return max(-10.0, min(10.0, math.log2(max(value, 1e-9))))
 
 

@@ -1,8 +1,8 @@
 """Inline SVG: elements, scales, axes and marks.
 
-Written by hand and not with matplotlib: in a page that draws its own SVG a point carries its title to hover over, text
-can be selected, style sheets choose the colours for light and dark, and a search needs no package more. Elements are
-those of ``xml.etree``, which escapes whatever text and attributes it is given.
+The drawings do not use matplotlib. With SVG of our own, a point shows its title when the mouse is over it, text can be
+selected, and style sheets choose light or dark colours. A search also needs no additional package. Elements are those
+of ``xml.etree``, which escapes all text and attributes.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from xml.etree.ElementTree import Element, SubElement
 Point = tuple[float, float]
 
 WIDTH, HEIGHT = 520, 330
-"""Of a plot that stands beside another, in CSS pixels where the screen has them."""
+"""Size of a plot that is shown beside another, in CSS pixels."""
 
 LEFT, TOP, RIGHT, BOTTOM = 76, 14, 16, 50
-"""Room around the axes."""
+"""Margins around the axes, in pixels."""
 
 
 def element(tag: str, *content: Element | str, **attributes: object) -> Element:
     """Return an element.
 
-    Attributes are named as in Python: ``class_`` is ``class``, ``text_anchor`` is ``text-anchor``. Those that are
-    ``None`` are left out, numbers are rounded to a tenth.
+    Attribute names are Python names: ``class_`` stands for ``class``, ``text_anchor`` for ``text-anchor``. Attributes
+    with the value ``None`` are left out. Floats are rounded to one decimal.
     """
     node = Element(tag)
     for name, value in attributes.items():
@@ -46,13 +46,13 @@ def _written(value: object) -> str:
 
 
 def clean(text: str) -> str:
-    """Return the text without what no page may hold: half characters of UTF-16, and control characters."""
+    """Return the text without characters that HTML does not allow: lone surrogates and control characters."""
     whole = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(c for c in whole if c in "\n\t" or c.isprintable() or ord(c) > 0x9F)
 
 
 def svg(width: float, height: float, name: str, *content: Element) -> Element:
-    """Return a drawing; ``name`` is what it shows, for those who cannot see it."""
+    """Return a drawing; ``name`` describes it for screen readers."""
     view = f"0 0 {width:g} {height:g}"
     return element(
         "svg", *content, viewBox=view, style=f"--w:{width:g}px", role="group", aria_label=name
@@ -61,7 +61,7 @@ def svg(width: float, height: float, name: str, *content: Element) -> Element:
 
 @dataclass(frozen=True)
 class Scale:
-    """Maps values to pixels; what lies outside is drawn on the border."""
+    """Maps values to pixels; values outside of the range are drawn on the border."""
 
     low: float
     high: float
@@ -69,13 +69,13 @@ class Scale:
     end: float
 
     def __call__(self, value: float) -> float:
-        """Return where a value is drawn."""
+        """Return the position of a value in pixels."""
         share = (value - self.low) / (self.high - self.low)
         return self.start + min(1.0, max(0.0, share)) * (self.end - self.start)
 
 
 def scale_of(values: Iterable[float], start: float, end: float, margin: float = 0.06) -> Scale:
-    """Return a scale with all values on it and some room on both sides, also where they are all the same."""
+    """Return a scale that contains all values with a margin on both sides, also if all values are equal."""
     values = list(values)
     low, high = min(values), max(values)
     room = (high - low) * margin or abs(high) * 0.01 or 1.0
@@ -83,7 +83,7 @@ def scale_of(values: Iterable[float], start: float, end: float, margin: float = 
 
 
 def ticks(low: float, high: float, most: int = 6, whole: bool = False) -> list[tuple[float, str]]:
-    """Return the round values between two, at most so many, as they are written."""
+    """Return at most ``most`` round values from ``low`` to ``high``, each with its text."""
     step = 10.0 ** math.floor(math.log10((high - low) / most))
     if whole:
         step = max(step, 1.0)
@@ -96,12 +96,12 @@ def ticks(low: float, high: float, most: int = 6, whole: bool = False) -> list[t
 
 
 def text(x: float, y: float, words: str, anchor: str = "middle", **attributes: object) -> Element:
-    """Return words at a place: their middle, or their ``start`` or ``end``."""
+    """Return a text whose middle, ``start`` or ``end`` is at a position."""
     return element("text", words, x=x, y=y, text_anchor=anchor, **attributes)
 
 
 def frame(x: Scale, y: Scale, x_label: str, y_label: str, whole_x: bool = False) -> Element:
-    """Return grid, numbers and labels of a plot. ``y.start`` is its lower end; both labels name their units."""
+    """Return grid, numbers and labels of a plot. ``y.start`` is the lower end; the labels include the units."""
     group = element("g", class_="frame")
     room = abs(x.end - x.start) / 75
     for value, words in ticks(x.low, x.high, max(2, int(room)), whole_x):
@@ -118,31 +118,31 @@ def frame(x: Scale, y: Scale, x_label: str, y_label: str, whole_x: bool = False)
 
 
 def dot(at: Point, title: str, radius: float = 4.0, **attributes: object) -> Element:
-    """Return a disc that says its title when hovered over."""
+    """Return a disc that shows its title when the mouse is over it."""
     return element("circle", element("title", title), cx=at[0], cy=at[1], r=radius, **attributes)
 
 
 def cross(at: Point, title: str) -> Element:
-    """Return the mark of something that failed."""
+    """Return the mark of a failed individual."""
     d = f"M{at[0] - 3.5:.1f} {at[1] - 3.5:.1f}l7 7m0-7l-7 7"
     return element("path", element("title", title), d=d, class_="failed")
 
 
 def polyline(points: Sequence[Point], class_: str) -> Element:
-    """Return straight lines from point to point."""
+    """Return straight lines that connect the points."""
     d = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
     return element("path", d=d, class_=f"line {class_}")
 
 
 def step_line(points: Sequence[Point], end: float, class_: str) -> Element:
-    """Return a line that keeps each point's height until the next one, and the last one's until ``end``."""
+    """Return a step line: it keeps the height of each point until the next one, and of the last until ``end``."""
     d = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
     d += "".join(f"H{x:.1f}V{y:.1f}" for x, y in points[1:])
     return element("path", d=f"{d}H{end:.1f}", class_=f"line {class_}")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Element | str]]) -> Element:
-    """Return an HTML table; each cell carries its column's name, which a narrow screen shows beside it."""
+    """Return an HTML table. Each cell stores the name of its column, which narrow screens show beside it."""
     node = element("table", element("thead", element("tr", *(element("th", name) for name in head))))
     body = SubElement(node, "tbody")
     for row in rows:

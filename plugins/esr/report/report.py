@@ -1,7 +1,7 @@
-"""The report of a search: one HTML page that needs nothing else, neither network nor script.
+"""The report of a search: one HTML page that needs neither the network nor scripts.
 
-The drawings are inline SVG (``drawing`` says why), the colours are variables of the style sheet (``style``), of which
-there is a light and a dark set.
+The drawings are inline SVG (see ``drawing``). The colours are variables of the style sheet (``style``), which has a
+light and a dark set.
 """
 
 from __future__ import annotations
@@ -24,27 +24,26 @@ from .drawing import element, table
 from .style import STYLE
 
 PARTS = ("build", "compile", "train", "evaluate", "ablate")
-"""What the time of a candidate goes into, as ``Outcome.seconds`` names it."""
+"""The parts of a candidate's time, named as in ``Outcome.seconds``."""
 
-_LONGEST_REASON = 500  # characters: a page of a thousand tracebacks would be of no use
+_LONGEST_REASON = 500  # characters; many long tracebacks would make the page unusable
 _BEST = {1: "highest", -1: "lowest"}
 
 
 @dataclass(frozen=True)
 class SearchFacts:
-    """All that the report tells of a search.
+    """The data of a report.
 
     Attributes:
-        objectives: names from ``DIRECTIONS``; the first is the fitness that is drawn.
-        generations: those that are finished.
-        n_generations: that are planned.
-        pareto: numbers of the individuals of ``generations`` that none of them beats in every objective; with one
-            objective that of the best.
-        protocol: the words that a PSNR carries: on which crops, of which colour.
-        elapsed_seconds: wall time so far, of all sessions of the search.
-        seconds_left: expected; ``None`` where nobody knows.
-        scale: of the networks' outputs.
-        n_ranks: processes that train individuals.
+        objectives: names from ``DIRECTIONS``; the first is drawn as the fitness.
+        generations: finished generations.
+        n_generations: planned number of generations.
+        pareto: numbers of the individuals that no other dominates; with one objective, the number of the best.
+        protocol: description of what PSNR measures: which crops, which colour.
+        elapsed_seconds: wall time of all sessions of the search so far.
+        seconds_left: expected remaining time; ``None`` if unknown.
+        scale: scale of the networks.
+        n_ranks: number of processes that train individuals.
         stopped: why the search ended; empty while it runs.
     """
 
@@ -62,7 +61,7 @@ class SearchFacts:
     stopped: str = ""
 
     def front(self) -> list[Member]:
-        """Return the individuals in ``pareto``, the fittest first."""
+        """Return the individuals in ``pareto``, best first in the first objective."""
         by_number = {member[0].number: member for member in members(self.generations)}
         first = self.objectives[0]
         return sorted(
@@ -72,12 +71,12 @@ class SearchFacts:
 
 
 def write_report(file: Path, search: SearchFacts) -> None:
-    """Write the page; a browser that has it open shows the old or the new one, never half of it."""
+    """Write the page atomically, so that a browser never loads half of it."""
     write_whole(file, page(search, datetime.now().astimezone()))
 
 
 def page(search: SearchFacts, now: datetime) -> str:
-    """Return the page, as of a local time."""
+    """Return the page; ``now`` is the local time that it shows."""
     sections = list(_sections(search))
     links = [element("a", title, href=f"#{name}") for name, title, _, _ in sections]
     body = element("body", _head(search, now), element("nav", *links))
@@ -93,7 +92,7 @@ def page(search: SearchFacts, now: datetime) -> str:
             "head",
             element("meta", charset="utf-8"),
             element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            # Else a browser asks the server, or the folder, for an icon.
+            # Without this, a browser requests an icon from the server or the folder.
             element("link", rel="icon", href="data:,"),
             element("title", search.title),
             element("style", STYLE),
@@ -128,7 +127,8 @@ def _head(search: SearchFacts, now: datetime) -> Element:
     small = [
         f"PSNR: {search.protocol}.",
         f"Networks for x{search.scale}, trained by {ranks}.",
-        f"Written {now:%Y-%m-%d %H:%M:%S %Z}" + ("." if search.stopped else "; load it again to see more."),
+        f"Written {now:%Y-%m-%d %H:%M:%S %Z}"
+        + ("." if search.stopped else "; reload the page for newer results."),
     ]
     return element(
         "header",
@@ -142,7 +142,7 @@ def _head(search: SearchFacts, now: datetime) -> Element:
 
 
 def _best(search: SearchFacts) -> Element:
-    """Return a tile for each objective's best candidate."""
+    """Return a tile with the best candidate of each objective."""
     found = search.front()
     if not found:
         return note(NO_SCORE)
@@ -165,7 +165,7 @@ def _best(search: SearchFacts) -> Element:
 
 
 def _sections(search: SearchFacts) -> Iterator[tuple[str, str, list[Element], bool]]:
-    """Yield id, title, content and whether it takes the page's whole width."""
+    """Yield id, title and content of each section, and whether it takes the whole width of the page."""
     several = len(search.objectives) > 1
     generations, first, found = search.generations, search.objectives[0], search.front()
     columns = len(generations) if search.stopped else search.n_generations
@@ -184,7 +184,7 @@ def _sections(search: SearchFacts) -> Iterator[tuple[str, str, list[Element], bo
     yield "fitness", "Fitness", [fitness(generations, first, columns)], False
     volume = hypervolume(generations, columns)
     if volume is not None:
-        words = "Of everything found so far, in units of the first generation's spread."
+        words = "Of all candidates so far, in units of the spread of the first generation."
         yield "hypervolume", "Hypervolume", [volume, note(words)], False
     best = found[0] if found else None
     yield "architecture", "Best architecture", _architecture(best, search), True
@@ -199,7 +199,7 @@ def _sections(search: SearchFacts) -> Iterator[tuple[str, str, list[Element], bo
 
 
 def _pairs(search: SearchFacts) -> list[tuple[str, str]]:
-    """Return the plots' (x, y): PSNR against all that costs, and whether multi-adds tell the latency."""
+    """Return the (x, y) of each plot: PSNR over each cost, and latency over multi-adds if both are objectives."""
     costs = [name for name in search.objectives if name != "psnr"] or ["parameters"]
     pairs = [(cost, "psnr") for cost in costs]
     if "latency" in costs and "multi_adds" in costs:
@@ -212,8 +212,8 @@ def _architecture(best: Member | None, search: SearchFacts) -> list[Element]:
         return [note(NO_SCORE)]
     values = ", ".join(f"{label} {value}" for label, value in lines(best[1].objectives))
     words = (
-        f"No. {best[0].number}: {values}. A block is as high as it has channels out; where it works at half the "
-        f"feature scale, the line below dips."
+        f"No. {best[0].number}: {values}. The height of a block shows its output channels. The line below is lower "
+        f"where a block works at half the feature scale."
     )
     return [_scroll(architecture_drawing(best[0].blocks, search.scale)), note(words)]
 
@@ -250,7 +250,7 @@ def _candidates(found: Sequence[Member]) -> Element:
 def _failed(generations: Sequence[Generation]) -> Element:
     failed = [member for member in members(generations) if member[1].failed]
     if not failed:
-        return note("None has failed.")
+        return note("No candidate has failed.")
     rows = [
         (
             str(individual.number),
@@ -269,7 +269,7 @@ def _cut(reason: str) -> str:
 
 
 def _cost(search: SearchFacts) -> list[Element]:
-    """Return where the candidates' time went, as a bar and in words."""
+    """Return how the time of the candidates was spent, as a bar, a table and a sentence."""
     spent: Counter[str] = Counter()
     for _, outcome in members(search.generations):
         spent.update(outcome.seconds)
@@ -288,6 +288,6 @@ def _cost(search: SearchFacts) -> list[Element]:
         rows.append((name, duration(spent[part]), f"{share:.1%}"))
     words = (
         f"The candidates took {duration(total)} of {search.n_ranks} × {duration(search.elapsed_seconds)}. "
-        f"{spent['train'] / total:.1%} of it was training."
+        f"{spent['train'] / total:.1%} of this time was training."
     )
     return [bar, table(("part", "time", "share"), rows), note(words)]

@@ -1,4 +1,4 @@
-"""The pictures that candidates are scored on: always the same crops, so that their scores can be compared."""
+"""The crops that candidates are scored on. All candidates use the same crops, so their scores are comparable."""
 
 from __future__ import annotations
 
@@ -13,25 +13,27 @@ from srtrain.metrics.protocol import quantise
 
 
 class Crops:
-    """Squares of one size from every picture of some benchmarks, at places that depend on the seed alone.
+    """Square crops of all pictures of the benchmarks, at places that depend only on the seed.
 
     Args:
         benchmarks: sets of whole pictures, each with its protocol.
-        lq_px: side of a crop of the input.
-        n_per_picture: crops of each picture.
-        seed: of their places.
+        lq_px: side of a crop of the input, in pixels.
+        n_per_picture: number of crops of each picture.
+        seed: seed of the places.
 
     Attributes:
-        lq: float32 NCHW RGB in [0, 255], all crops.
-        protocol: what their PSNR is, in words.
+        lq: all crops of the input, float32 NCHW RGB in [0, 255].
+        protocol: description of what their PSNR measures.
 
     Raises:
-        RecipeError: no benchmark, or a picture smaller than a crop.
+        RecipeError: there is no benchmark, or a picture is smaller than a crop.
     """
 
     def __init__(self, benchmarks: Sequence[EvalSet], lq_px: int, n_per_picture: int, seed: int) -> None:
         if not benchmarks:
-            raise RecipeError("the search scores candidates on the recipe's benchmarks, and there are none.")
+            raise RecipeError(
+                "the search scores candidates on the benchmarks of the recipe, but it has none. Add one to benchmarks."
+            )
         lq: list[UInt8] = []
         self._gt: list[tuple[EvalSet, UInt8]] = []
         for benchmark in benchmarks:
@@ -40,8 +42,8 @@ class Crops:
                 height, width = pictures.lq(i).shape[:2]
                 if min(height, width) < lq_px:
                     raise RecipeError(
-                        f"hooks.search.crops.lq_px = {lq_px!r}: the picture {pictures.name(i)!r} of {benchmark.name} "
-                        f"is smaller, {width} x {height} px. Take smaller crops."
+                        f"hooks.search.crops.lq_px = {lq_px!r} is larger than the picture {pictures.name(i)!r} of "
+                        f"{benchmark.name}, which has {width} x {height} px. Use smaller crops."
                     )
                 places = np.random.default_rng([seed, i])
                 for _ in range(n_per_picture):
@@ -56,7 +58,7 @@ class Crops:
         )
 
     def psnr(self, sr: Float32) -> float:
-        """Return the mean PSNR in dB of upscaled crops, float32 NCHW RGB, each under its benchmark's protocol."""
+        """Return the mean PSNR in dB of upscaled crops (float32 NCHW RGB), by the protocols of their benchmarks."""
         pictures = (quantise(picture.transpose(1, 2, 0)) for picture in sr)
         scores = [
             benchmark.protocol.psnr(picture, gt, benchmark.scale)

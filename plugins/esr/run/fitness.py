@@ -1,4 +1,4 @@
-"""How good a candidate is: a short training, always with the same pictures in the same order, and its measurements."""
+"""The score of a candidate: a short training with the same pictures in the same order, then measurements."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _LATENCY_TURNS = 7
 
 
 class Fitness:
-    """Trains networks from lists of blocks and measures them; what it returns depends on the blocks alone.
+    """Trains and measures networks. The result depends only on their blocks.
 
     Args:
         new_trainer: makes the trainer of a candidate.
-        crops: what its PSNR is measured on.
-        objectives: names of ``DIRECTIONS``; PSNR, parameters and multi-adds are measured in any case.
-        needs_drops: whether to measure what each block is worth.
+        crops: the crops that PSNR is measured on.
+        objectives: names of ``DIRECTIONS``; PSNR, parameters and multi-adds are always measured.
+        needs_drops: whether to measure the PSNR that each block contributes.
     """
 
     def __init__(
@@ -45,12 +45,12 @@ class Fitness:
         self.needs_drops = needs_drops
 
     def __call__(self, blocks: tuple[str, ...]) -> Outcome:
-        """Train and measure a network; what fails in it is the outcome's reason and not an error."""
+        """Train and measure a network. A failure of the network is not raised; it is the reason of the outcome."""
         watch = Stopwatch()
         try:
             return self._measure(blocks, watch)
         except (MemoryError, RuntimeError, ValueError, TrainingDivergedError) as error:
-            # MindSpore says with a RuntimeError or ValueError what it cannot build, run or hold in memory.
+            # MindSpore raises RuntimeError or ValueError for a network that it cannot build, run or keep in memory.
             return Outcome({}, f"{type(error).__name__}: {first_line(error)}", seconds=watch.seconds)
 
     def _measure(self, blocks: tuple[str, ...], watch: Stopwatch) -> Outcome:
@@ -74,11 +74,11 @@ class Fitness:
         return Outcome(found, drops=drops, seconds=watch.seconds)
 
     def psnr(self, model: nn.Cell) -> float:
-        """Return a network's PSNR in dB on the crops."""
+        """Return the PSNR of a network on the crops, in dB."""
         return self.crops.psnr(as_function(model)(self.crops.lq))
 
     def drops(self, model: nn.Cell, psnr: float) -> tuple[float | None, ...]:
-        """Return for each block the dB that are lost when its input goes around it, ``None`` where that cannot be."""
+        """Return for each block the PSNR in dB that is lost without it; ``None`` if it cannot be bypassed."""
         lost: list[float | None] = []
         for i, block in enumerate(model.blocks):
             if block.n_in != block.n_out:
@@ -91,7 +91,7 @@ class Fitness:
 
 
 def latency(model: nn.Cell) -> float:
-    """Return the seconds that one picture takes on this device: the median of some turns, compiled."""
+    """Return the time for one picture on this device in seconds: the median of several compiled runs."""
     upscale, picture = Upscaler(model), np.full((1, 3, *LATENCY_PX), 127, np.float32)
     upscale(picture)
     turns = []
@@ -103,10 +103,10 @@ def latency(model: nn.Cell) -> float:
 
 
 class Stopwatch(Hook):
-    """Takes the wall time of each part of a candidate's evaluation; as a hook, the first update apart, which compiles.
+    """Measures the wall time of each part of an evaluation. As a hook it times the first update, which compiles.
 
     Attributes:
-        seconds: by part.
+        seconds: wall time by part.
     """
 
     order = LAST
@@ -116,14 +116,14 @@ class Stopwatch(Hook):
         self._since = time.perf_counter()
 
     def lap(self, part: str) -> None:
-        """Book the time since the last call on a part."""
+        """Add the time since the last call to a part; the empty name only restarts the clock."""
         now = time.perf_counter()
         if part:
             self.seconds[part] = self.seconds.get(part, 0.0) + now - self._since
         self._since = now
 
     def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
-        """Book the first update on compiling, and give a sign of life."""
+        """Count the first update as compiling, and report progress to the launcher."""
         if trainer.step == 1:
             float(out.loss)  # waits for the device
             self.lap("compile")
@@ -131,19 +131,19 @@ class Stopwatch(Hook):
 
 
 class StopWhenHopeless(Hook):
-    """Ends a training whose updates are all being skipped."""
+    """Ends a training in which all recent updates were skipped."""
 
     def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
-        """Look now and then: it waits for the device."""
+        """Check at logging steps only, because reading the counts waits for the device."""
         if trainer.log_due:
             stop_if_hopeless(trainer)
 
 
 def stop_if_hopeless(trainer: TrainerApi) -> None:
-    """Raise what makes a candidate fail.
+    """Raise an error if the training has diverged.
 
     Raises:
-        TrainingDivergedError: the last updates were all skipped.
+        TrainingDivergedError: the last ``HOPELESS`` updates were all skipped.
     """
     counts = trainer.counts
     if counts.n_bad_in_a_row >= HOPELESS:

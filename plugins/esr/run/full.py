@@ -1,4 +1,4 @@
-"""``srtrain --plugin esr esr-full SEARCH RECIPE``: train what a search has found in full, and compare."""
+"""``srtrain --plugin esr esr-full SEARCH RECIPE``: train the best networks of a search in full, and compare them."""
 
 from __future__ import annotations
 
@@ -18,41 +18,48 @@ from srtrain.recipe import Recipe
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.override import override
 
-HELP = "train the networks that a search has found in full, and compare them"
+HELP = "train the best networks of a search in full, and compare them"
 EXAMPLES = """\
 examples:
   srtrain --plugin esr esr-full runs/esr_x2_search recipes/esr_x2_full.py data.root=DIV2K
   srtrain --plugin esr esr-full runs/esr_x2_search recipes/esr_x2_full.py --best 3 --numbers 41,77
 
-A run folder each, runs/SEARCH_NUMBER. Started again, what is finished is not trained again and what is not goes on.
+Each network gets its own run folder, runs/SEARCH_NUMBER. If the command is repeated, it skips finished trainings and
+resumes the others.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the search, the recipe, and which of the networks."""
+    """Add the search, the recipe, and the selection of networks."""
     parser.add_argument("search", metavar="SEARCH", type=Path, help="the run folder of a search")
-    parser.add_argument("recipe", metavar="RECIPE", help="the full training; its model is replaced")
+    parser.add_argument("recipe", metavar="RECIPE", help="recipe of the full training; its model is replaced")
     parser.add_argument("overrides", metavar="key=value", nargs="*", help="changes to that recipe")
     parser.add_argument(
-        "--best", type=int, default=1, metavar="N", help="so many, by PSNR, of pareto.json (1)"
+        "--best",
+        type=int,
+        default=1,
+        metavar="N",
+        help="train the N networks of pareto.json with the highest PSNR; default: 1",
     )
-    parser.add_argument("--numbers", type=numbers, default=[], metavar="K,L", help="these candidates as well")
+    parser.add_argument(
+        "--numbers", type=numbers, default=[], metavar="K,L", help="also train these candidates"
+    )
     parser.add_argument("--smoke", action="store_true", help="run the recipe's one-minute twin")
 
 
 def numbers(text: str) -> list[int]:
-    """Read ``41,77``."""
+    """Return the numbers of a text such as ``41,77``."""
     return [int(number) for number in text.split(",")]
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train one after the other, each in a process of its own, then print what they reached."""
+    """Train the networks one after the other, each in its own process, then print their scores."""
     search = load_recipe(args.search)
     recipe = override(load_recipe(args.recipe, "smoke" if args.smoke else "recipe"), args.overrides)
     if search.scale != recipe.scale:
         raise RecipeError(
-            f"{str(args.search)!r} searched at scale {search.scale}, and {args.recipe!r} trains at {recipe.scale}. "
-            f"Both have to be the same."
+            f"the search {str(args.search)!r} has scale {search.scale}, but the recipe {args.recipe!r} has scale "
+            f"{recipe.scale}. Use a recipe with the same scale."
         )
     rows = []
     for candidate in chosen(args.search, args.best, args.numbers):
@@ -72,7 +79,7 @@ def chosen(search: Path, n_best: int, others: list[int]) -> list[dict[str, Any]]
 
     Raises:
         CheckpointError: the search has no results yet.
-        RecipeError: a number that it does not have, or of a candidate that failed.
+        RecipeError: there is no candidate of that number, or it failed.
     """
     try:
         front, everybody = (
@@ -81,22 +88,24 @@ def chosen(search: Path, n_best: int, others: list[int]) -> list[dict[str, Any]]
         )
     except OSError as error:
         raise CheckpointError(
-            f"{str(search)!r} has no results of a search ({error}). Give the run folder of one that has finished a "
-            f"generation."
+            f"{str(search)!r} has no results of a search ({error}). Give the run folder of a search that has finished "
+            f"at least one generation."
         ) from error
     known = {candidate["number"]: candidate for candidate in everybody if not candidate["reason"]}
     if unknown := [number for number in others if number not in known]:
-        raise RecipeError(f"--numbers {unknown}: {str(search)!r} has no such candidate that did not fail.")
+        raise RecipeError(
+            f"--numbers {unknown}: {str(search)!r} has no such candidate, or the candidate failed."
+        )
     found = {candidate["number"]: candidate for candidate in front[:n_best]}
     found |= {number: known[number] for number in others}
     return list(found.values())
 
 
 def train(args: argparse.Namespace, search: Recipe, recipe: Recipe, candidate: dict[str, Any]) -> Path:
-    """Train one candidate, or go on with it, and return its run folder.
+    """Train one candidate, or resume its training, and return its run folder.
 
     Raises:
-        SrtrainError: the training failed; it has said why.
+        SrtrainError: the training failed; its own output says why.
     """
     folder = Path("runs") / f"{args.search.resolve().name}_{candidate['number']}"
     words = [
@@ -109,12 +118,14 @@ def train(args: argparse.Namespace, search: Recipe, recipe: Recipe, candidate: d
     print(f"candidate {candidate['number']}: srtrain {shlex.join(words)}", file=sys.stderr)
     code = subprocess.run([sys.executable, "-m", "srtrain.cli", *words], check=False).returncode
     if code:
-        raise SrtrainError(f"the training in {str(folder)!r} ended with exit code {code}; its log says why.")
+        raise SrtrainError(
+            f"the training in {str(folder)!r} failed with exit code {code}; see the output above or its run.log."
+        )
     return folder
 
 
 def results(folder: Path, candidate: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Return a row for each benchmark, of its last evaluation."""
+    """Return the rows of the table: the last evaluation on each benchmark."""
     lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     last = {row["benchmark"]: row for row in map(json.loads, lines) if row.get("method") == "plain"}
     cost = candidate["objectives"]
@@ -134,7 +145,7 @@ def results(folder: Path, candidate: dict[str, Any]) -> list[tuple[str, ...]]:
 
 @COMMANDS.register("esr-full")
 class FullCommand:
-    """The command as the command line finds it."""
+    """The command, as the command line looks it up."""
 
     HELP = HELP
     EXAMPLES = EXAMPLES

@@ -1,4 +1,4 @@
-"""The architecture search as a trainer's callback."""
+"""The architecture search as a hook of the trainer."""
 
 from __future__ import annotations
 
@@ -36,21 +36,22 @@ _POLL_SECONDS = 0.1
 
 @HOOKS.register("esr_search", from_run=("seed", "benchmarks", "new_trainer"))
 class SearchHook(Hook):
-    """Searches an ESRN before the first step, and ends the run when it is done; the recipe is what trains a candidate.
+    """Searches an ESRN before the first step, and ends the run when the search is done.
 
-    The model's arguments, data, loss, optimizer, schedule and length are those of one short training; only ``blocks``
-    changes from candidate to candidate. Each is trained by a trainer of its own and not by the run's, so that one that
-    fails leaves nothing behind and ends nothing. On several ranks each trains other candidates, whoever is free the
-    next; gradients are not averaged. Resume a search like any run, with ``--resume``.
+    The recipe describes the training of one candidate: model, data, loss, optimizer, schedule and length. Candidates
+    differ only in ``model.blocks``. Each candidate has its own trainer, so a candidate that fails does not affect the
+    run. With several ranks, each free rank trains the next candidate; gradients are not averaged. Resume a search with
+    ``--resume``, like any run.
 
     Args:
-        new_trainer: filled in.
-        benchmarks: filled in; candidates are scored on crops of their pictures.
-        seed: filled in.
-        space: ``SpaceSettings``, but for ``n_feats``, which is the model's.
-        evolution: ``EvolutionSettings``.
-        objectives: the first is what credit is earned with; with several, what is kept is what nothing beats in all.
-        credit: how mutation learns which kinds of blocks are good, from ``CREDITS``.
+        new_trainer: from the run; makes the trainers of candidates.
+        benchmarks: from the run; candidates are scored on crops of these pictures.
+        seed: from the run.
+        space: arguments of ``SpaceSettings``, without ``n_feats``, which is taken from the model.
+        evolution: arguments of ``EvolutionSettings``.
+        objectives: names of ``DIRECTIONS``. Credit uses the first. With several, the search keeps the candidates that
+            no other dominates.
+        credit: how mutation learns which kinds of blocks are good; a name from ``CREDITS``.
         crops: arguments of ``Crops``: ``lq_px`` and ``n_per_picture``.
 
     Raises:
@@ -87,7 +88,7 @@ class SearchHook(Hook):
         Objectives(objectives)
 
     def before_train(self, trainer: TrainerApi) -> None:
-        """Search."""
+        """Run the whole search, then request the end of the run."""
         space, fitness, journal = self.prepare(trainer)
         evolution = Evolution(space, self.seed, self.settings, self.objectives, self.strategy)
         text = self._settings_text(trainer)
@@ -100,17 +101,17 @@ class SearchHook(Hook):
                     evolution.tell(individual, outcomes[individual.blocks])
                 results.publish()
         results.conclude()
-        trainer.request_stop("its search, which is finished")
+        trainer.request_stop("the search, which is finished")
 
     def prepare(self, trainer: TrainerApi) -> tuple[Space, Fitness, Journal]:
-        """Return what is searched, what scores it, and what remembers.
+        """Return the search space, the scoring of candidates, and the journal.
 
         Raises:
-            RecipeError: the model is none that is built from blocks.
+            RecipeError: the model is not an ESRN.
         """
         if not isinstance(trainer.model, ESRN):
             raise RecipeError(
-                f"hooks.search builds networks from blocks, so model must be 'esrn', not "
+                f"hooks.search needs model='esrn', which is built from blocks; the model of the recipe is a "
                 f"{type(trainer.model).__name__!r}."
             )
         n_feats = trainer.model.n_feats
@@ -123,16 +124,20 @@ class SearchHook(Hook):
         return space, fitness, journal
 
     def _begin(self, trainer: TrainerApi, journal: Journal) -> None:
-        """Clear up after processes that are no more, before any rank claims anything."""
+        """Release the claims of ended processes before any rank claims a candidate."""
         if trainer.backend.rank == 0:
             for owner in journal.forget_claims():
-                trainer.log.warning(f"{owner} ended while it trained a candidate, which is trained again")
+                trainer.log.warning(
+                    f"{owner} ended while it trained a candidate; the candidate is trained again"
+                )
             if len(journal):
-                trainer.log.info(f"{len(journal)} candidates are known from before and are not trained again")
+                trainer.log.info(
+                    f"candidates with a result from an earlier session: {len(journal)}; they are not trained again"
+                )
         trainer.backend.barrier()
 
     def _digest(self, crops: Crops) -> str:
-        """Return what must be the same for two outcomes to be comparable."""
+        """Return a text that is equal for two searches if their outcomes are comparable."""
         parts = [self.new_trainer.digest, crops.protocol, str(self.seed)]
         return "/".join([*parts, "latency" if "latency" in self.objectives else ""])
 
@@ -153,9 +158,9 @@ class SearchHook(Hook):
 def evaluate(
     individuals: Sequence[Individual], fitness: Fitness, journal: Journal, trainer: TrainerApi
 ) -> dict[tuple[str, ...], Outcome]:
-    """Return what came of each, by its blocks, once all ranks together have trained those that nobody knew.
+    """Return the outcome of each individual by its blocks; all ranks together train those without an outcome.
 
-    Each rank takes the next one that nobody is at, so that a slow candidate holds up one rank and not all.
+    Each free rank claims the next untrained candidate, so a slow candidate delays only its own rank.
     """
     outcomes: dict[tuple[str, ...], Outcome] = {}
     while missing := [i for i in individuals if i.blocks not in outcomes]:
@@ -176,22 +181,20 @@ def _train(individual: Individual, fitness: Fitness, journal: Journal) -> Outcom
     blocks = individual.blocks
     if (n_losses := journal.n_losses(blocks)) >= MAX_LOSSES:
         outcome = Outcome(
-            {}, f"its process ended {n_losses} times while it was trained, as when memory runs out"
+            {}, f"its process ended {n_losses} times during the training, perhaps because memory ran out"
         )
     else:
         try:
             outcome = fitness(blocks)
         except BaseException:
-            journal.release(
-                blocks
-            )  # stopped from outside, or a mistake in the code: no fault of the candidate
+            journal.release(blocks)  # a stop from outside, or a bug: not the fault of the candidate
             raise
     journal.record(blocks, outcome)
     return outcome
 
 
 def describe(individual: Individual, outcome: Outcome) -> str:
-    """Return a line on a candidate."""
+    """Return the line of the log for a candidate."""
     head = f"generation {individual.generation}  candidate {individual.number} ({individual.origin})"
     if outcome.failed:
         return f"{head}  failed: {outcome.reason}"
@@ -205,7 +208,7 @@ def describe(individual: Individual, outcome: Outcome) -> str:
 
 @contextmanager
 def released_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM unwind the stack, so that a claim is given back: a cluster that stops a job sends it."""
+    """Let SIGTERM raise SystemExit, so that a claim is released; clusters send SIGTERM to stop a job."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         sys.exit(128 + number)

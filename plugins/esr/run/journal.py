@@ -1,12 +1,12 @@
-"""What a search remembers: a file for each network that was trained, which is also how ranks share the work.
+"""The memory of a search: one file for each trained network. Ranks also share the work through these files.
 
-    search/individuals/3f2a….json    what came of a network, by its blocks; written whole, so that it is there or not
-    search/claims/3f2a…              a rank is at it, and which
-    search/lost/3f2a….1              a process ended while it was at it: the first time
+    search/individuals/3f2a….json    the outcome of a network, by its blocks; written atomically
+    search/claims/3f2a…              the rank that trains this network now
+    search/lost/3f2a….1              a process ended while it trained this network, for the first time
 
-That is all a search saves. The evolution is a pure function of its seed and of these outcomes, so that a search which
-was killed is resumed by running it again: what is here is not trained a second time, and the rest is as it would have
-been.
+A search saves nothing else. The evolution is a pure function of its seed and these outcomes. A search that was killed
+is resumed by running it again: networks with an outcome are not trained again, and the result is the same as without
+the interruption.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from ..search.types import Outcome
 Blocks = tuple[str, ...]
 
 MAX_LOSSES = 3
-"""How often a process may end while it trains a network before that network is held to be the reason."""
+"""After this many processes have ended while they trained a network, the network counts as failed."""
 
 
 class Journal:
-    """The memory of one search, in a folder that all its ranks see.
+    """The memory of one search, in a folder that all ranks can access.
 
     Args:
         folder: ``search`` in the run folder.
-        digest: of all that decides on an outcome; outcomes of other settings are refused.
-        rank: whose claims these are.
+        digest: digest of all settings that influence an outcome; outcomes of other settings are refused.
+        rank: the rank that makes the claims.
     """
 
     def __init__(self, folder: Path, digest: str, rank: int) -> None:
@@ -45,10 +45,10 @@ class Journal:
             (folder / part).mkdir(parents=True, exist_ok=True)
 
     def outcome(self, blocks: Blocks) -> Outcome | None:
-        """Return what came of a network, ``None`` while nobody knows.
+        """Return the outcome of a network; ``None`` if it has none yet.
 
         Raises:
-            CheckpointError: the file is damaged, or is from a search with other settings.
+            CheckpointError: the file is damaged, or it comes from a search with other settings.
         """
         file = self._file("individuals", blocks).with_suffix(".json")
         try:
@@ -63,14 +63,14 @@ class Journal:
             ) from error
         if not same_blocks or digest != self.digest:
             raise CheckpointError(
-                f"{str(file)!r} is from a search that trains or scores its candidates otherwise, so its numbers mean "
-                f"something else here. Undo what was changed (recipe.json in the run folder has it), or begin a new "
+                f"{str(file)!r} is from a search that trains or scores its candidates with other settings, so its "
+                f"numbers are not comparable. Restore the settings (see recipe.json in the run folder), or start a new "
                 f"search with run_dir=ANOTHER."
             )
         return outcome
 
     def record(self, blocks: Blocks, outcome: Outcome) -> None:
-        """Remember what came of a network; the claim on it ends."""
+        """Store the outcome of a network, and release the claim on it."""
         found: dict[str, Any] = {
             "blocks": blocks,
             "digest": self.digest,
@@ -85,7 +85,7 @@ class Journal:
         self.release(blocks)
 
     def claim(self, blocks: Blocks) -> bool:
-        """Return whether this rank is the one to train a network: nobody has, and nobody is at it."""
+        """Try to claim a network for this rank; return False if it is trained already or claimed by another rank."""
         try:
             handle = os.open(self._file("claims", blocks), os.O_CREAT | os.O_EXCL | os.O_WRONLY)
         except FileExistsError:
@@ -98,25 +98,25 @@ class Journal:
         return True
 
     def release(self, blocks: Blocks) -> None:
-        """Give a claim back."""
+        """Remove the claim on a network."""
         self._file("claims", blocks).unlink(missing_ok=True)
 
     def forget_claims(self) -> list[str]:
-        """Turn the claims of processes that are no more into losses; return who they were.
+        """Turn the claims of ended processes into losses, and return the owners of these claims.
 
-        For one rank, before any of them claims anything.
+        Call it on one rank only, before any rank claims a network.
         """
         owners = []
         for claim in sorted((self.folder / "claims").iterdir()):
             if (self.folder / "individuals" / f"{claim.name}.json").exists():
-                claim.unlink()  # it was recorded, and then the process ended
+                claim.unlink()  # the outcome was stored before the process ended
                 continue
             owners.append(claim.read_text(encoding="utf-8").strip() or "a rank")
             claim.rename(self.folder / "lost" / f"{claim.name}.{self._n_lost(claim.name) + 1}")
         return owners
 
     def n_losses(self, blocks: Blocks) -> int:
-        """Return how often a process ended while it trained a network."""
+        """Return how many processes have ended while they trained a network."""
         return self._n_lost(key(blocks))
 
     def _n_lost(self, name: str) -> int:
@@ -130,5 +130,5 @@ class Journal:
 
 
 def key(blocks: Blocks) -> str:
-    """Return the name of a network's files."""
+    """Return the file name for a network: a digest of its blocks."""
     return hashlib.sha256(" ".join(blocks).encode()).hexdigest()[:16]

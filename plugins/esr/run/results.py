@@ -1,4 +1,4 @@
-"""What a search leaves behind: pages and files for people, curves for TensorBoard."""
+"""The results of a search: a report, JSON files, a text file, and curves for TensorBoard."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 
 from srtrain.files import write_whole
 from srtrain.trainer.api import TrainerApi
-from srtrain.trainer.run_folder import own
 
 from ..report.architecture import architecture_text
 from ..report.charts import members
@@ -20,22 +19,20 @@ from ..search.types import Individual, Outcome
 
 Evaluated = tuple[Individual, Outcome]
 
-own("report.html", "architecture.txt", "search")
-
 
 class Results:
-    """Writes what is known after each generation; on other ranks than the first it writes nothing.
+    """Writes the results after each generation. Only rank 0 writes.
 
-    In the run folder: ``report.html``, ``search/history.json`` with every candidate, ``search/pareto.json`` with those
-    that nothing beats, ``architecture.txt`` with the best of them, and TensorBoard's event files, whose steps are
-    generations.
+    In the run folder: ``report.html``; ``search/history.json`` with every candidate; ``search/pareto.json`` with those
+    that no other dominates; ``architecture.txt`` with the best of them; and TensorBoard's event files, in which a step
+    is a generation.
 
     Args:
-        trainer: of the run.
-        scale: enlargement factor of the networks.
-        evolution: whose history it is.
-        protocol: what PSNR means here, in words.
-        settings: what the search was asked, for the page.
+        trainer: the trainer of the run.
+        scale: scale of the networks.
+        evolution: the evolution whose history is written.
+        protocol: description of what PSNR measures.
+        settings: settings of the search, for the report.
     """
 
     def __init__(
@@ -58,11 +55,11 @@ class Results:
         if trainer.backend.rank == 0:
             from tensorboardX import SummaryWriter  # slow to import, so only where it is used
 
-            # What a run before this one wrote is written again: the search is replayed from its beginning.
+            # A resumed search replays all generations, so the curves of earlier sessions are written again.
             self._writer = SummaryWriter(str(trainer.run_dir), purge_step=0)
 
     def publish(self) -> None:
-        """Write everything, after a generation."""
+        """Write all results; call it after each generation."""
         if self._writer is None:
             return
         history = self.evolution.history
@@ -87,7 +84,7 @@ class Results:
         self._write_files()
 
     def conclude(self) -> None:
-        """Say what was found; ``publish`` has written it after the last generation."""
+        """Log the result of the search. ``publish`` has written it after the last generation."""
         if self._writer is None:
             return
         self._writer.close()
@@ -105,12 +102,14 @@ class Results:
             for individual, outcome in self.best
         ]
         log.info(f"Best values: {best}")
-        log.info(f"flops are G multi-adds for 1280 x 720, params thousands, PSNR dB: {self.protocol}")
-        log.info(f"look at {self.trainer.run_dir / 'report.html'}")
+        log.info(
+            f"units: flops in G multi-adds for 1280 x 720 px, params in thousands, PSNR in dB on {self.protocol}"
+        )
+        log.info(f"report: {self.trainer.run_dir / 'report.html'}")
 
     @property
     def best(self) -> Sequence[Evaluated]:
-        """The candidates that nothing beats, best PSNR first; with one objective the best alone."""
+        """The candidates that no other dominates, highest PSNR first; with one objective, only the best."""
         return sorted(self.evolution.archive, key=lambda found: -found[1].objectives["psnr"])
 
     def _write_files(self) -> None:
@@ -146,7 +145,7 @@ class Results:
 
 
 def _seconds_of(file: Path) -> float:
-    """Return the wall time of the sessions of a search before this one."""
+    """Return the wall time of earlier sessions of this search, in seconds."""
     return float(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else 0.0
 
 

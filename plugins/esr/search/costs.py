@@ -1,4 +1,4 @@
-"""What networks of a space have in parameters, from blocks that were built and counted, not from a formula."""
+"""Parameter counts of the parts of a network. They are counted on blocks that were built, not computed by a formula."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from srtrain.models.esrn import ESRN, BlockKind
 
 
 class Costs:
-    """Parameters part by part; a network's are ``fixed`` and those of its blocks, which a test compares with the whole.
+    """Parameter counts: a network has ``fixed`` plus the sum over its blocks. A test compares this with whole networks.
 
-    Every block is built once for each width of its input and remembered, since a search asks many thousand times.
+    Each block is built once for each width of its input, and its count is kept, because a search asks for it thousands
+    of times.
 
     Args:
-        scale: of the networks.
+        scale: scale of the networks.
         n_feats: channels outside of the blocks.
     """
 
@@ -26,16 +27,16 @@ class Costs:
 
     @cached_property
     def fixed(self) -> int:
-        """What every network has, whatever its blocks."""
+        """Parameters outside of the blocks, which every network has."""
         kind = BlockKind("S", 1, self.n_feats, self.n_feats)
         one = ESRN(self.scale, blocks=(str(kind),), n_feats=self.n_feats)
         return n_parameters(one) - self.block(kind, self.n_feats)
 
     def block(self, kind: BlockKind, n_in: int) -> int:
-        """Return what a block adds to a network, its rows of the fusing convolution included.
+        """Return how many parameters a block adds, including its share of the convolution that fuses all blocks.
 
         Raises:
-            RecipeError: it cannot be built.
+            RecipeError: the block cannot be built.
         """
         if (kind, n_in) not in self._blocks:
             try:

@@ -1,14 +1,17 @@
-"""Block credit: how much good a kind of block does, learnt while networks are evaluated, to draw good ones more often.
+"""Block credit: estimate how much each kind of block contributes, and let mutation draw good kinds more often.
 
-The paper has it (Song et al., AAAI 2020) and no public code does; the paper's text was not available to us. What is
-here is OUR READING of it, in three strategies. ``uniform`` is what the public code does: no credit.
+The paper describes block credit (Song et al., AAAI 2020). The public code does not contain it, and the text of the
+paper was not available to us. The strategies here are OUR READING. ``uniform`` does what the public code does: no
+credit.
 
-A strategy turns a finished generation into samples, each a kind of block and how much good it did there, in the unit
-of the fitness. The weights are made of the means of these samples. A type's mean is shrunk towards the mean of all,
-and a kind's towards its type's, as if ``pseudo_count`` samples had said so before. Then the prior is multiplied by
-``exp(mean / (deviation * temperature))``, where the deviation is that of all samples: at a temperature of 1, a kind
-that is one deviation better is e times as likely. Of the result ``1 - floor`` is taken, and of the prior ``floor``, so
-that no kind dies.
+A strategy turns a finished generation into samples. A sample is a kind of block and its contribution, in the unit of
+the fitness. The weights of mutation follow from the means of these samples:
+
+1. The mean of a type is pulled towards the mean of all samples, and the mean of a kind towards that of its type, as if
+   there had been ``pseudo_count`` more samples with that value.
+2. The prior is multiplied by ``exp(mean / (deviation * temperature))``, where the deviation is that of all samples. At
+   temperature 1, a kind that is one deviation better becomes e times as likely.
+3. The weights are ``1 - floor`` times the result plus ``floor`` times the prior, so every kind stays possible.
 """
 
 from __future__ import annotations
@@ -30,14 +33,14 @@ CREDITS = Registry("credit strategy", __name__)
 
 
 class Tally:
-    """The samples so far, summed up for each kind of a space."""
+    """Sums over all samples so far, for each kind of a space."""
 
     def __init__(self, space: Space) -> None:
         self.index = space.index
         self.n, self.sum, self.sum_of_squares = np.zeros((3, len(space.kinds)))
 
     def add(self, samples: Iterable[tuple[str, float]]) -> None:
-        """Count samples, each the name of a kind and how much good it did."""
+        """Add samples: each is the name of a kind and its contribution."""
         named = list(samples)
         kinds = np.array([self.index[name] for name, _ in named], np.int64)
         good = np.array([good for _, good in named], np.float64)
@@ -46,16 +49,16 @@ class Tally:
 
 
 class Credit(ABC):
-    """A strategy. It holds settings alone; what a search has learnt is in its tally.
+    """A credit strategy. It stores only settings; the search keeps the samples in a ``Tally``.
 
     Args:
-        pseudo_count: samples that a mean needs before it is believed by half.
-        temperature: the less, the more a good kind is preferred.
-        floor: share of the prior that every kind keeps.
+        pseudo_count: number of samples at which the mean of a kind counts by half.
+        temperature: lower values prefer good kinds more strongly.
+        floor: share of the prior in the weights.
     """
 
     needs_drops: ClassVar[bool] = False
-    """Whether it wants ``Outcome.drops``, which cost an evaluation a block."""
+    """Whether the strategy needs ``Outcome.drops``, which take one more evaluation for each block."""
 
     def __init__(self, pseudo_count: float = 4.0, temperature: float = 0.5, floor: float = 0.2) -> None:
         for name, value, right in (
@@ -65,26 +68,26 @@ class Credit(ABC):
         ):
             if not right:
                 most = " and at most 1" if name == "floor" else ""
-                raise RecipeError(f"credit.{name} = {value!r} has to be above 0{most}.")
+                raise RecipeError(f"credit.{name} = {value!r} must be above 0{most}.")
         self.pseudo_count = pseudo_count
         self.temperature = temperature
         self.floor = floor
 
     @abstractmethod
     def samples(self, members: Sequence[Scored], known: Mapping[int, Scored]) -> Iterator[tuple[str, float]]:
-        """Yield what a finished generation says: the name of a kind, and how much good it did.
+        """Yield the samples of a finished generation: the name of a kind, and its contribution.
 
         Args:
-            members: of the generation, by number, without those that failed.
-            known: everybody so far by number, the members too.
+            members: individuals of the generation that did not fail, in the order of their numbers.
+            known: all individuals so far that did not fail, by number, including the members.
         """
 
     def weights(self, space: Space, tally: Tally) -> Float64:
-        """Return how likely each kind is to be drawn; they sum to 1."""
+        """Return the probability of each kind; the sum is 1."""
         n_samples = max(tally.n.sum(), 1)
         mean = tally.sum.sum() / n_samples
         variance = tally.sum_of_squares.sum() / n_samples - mean**2
-        # What rounding leaves of equal samples is no difference.
+        # Differences as small as rounding errors do not count.
         if variance <= 1e-12 * mean**2:
             return space.prior
         _, type_of = np.unique([kind.type for kind in space.kinds], return_inverse=True)
@@ -99,23 +102,23 @@ class Credit(ABC):
 
 @CREDITS.register
 class Uniform(Credit):
-    """No credit: kinds are drawn by their prior, as the public code does."""
+    """No credit: kinds are drawn by their prior, as in the public code."""
 
     def samples(self, members: Sequence[Scored], known: Mapping[int, Scored]) -> Iterator[tuple[str, float]]:
-        """Yield nothing."""
+        """Yield no samples."""
         yield from ()
 
 
 @CREDITS.register
 class Lineage(Credit):
-    """By descent, our reading: a kind is worth the fitness that children gained with it, and that they lost without it.
+    """Credit by descent (our reading): what children gain when they add a kind, and lose when they drop it.
 
-    A child is compared with its first parent, which it has most from. Since most children are worse than a parent that
-    is an elite, whatever they gained, the gain counts from the mean gain of the generation.
+    A child is compared with its first parent, from which it has most genes. Most children are worse than a parent that
+    is an elite, so the gain is measured relative to the mean gain of the generation.
     """
 
     def samples(self, members: Sequence[Scored], known: Mapping[int, Scored]) -> Iterator[tuple[str, float]]:
-        """Yield one sample for each kind that a child has more or fewer blocks of than its first parent."""
+        """Yield a sample for each kind of which a child has more or fewer blocks than its first parent."""
         pairs = [(child, known[child.individual.parents[0]]) for child in members if child.individual.parents]
         gains = [child.fitness - parent.fitness for child, parent in pairs]
         expected = sum(gains) / max(len(gains), 1)
@@ -129,15 +132,15 @@ class Lineage(Credit):
 
 @CREDITS.register
 class Ablation(Credit):
-    """By taking away, our reading: a block is worth the PSNR that is lost when it is bypassed.
+    """Credit by ablation (our reading): the PSNR that is lost when a block is bypassed.
 
-    That can be said of blocks whose output has the width of their input; other kinds have the credit of their type.
+    A block can be bypassed if its output is as wide as its input. Other kinds get the credit of their type.
     """
 
     needs_drops = True
 
     def samples(self, members: Sequence[Scored], known: Mapping[int, Scored]) -> Iterator[tuple[str, float]]:
-        """Yield one sample for each block that was bypassed."""
+        """Yield a sample for each block that was bypassed."""
         for member in members:
             if member.outcome.drops:
                 for kind, drop in zip(member.individual.blocks, member.outcome.drops, strict=True):

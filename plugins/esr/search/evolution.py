@@ -1,12 +1,12 @@
-"""The evolution: asks for networks to be evaluated, is told what came of them, and breeds the next ones.
+"""The evolution: it proposes networks, is told their outcomes, and derives the next generation from them.
 
     while not evolution.done:
-        for individual in evolution.ask():  # a whole generation, in any order, anywhere
+        for individual in evolution.ask():  # a whole generation; evaluate it in any order, in any process
             evolution.tell(individual, outcome_of(individual.blocks))
 
-It knows no trainer, and no network is asked for twice. Nothing is saved, because it is a pure function of the space,
-the settings, the seed, and of the outcome of each row of blocks: a search is resumed by running a new one with the old
-outcomes, which asks for the same networks and is in the same state, bit for bit.
+It does not know the trainer, and it never proposes a network twice. Its state is not saved: it is a pure function of
+the space, the settings, the seed and the outcomes. To resume a search, run a new evolution with the old outcomes. It
+proposes the same networks and reaches the same state, bit for bit.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ Told = tuple[Individual, Outcome]
 
 @dataclass(frozen=True)
 class EvolutionSettings:
-    """How it breeds; what stands here is the authors' published configuration.
+    """Settings of the evolution. The defaults are the published configuration of the authors.
 
     Attributes:
-        n_generations: the random one at the start is the first of them.
-        n_individuals: new ones in a generation.
-        n_elites: the best so far, which are kept with what is known of them.
-        mutation_rate: probability for each bit to flip and each kind to be drawn anew.
-        selection: ``tournament`` or ``roulette``: how the parents of a crossover are found.
-        n_retries: how often a child is bred anew that was asked for before; then a new network is taken at random.
+        n_generations: number of generations, including the random first one.
+        n_individuals: new individuals in each generation.
+        n_elites: how many of the best individuals stay as parents; they are not trained again.
+        mutation_rate: probability that a gene is switched, and that its kind is drawn again.
+        selection: how the parents of a crossover are selected: ``tournament`` or ``roulette``.
+        n_retries: attempts to create a child that was not proposed before; then a random new network is taken.
 
     Raises:
-        RecipeError: a value that makes no sense.
+        RecipeError: a value outside of its range.
     """
 
     n_generations: int = 20
@@ -58,29 +58,30 @@ class EvolutionSettings:
     def __post_init__(self) -> None:
         for name in ("n_generations", "n_individuals", "n_elites", "n_retries"):
             if getattr(self, name) < 1:
-                raise RecipeError(f"evolution.{name} = {getattr(self, name)!r} has to be 1 or more.")
+                raise RecipeError(f"evolution.{name} = {getattr(self, name)!r} must be 1 or more.")
         if not 0 <= self.mutation_rate <= 1:
-            raise RecipeError(f"evolution.mutation_rate = {self.mutation_rate!r} has to be from 0 to 1.")
+            raise RecipeError(f"evolution.mutation_rate = {self.mutation_rate!r} must be from 0 to 1.")
         if self.selection not in SELECTIONS:
             raise RecipeError(
                 f"evolution.selection = {self.selection!r} is not known.{did_you_mean(self.selection, SELECTIONS)} "
-                f"There are: {listing(SELECTIONS)}."
+                f"Known: {listing(SELECTIONS)}."
             )
 
 
 class Evolution:
-    """A search.
+    """An evolutionary search.
 
     Args:
-        space: what is searched.
-        seed: of all that is random.
-        settings: how it breeds.
-        objectives: names of ``DIRECTIONS``. With one, elites are the best; with several, the foremost fronts.
-        credit: which kinds mutation prefers; ``uniform`` where there is none.
+        space: the search space.
+        seed: seed of all random decisions.
+        settings: settings of the evolution.
+        objectives: names of ``DIRECTIONS``. With one objective the elites are the best individuals; with several they
+            are the first non-dominated fronts.
+        credit: the strategy by which mutation prefers kinds of blocks; ``None`` means ``uniform``.
 
     Raises:
-        RecipeError: an empty space, or objectives that are none.
-        DeviceError: several objectives, and the library for them is missing.
+        RecipeError: the space is empty, or an objective is unknown.
+        DeviceError: there are several objectives, and the library for them is not installed.
 
     Attributes:
         history: the finished generations.
@@ -130,26 +131,26 @@ class Evolution:
 
     @property
     def archive(self) -> list[Told]:
-        """Of all told so far, those that no other dominates, by number; with one objective, the best."""
+        """All individuals so far that no other dominates, by number; with one objective, the best."""
         return [(each.individual, each.outcome) for each in self._population.archive]
 
     @property
     def best(self) -> Told | None:
-        """The best in the first objective so far; ``None`` while all have failed."""
+        """The best individual so far in the first objective; ``None`` while all have failed."""
         archive = self._population.archive
         best = max(archive, key=lambda each: each.fitness) if archive else None
         return None if best is None else (best.individual, best.outcome)
 
     def ask(self) -> list[Individual]:
-        """Return the individuals of the next generation; fewer, or none, where the space has no more.
+        """Return the individuals of the next generation; fewer, or none, if the space has no more networks.
 
         Raises:
-            SrtrainError: some of the last ones have not been told of.
+            SrtrainError: outcomes of the last generation are missing.
         """
         if self._waiting:
             raise SrtrainError(
-                f"the evolution was asked for generation {len(self.history)} and has not been told of individuals "
-                f"{listing(map(str, self._waiting))} of it."
+                f"the evolution was asked for the next generation, but generation {len(self.history)} is not "
+                f"finished: it has not been told of individuals {listing(map(str, self._waiting))}."
             )
         if self.done:
             return []
@@ -164,20 +165,22 @@ class Evolution:
         return list(self._waiting.values())
 
     def tell(self, individual: Individual, outcome: Outcome) -> None:
-        """Say what came of an individual that was asked for; the order does not matter.
+        """Report the outcome of an individual; the order does not matter.
 
         Raises:
-            SrtrainError: it was not asked for or has been told of, an objective is missing or is no finite number, or
-                three generations have failed one after the other, whole.
+            SrtrainError: the individual was not asked for or has been reported before; an objective is missing or not
+                finite; or all individuals of three generations in a row have failed.
         """
         number = individual.number
         if self._waiting.get(number) != individual or number in self._told:
-            raise SrtrainError(f"individual {number} is told of, and is none of those that are waited for.")
+            raise SrtrainError(
+                f"the outcome of individual {number} was reported, but the evolution does not wait for it."
+            )
         if not outcome.failed:
             wrong = [n for n in self.objectives if not math.isfinite(outcome.objectives.get(n, math.nan))]
             if wrong:
                 raise SrtrainError(
-                    f"individual {number} is said not to have failed, and has no finite {listing(wrong)}: "
+                    f"individual {number} did not fail, but its outcome has no finite {listing(wrong)}: "
                     f"{dict(outcome.objectives)!r}."
                 )
         self._told[number] = outcome
@@ -187,12 +190,12 @@ class Evolution:
             self._finish(members)
 
     def _new(self, place: int, rng: np.random.Generator) -> Individual | None:
-        """Return an individual whose blocks are new; ``None`` when there is none left."""
+        """Return an individual whose blocks were not proposed before; ``None`` if the space has no more."""
         for _ in range(self.settings.n_retries):
             genome, origin, parents = self._breed(place, rng)
             if self.space.blocks(genome) not in self._asked:
                 return self._individual(genome, origin, parents)
-        # Of one network more than were asked for, one is new, or the space has no more.
+        # All feasible networks in random order: the first that is new, or the space has no more.
         for found in tails(self.space, genome, 0, self.space.prior, rng):
             if self.space.blocks(found) not in self._asked:
                 return self._individual(found, "random", ())
@@ -204,7 +207,7 @@ class Evolution:
         )
 
     def _breed(self, place: int, rng: np.random.Generator) -> tuple[Genome, str, tuple[int, ...]]:
-        """Return a genome, how it came to be, and its parents: the first half mutated elites, the others crossed."""
+        """Return a genome, its origin and its parents. The first half of a generation is mutated, the rest crossed."""
         elites, pool = self._population.elites, self._population.pool
         if not pool:
             return draw(self.space, rng), "random", ()
@@ -217,7 +220,7 @@ class Evolution:
         return genome, "crossover", (first.individual.number, second.individual.number)
 
     def _finish(self, members: list[Told]) -> None:
-        """Choose the next parents and learn credit from a generation that is complete."""
+        """Select the next parents and update the credit when a generation is complete."""
         scored = [
             Scored(individual, outcome, self._population.objectives.first(outcome))
             for individual, outcome in members
@@ -238,7 +241,7 @@ class Evolution:
         self._refuse_only_failures()
 
     def _refuse_only_failures(self) -> None:
-        """Give up where nothing has worked for three generations."""
+        """Raise an error if all individuals of the last three generations have failed."""
         newest = self.history[-_MOST_FAILED_GENERATIONS:]
         outcomes = [outcome for generation in newest for _, outcome in generation.members]
         if len(newest) == _MOST_FAILED_GENERATIONS and all(outcome.failed for outcome in outcomes):

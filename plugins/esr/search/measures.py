@@ -1,4 +1,4 @@
-"""What the objectives are called, and how their numbers and an individual's origin are written."""
+"""Labels and number formats of the objectives, and the text of an individual's origin."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .types import Individual
 
 @dataclass(frozen=True)
 class Measure:
-    """How a value is shown.
+    """How the values of an objective are shown.
 
     Attributes:
-        unit: of the number shown; empty where it is a plain number.
-        per_unit: what one unit is in the values that travel: 1e9 where billions are shown.
-        decimals: digits after the point.
+        unit: unit of the number shown; empty for a count.
+        per_unit: value of one unit; 1e9 if the number is shown in billions.
+        decimals: digits after the decimal point.
     """
 
     label: str
@@ -24,7 +24,7 @@ class Measure:
     decimals: int
 
     def shown(self, value: float) -> float:
-        """Return the number that stands before the unit, not rounded."""
+        """Return the value in the unit that is shown, not rounded."""
         return value / self.per_unit
 
     def text(self, value: float) -> str:
@@ -33,7 +33,7 @@ class Measure:
 
     @property
     def axis(self) -> str:
-        """What stands beside an axis."""
+        """The label of an axis."""
         return f"{self.label}, {self.unit}" if self.unit else self.label
 
 
@@ -47,7 +47,7 @@ MEASURES = {
 
 
 def lines(values: Mapping[str, float]) -> Iterator[tuple[str, str]]:
-    """Yield label and text of those values that there are, PSNR first."""
+    """Yield the label and the text of each value, PSNR first."""
     for name, measure in MEASURES.items():
         if name in values:
             yield measure.label, measure.text(values[name])

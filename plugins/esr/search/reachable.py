@@ -1,7 +1,8 @@
-"""Which parameter counts rows of blocks can have: the proof that a window is empty, or a way into it.
+"""The parameter counts that sequences of blocks can have: shows that a window is empty, or finds a network in it.
 
-A set of counts is a Python integer whose bit ``t`` says whether ``t`` units are in it, so that adding a block's cost to
-all of a set is one shift, and the union of two sets one ``|``. A unit is the largest number that divides all costs.
+A set of counts is stored as a Python integer: bit ``t`` is set if ``t`` units are in the set. Adding the cost of a
+block to every member is then one shift, and the union of two sets is one ``|``. A unit is the greatest common divisor
+of all costs.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ Int64 = NDArray[np.int64]
 class Reachable:
     """A dynamic programme over the number of blocks and the width of their input.
 
-    ``sets[n][w]`` holds every sum of costs that a row of exactly ``n`` blocks can have behind an input of width ``w``.
+    ``sets[n][w]`` is the set of total costs of all sequences of exactly ``n`` blocks with an input of width ``w``.
 
     Args:
-        cost: of each kind of block (row) behind each width (column).
-        out: for each kind, the width of its output, as a column of ``cost``.
-        n_most: most blocks in a row.
+        cost: parameters of each kind of block (row) for each width of its input (column).
+        out: for each kind, the column of ``cost`` that belongs to the width of its output.
+        n_most: largest number of blocks in a sequence.
     """
 
     def __init__(self, cost: Int64, out: Int64, n_most: int) -> None:
@@ -31,7 +32,7 @@ class Reachable:
         self.cost: list[list[int]] = (cost // self.unit).tolist()
         self.out: list[int] = out.tolist()
         n_widths = cost.shape[1]
-        # Kinds of the same cost and output are one here.
+        # Kinds with the same cost and output width are the same step here.
         steps = [set(zip((row[w] for row in self.cost), self.out, strict=True)) for w in range(n_widths)]
         self.sets = [[1] * n_widths]
         for _ in range(n_most):
@@ -41,16 +42,16 @@ class Reachable:
             )
 
     def reaches(self, n: int, width: int, low: int, high: int) -> bool:
-        """Whether ``n`` blocks behind ``width`` can cost ``low`` to ``high`` parameters."""
+        """Return whether some sequence of ``n`` blocks after ``width`` has ``low`` to ``high`` parameters."""
         return _meets(self.sets[n][width], *self._units(low, high))
 
     def rows(
         self, n: int, width: int, low: int, high: int, order: Callable[[], list[int]]
     ) -> Iterator[tuple[int, ...]]:
-        """Yield every row of ``n`` kinds behind ``width`` that costs ``low`` to ``high``, never trying one in vain.
+        """Yield every sequence of ``n`` kinds after ``width`` with ``low`` to ``high`` parameters, without dead ends.
 
         Args:
-            order: asked at each block for the kinds in the order in which to try them.
+            order: called at each block; returns the kinds in the order in which to try them.
         """
         if self.reaches(n, width, low, high):
             yield from self._rows(n, width, *self._units(low, high), order)
@@ -70,7 +71,7 @@ class Reachable:
     def around(
         self, lengths: range, width: int, low: int, high: int
     ) -> tuple[int, int, int | None, int | None]:
-        """Return the least and the greatest cost of rows of these lengths, and the nearest below and above a window."""
+        """Return the smallest and the largest total, and the nearest totals below and above a window."""
         every = _union(self.sets[n][width] for n in lengths)
         least, most = self._units(low, high)
         under = every & ((1 << max(least, 0)) - 1)
@@ -95,7 +96,7 @@ def _union(sets: Iterator[int]) -> int:
 
 
 def _meets(reachable: int, low: int, high: int) -> bool:
-    """Whether a set has a member from ``low`` to ``high``, in units."""
+    """Return whether a set has a member from ``low`` to ``high``, in units."""
     low = max(low, 0)
     return high >= low and (reachable >> low) & ((1 << (high - low + 1)) - 1) != 0
 

@@ -1,4 +1,4 @@
-"""From any genome to one whose network has enough blocks and a number of parameters in the window, by small changes."""
+"""Repair: change a genome step by step until its network has enough blocks and its parameters are in the window."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from .types import Genome
 
 
 def pick(rng: np.random.Generator, weights: Float64, size: int | tuple[int, ...] = 1) -> NDArray[np.intp]:
-    """Draw places of ``weights``, each as likely as its weight."""
+    """Draw indices; the probability of each is proportional to its weight."""
     sums = weights.cumsum()
-    # The product may round up to the last sum, which would be one place too far.
+    # The product may round up to the last sum, and the index would then be out of range.
     return np.minimum(sums.searchsorted(rng.random(size) * sums[-1], "right"), len(sums) - 1)
 
 
 def repair(space: Space, genome: Genome, weights: Float64, rng: np.random.Generator) -> Genome:
-    """Return a genome of the space, as near to the one given as small changes lead; a feasible one as it is.
+    """Return a feasible genome that is close to the given one. A feasible genome is returned unchanged.
 
-    Genes are switched on while there are too few, and then one gene at a time changes its kind or its bit. Among the
-    changes that land in the window one is drawn by ``weights``; where none does, the one that comes nearest is made.
+    First, genes are switched on until there are enough blocks. Then one gene at a time changes its kind or is switched
+    on or off. If some changes lead into the window, one of them is drawn by ``weights``; otherwise one of the changes
+    that come nearest to the window is made.
 
-    This ends: the pair (blocks missing, parameters away from the window) gets smaller with every change, and of such
-    pairs there are finitely many below the first. Where no change makes it smaller, the shortest tail is drawn anew
-    that the dynamic programme of ``Reachable`` has a row for; the tail that is the whole genome has one unless the
-    space is empty, which is an error.
+    This always ends. Every change reduces the number of missing blocks or the distance to the window, and both are
+    whole numbers. If no change reduces the distance, the end of the genome is drawn again: the shortest end for which
+    ``Reachable`` knows a feasible sequence. If the end is the whole genome, such a sequence exists unless the space is
+    empty.
 
     Args:
-        weights: of the kinds, above 0.
+        weights: relative probability of each kind, above 0.
 
     Raises:
         RecipeError: the space is empty.
@@ -52,16 +53,16 @@ def repair(space: Space, genome: Genome, weights: Float64, rng: np.random.Genera
 def _change(
     space: Space, on: list[bool], kinds: list[int], weights: Float64, rng: np.random.Generator
 ) -> tuple[int, int] | None:
-    """Return the gene to change and its new kind; one more than all kinds stands for its bit.
+    """Return the gene to change and its new kind; the kind ``len(space.kinds)`` means "switch it on or off".
 
-    ``None`` when the network is in the window, or when no change of one gene brings it nearer.
+    Return ``None`` if the network is in the window, or if no change of one gene brings it nearer.
     """
     table, n_kinds = space.table, len(space.kinds)
     total, widths, following = space.walk(on, kinds)
     low, high = space.settings.min_params, space.settings.max_params
     if low <= total <= high:
         return None
-    # What each kind would add to the network in each gene's place, the change to the next block's cost among it.
+    # What each kind would add at the place of each gene, including the change in the cost of the next block.
     added = table.by_width[widths] + table.behind[following]
     added -= table.cost[following, widths][:, None]
     is_on, genes = np.array(on), np.arange(len(on))
@@ -70,7 +71,7 @@ def _change(
     np.add(added, (total - own)[:, None], out=totals[:, :-1])
     totals[:, -1] = total + np.where(is_on, -own, own)
     away = np.maximum(np.maximum(low - totals, totals - high), 0)
-    # A gene that is off has no kind to change, and no fewer may be on than have to be.
+    # The kind of a gene that is off has no effect. At the smallest number of blocks, none may be switched off.
     now = max(low - total, total - high)
     away[~is_on, :-1] = now
     if sum(on) == space.settings.min_active:
@@ -79,13 +80,13 @@ def _change(
     if nearest == now:
         return None
     places = np.flatnonzero(away == nearest)
-    likely = np.append(weights, 1 / n_kinds)  # a bit is as likely as a kind on average
+    likely = np.append(weights, 1 / n_kinds)  # switching is as likely as an average kind
     place = int(places[pick(rng, likely[places % (n_kinds + 1)])[0]])
     return divmod(place, n_kinds + 1)
 
 
 def _with_new_tail(space: Space, genome: Genome, weights: Float64, rng: np.random.Generator) -> Genome:
-    """Draw the shortest tail anew with which the network is in the window.
+    """Draw the end of a genome again: the shortest end with which the network can be in the window.
 
     Raises:
         RecipeError: the space is empty.
@@ -98,9 +99,9 @@ def _with_new_tail(space: Space, genome: Genome, weights: Float64, rng: np.rando
 def tails(
     space: Space, genome: Genome, start: int, weights: Float64, rng: np.random.Generator
 ) -> Iterator[Genome]:
-    """Yield feasible genomes that are equal to one given before the gene ``start``; each network once, in random order.
+    """Yield the feasible genomes that equal ``genome`` before gene ``start``: each network once, in random order.
 
-    Kinds of more weight tend to come first. From gene 0 on these are all networks of the space.
+    Kinds with more weight tend to come first. With ``start = 0`` these are all networks of the space.
     """
     head = [kind for on, kind in zip(genome.on[:start], genome.kinds, strict=False) if on]
     width, spent = space.table.start, 0

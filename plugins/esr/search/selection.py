@@ -1,8 +1,8 @@
-"""Who is better than whom, with one objective or several, and who becomes a parent.
+"""Ranking of individuals with one or several objectives, and the selection of parents.
 
-With one, the better value wins, and of equal ones the older individual. With several, individuals are sorted into
-non-dominated fronts, and those of one front by how much of its hypervolume is theirs alone. Fronts and hypervolumes are
-computed by moocore.
+With one objective, the better value wins; if values are equal, the older individual wins. With several objectives,
+individuals are sorted into non-dominated fronts, and within a front by the hypervolume that only they contribute.
+moocore computes fronts and hypervolumes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SELECTIONS = ("tournament", "roulette")
 
 @dataclass(frozen=True)
 class Scored:
-    """An individual that did not fail; its fitness is the first objective, turned so that more is better."""
+    """An individual that did not fail. ``fitness`` is the first objective with the sign that makes larger better."""
 
     individual: Individual
     outcome: Outcome
@@ -33,22 +33,22 @@ class Scored:
 
 
 class Objectives:
-    """The objectives of a search, from ``DIRECTIONS``; inside, more is better in each.
+    """The objectives of a search, by their names in ``DIRECTIONS``. All values here have signs that make larger better.
 
     Raises:
-        RecipeError: none, an unknown one, or one twice.
-        DeviceError: several, and moocore is not installed.
+        RecipeError: no name, an unknown name, or a repeated name.
+        DeviceError: there are several objectives, and moocore is not installed.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
         for name in names:
             if name not in DIRECTIONS:
                 raise RecipeError(
-                    f"there is no objective {name!r}.{did_you_mean(name, DIRECTIONS)} There are: {listing(DIRECTIONS)}."
+                    f"there is no objective {name!r}.{did_you_mean(name, DIRECTIONS)} Known: {listing(DIRECTIONS)}."
                 )
         if not names or len(set(names)) < len(names):
             raise RecipeError(
-                f"objectives = {tuple(names)!r} has to name at least one objective, and each once."
+                f"objectives = {tuple(names)!r} must name at least one objective, and each only once."
             )
         self.names = tuple(names)
         self.signs = np.array([DIRECTIONS[name] for name in names], np.float64)
@@ -57,20 +57,20 @@ class Objectives:
 
     @property
     def several(self) -> bool:
-        """Whether there is more than one."""
+        """Whether there is more than one objective."""
         return len(self.names) > 1
 
     def values(self, outcomes: Sequence[Outcome]) -> Float64:
-        """Return (outcomes, objectives) with the signs turned so that more is better."""
+        """Return an array of shape (outcomes, objectives), with signs that make larger better."""
         rows = [[outcome.objectives[name] for name in self.names] for outcome in outcomes]
         return np.array(rows, np.float64).reshape(len(rows), len(self.names)) * self.signs
 
     def first(self, outcome: Outcome) -> float:
-        """Return the first objective, more being better."""
+        """Return the value of the first objective, with the sign that makes larger better."""
         return float(self.signs[0] * outcome.objectives[self.names[0]])
 
     def order(self, values: Float64) -> list[int]:
-        """Return the rows best first; of equals, the first comes first."""
+        """Return the indices of the rows, best first; equal rows keep their order."""
         if not self.several:
             return np.argsort(-values[:, 0], kind="stable").tolist()
         ranks = _moocore().pareto_rank(values, maximise=True)
@@ -81,41 +81,39 @@ class Objectives:
         return np.lexsort((-alone, ranks)).tolist()
 
     def front(self, values: Float64) -> NDArray[np.intp]:
-        """Return the rows that no other dominates; with one objective, the first of the best."""
+        """Return the rows that no other row dominates; with one objective, the first of the best rows."""
         if not self.several:
             return values[:, 0].argmax(keepdims=True)
         return np.flatnonzero(_moocore().is_nondominated(values, maximise=True, keep_weakly=True))
 
 
 class Yardstick:
-    """What hypervolume is measured with, fixed by the first generation: its worst values and its spreads.
+    """The scale of the hypervolume. The first generation fixes it: its worst values and its spreads.
 
-    Every objective counts from the generation's worst value, in units of the distance to its best, so that what the
-    first generation found is 1 at most. What is worse than its worst in any objective adds nothing.
+    Each objective is measured from the worst value of that generation, in units of the distance to its best value. The
+    hypervolume of the first generation is therefore at most 1. Values below the worst add nothing.
 
     Args:
-        values: of the first generation, more being better.
+        values: values of the first generation, with signs that make larger better.
     """
 
     def __init__(self, values: Float64) -> None:
         self.worst: Float64 = values.min(axis=0)
         spread = values.max(axis=0) - self.worst
-        # Where all were equal there is no spread to measure with.
+        # If all values are equal, the spread is 0; use the size of the value instead.
         self.spread = np.where(spread > 0, spread, np.maximum(np.abs(self.worst), 1.0))
 
     def hypervolume(self, values: Float64) -> float:
-        """Return the volume that is dominated."""
+        """Return the volume that the values dominate."""
         return float(_moocore().hypervolume((values - self.worst) / self.spread, ref=0.0, maximise=True))
 
 
 class Population:
-    """Those that parents are found among: the elites and the newest generation.
+    """The possible parents: the elites and the newest generation.
 
     Attributes:
-        pool: all of them, best first.
-        elites: the first of the pool.
-        archive: of all that were ever added, those that no other dominates, in the order they came; with one objective,
-            the best.
+        pool: all possible parents, best first.
+        archive: all individuals so far that no other dominates, in the order of arrival; with one objective, the best.
     """
 
     def __init__(self, objectives: Objectives, n_elites: int) -> None:
@@ -132,14 +130,14 @@ class Population:
         return self.pool[: self.n_elites]
 
     def add(self, generation: Sequence[Scored]) -> None:
-        """Let a generation take the place of the one before, of which the elites stay."""
+        """Replace the last generation, and keep the elites."""
         pool = [*self.elites, *generation]
         if not pool:
             return
         values = self._values(pool)
         order = self.objectives.order(values)
         self.pool = [pool[place] for place in order]
-        # With several objectives there is no number to be fit by, only a place.
+        # With several objectives an individual has no single value, only a rank.
         places = np.arange(len(pool), dtype=np.float64)[::-1]
         self._fitness = places if self.objectives.several else values[order, 0]
         candidates = [*self.archive, *generation]
@@ -148,13 +146,13 @@ class Population:
             self._yardstick = Yardstick(values)
 
     def hypervolume(self) -> float | None:
-        """Return that of the archive; ``None`` with one objective, or while all have failed."""
+        """Return the hypervolume of the archive; ``None`` with one objective, or while all individuals have failed."""
         if self._yardstick is None or not self.objectives.several:
             return None
         return self._yardstick.hypervolume(self._values(self.archive))
 
     def two_parents(self, selection: str, rng: np.random.Generator) -> tuple[Scored, Scored]:
-        """Return two different ones of the pool."""
+        """Return two different individuals of the pool."""
         first, second = two_parents(selection, self._fitness, rng)
         return self.pool[first], self.pool[second]
 
@@ -163,10 +161,10 @@ class Population:
 
 
 def two_parents(selection: str, fitness: Float64, rng: np.random.Generator) -> tuple[int, int]:
-    """Return the places of two different parents, the larger fitness being the likelier.
+    """Return the indices of two different parents; a larger fitness makes the selection more likely.
 
-    A tournament is won by the better of two. On the roulette wheel a share is the fitness above the least, and a little
-    for the least itself, so that equal ones have equal shares.
+    ``tournament`` takes the better of two random individuals. With ``roulette`` the probability is proportional to the
+    fitness above the lowest fitness, plus a small share for all, so that equal individuals have equal probabilities.
     """
     places = np.arange(len(fitness))
     first = _one(selection, fitness, rng)
@@ -186,12 +184,12 @@ def _one(selection: str, fitness: Float64, rng: np.random.Generator) -> int:
 
 
 def _contributions(front: Float64) -> Float64:
-    """Return the hypervolume that is each row's alone, in units of the front's spread; a copy of a row has none."""
+    """Return the hypervolume that only this row contributes, in units of the spread; -1 for a repeated row."""
     unique, first = np.unique(front, axis=0, return_index=True)
     spread = unique.max(axis=0) - unique.min(axis=0)
     unit = (unique - unique.min(axis=0)) / np.where(spread > 0, spread, 1.0)
     alone = np.full(len(front), -1.0)
-    # The reference lies beyond the worst, so that the ends of the front count too.
+    # The reference point is below the worst values, so that the ends of the front contribute too.
     alone[first] = _moocore().hv_contributions(unit, ref=-0.1, maximise=True)
     return alone
 
@@ -200,6 +198,8 @@ def _moocore() -> ModuleType:
     try:
         import moocore
     except ImportError as error:
-        raise DeviceError("several objectives need moocore: pip install 'srtrain[esr]'.") from error
+        raise DeviceError(
+            "several objectives need the package moocore: pip install 'srtrain[esr]'."
+        ) from error
     module: ModuleType = moocore
     return module

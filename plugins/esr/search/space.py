@@ -1,4 +1,4 @@
-"""What is searched: kinds of blocks, how likely each is, and which rows of them are small enough."""
+"""The search space: kinds of blocks, their probabilities, and the limits on blocks and parameters."""
 
 from __future__ import annotations
 
@@ -22,35 +22,36 @@ Float64 = NDArray[np.float64]
 
 
 class BlockCosts(Protocol):
-    """Where parameter counts come from; ``costs.Costs`` has them from blocks that were built."""
+    """Parameter counts of blocks. ``costs.Costs`` gets them by building the blocks."""
 
     @property
     def fixed(self) -> int:
-        """Parameters of every network, whatever its blocks."""
+        """Parameters outside of the blocks, which every network has."""
 
     def block(self, kind: BlockKind, n_in: int) -> int:
-        """Return the parameters that a block adds to a network, for an input of ``n_in`` channels."""
+        """Return how many parameters a block with ``n_in`` input channels adds to a network."""
 
 
 @dataclass(frozen=True)
 class SpaceSettings:
-    """The space as a recipe says it; what stands here is the authors' published configuration.
+    """The search space as the recipe defines it. The defaults are the published configuration of the authors.
 
-    Kinds are all combinations of a type, a number of convolutions, a growth and an output that is no less than
-    the growth; a kind's probability is the product of the four, normalised. A kind of probability 0 is none.
+    A kind of block is a combination of a type, a number of convolutions, a growth, and a number of output channels that
+    is not below the growth. Its probability is the product of the four probabilities, normalised over all kinds. A kind
+    with probability 0 is left out.
 
     Attributes:
-        types: of blocks, by their names in ``BLOCKS``.
-        n_convs: numbers of convolutions in a block.
-        growths: channels that a convolution adds; outputs are chosen from the same list.
-        type_prob: how likely each type is; the sum does not matter.
-        conv_prob: the same for ``n_convs``.
-        growth_prob: the same for growths and outputs.
-        n_feats: channels outside of the blocks, G0 in the paper.
-        n_nodes: genes, so the most blocks that a network has.
-        min_active: the fewest.
-        min_params: the fewest parameters of a network.
-        max_params: the most.
+        types: types of blocks, by their names in ``BLOCKS``.
+        n_convs: possible numbers of convolutions in a block.
+        growths: possible numbers of channels that each convolution adds; output channels are chosen from the same list.
+        type_prob: relative probability of each type; the sum does not matter.
+        conv_prob: relative probability of each of ``n_convs``.
+        growth_prob: relative probability of each growth and each number of output channels.
+        n_feats: channels outside of the blocks (G0 in the paper).
+        n_nodes: number of genes, and so the largest number of blocks.
+        min_active: smallest number of blocks.
+        min_params: smallest number of parameters of a network.
+        max_params: largest number of parameters.
 
     Raises:
         RecipeError: settings that contradict each other.
@@ -77,47 +78,47 @@ class SpaceSettings:
             self._check(values, probabilities)
         if not 1 <= self.min_active <= self.n_nodes:
             raise RecipeError(
-                f"space.min_active = {self.min_active!r} blocks cannot be switched on among space.n_nodes = "
-                f"{self.n_nodes!r} genes. It has to be from 1 to n_nodes."
+                f"space.min_active = {self.min_active!r} must be from 1 to space.n_nodes = {self.n_nodes!r}."
             )
         if not 0 <= self.min_params <= self.max_params:
             raise RecipeError(
-                f"space.min_params = {self.min_params!r} and space.max_params = {self.max_params!r} are no window. "
-                f"The first has to be 0 or more, and at most the second."
+                f"space.min_params = {self.min_params!r} must be 0 or more, and at most space.max_params = "
+                f"{self.max_params!r}."
             )
-
         if self.n_feats < 1:
-            raise RecipeError(f"space.n_feats = {self.n_feats!r} has to be 1 channel or more.")
+            raise RecipeError(f"space.n_feats = {self.n_feats!r} must be 1 channel or more.")
 
     def _check(self, values: str, probabilities: str) -> None:
-        """Check a list of choices and their probabilities."""
+        """Refuse choices that are empty or repeated, and probabilities that do not fit them."""
         choices: Sequence[Any] = getattr(self, values)
         weights: Sequence[float] = getattr(self, probabilities)
         if not choices or len(set(choices)) < len(choices):
-            raise RecipeError(f"space.{values} = {choices!r} has to name at least one choice, and each once.")
+            raise RecipeError(
+                f"space.{values} = {choices!r} must list at least one choice, and each choice only once."
+            )
         if values != "types" and min(choices) < 1:
-            raise RecipeError(f"space.{values} = {choices!r} has to be of numbers from 1.")
+            raise RecipeError(f"space.{values} = {choices!r} must contain only numbers of 1 or more.")
         if len(weights) != len(choices):
             raise RecipeError(
-                f"space.{probabilities} = {weights!r} has {len(weights)} numbers for the {len(choices)} of "
-                f"space.{values} = {choices!r}. Give one for each."
+                f"space.{probabilities} = {weights!r} has {len(weights)} numbers, and space.{values} = {choices!r} has "
+                f"{len(choices)} choices. Give one number for each choice."
             )
         if not all(math.isfinite(p) and p >= 0 for p in weights) or not any(weights):
             raise RecipeError(
-                f"space.{probabilities} = {weights!r} has to be of numbers from 0, one of them above 0; their sum does "
-                f"not matter."
+                f"space.{probabilities} = {weights!r} must contain only numbers of 0 or more, one of them above 0. "
+                f"Their sum does not matter."
             )
 
 
 @dataclass(frozen=True)
 class CostTable:
-    """Parameters of every kind behind every width it can meet.
+    """Parameters of every kind of block, for every possible width of its input.
 
     Attributes:
-        cost: ``cost[k, w]`` of kind ``k`` behind width ``w``; a last row of zeros stands for no block.
-        out: for each kind, the width of its output, as a column of ``cost``.
-        start: the width before the first block, as a column of ``cost``.
-        fixed: what every network has besides.
+        cost: ``cost[k, w]`` for kind ``k`` and input width ``w``; the last row is zero and stands for "no block".
+        out: for each kind, the column of ``cost`` that belongs to the width of its output.
+        start: the column of ``cost`` that belongs to the input of the first block.
+        fixed: parameters outside of the blocks.
     """
 
     cost: Int64
@@ -127,26 +128,26 @@ class CostTable:
 
     @cached_property
     def behind(self) -> Int64:
-        """``behind[j, k]``: what kind ``j`` costs right behind kind ``k``."""
+        """``behind[j, k]``: the cost of a block of kind ``j`` that directly follows kind ``k``."""
         return self.cost[:, self.out]
 
     @cached_property
     def by_width(self) -> Int64:
-        """``cost`` of the kinds alone, a row for each width."""
+        """``cost`` without its last row, transposed: one row for each width."""
         return np.ascontiguousarray(self.cost[:-1].T)
 
 
 class Space:
-    """All networks that settings allow.
+    """All networks that the settings allow.
 
     Args:
-        settings: which.
-        costs: what blocks have in parameters.
+        settings: kinds of blocks and limits.
+        costs: parameter counts of blocks.
 
     Attributes:
-        kinds: of blocks; genes are places in it.
-        names: of the kinds.
-        prior: how likely each kind is; they sum to 1.
+        kinds: kinds of blocks; genes are indices into it.
+        names: names of the kinds.
+        prior: probability of each kind; the sum is 1.
     """
 
     def __init__(self, settings: SpaceSettings, costs: BlockCosts) -> None:
@@ -170,7 +171,7 @@ class Space:
 
     @cached_property
     def table(self) -> CostTable:
-        """The costs, asked for once.
+        """The cost table, built at the first use.
 
         Raises:
             UnknownNameError: a type of block that is not registered.
@@ -186,7 +187,7 @@ class Space:
 
     @cached_property
     def _costs(self) -> list[list[int]]:
-        return self.table.cost.tolist()  # plain numbers are faster one by one
+        return self.table.cost.tolist()  # Python numbers are faster than NumPy for single values
 
     @cached_property
     def _out(self) -> list[int]:
@@ -194,17 +195,17 @@ class Space:
 
     @cached_property
     def reachable(self) -> Reachable:
-        """The dynamic programme over all rows of blocks."""
+        """The dynamic programme over all sequences of blocks."""
         return Reachable(self.table.cost[:-1], self.table.out, self.settings.n_nodes)
 
     @property
     def lengths(self) -> range:
-        """How many blocks a network may have."""
+        """Allowed numbers of blocks."""
         return range(self.settings.min_active, self.settings.n_nodes + 1)
 
     @property
     def window(self) -> tuple[int, int]:
-        """The fewest and the most parameters that the blocks of a network may have together."""
+        """The smallest and the largest number of parameters that all blocks of a network may have together."""
         return self.settings.min_params - self.table.fixed, self.settings.max_params - self.table.fixed
 
     def blocks(self, genome: Genome) -> tuple[str, ...]:
@@ -212,9 +213,9 @@ class Space:
         return tuple(self.names[kind] for on, kind in zip(genome.on, genome.kinds, strict=True) if on)
 
     def walk(self, on: Sequence[bool], kinds: Sequence[int]) -> tuple[int, list[int], list[int]]:
-        """Return the parameters of a network, and for each gene the width before it and the next block's kind.
+        """Return the parameters of a network, and for each gene the width before it and the kind of the next block.
 
-        Widths are columns of the cost table; where no block comes, the kind is its last row.
+        Widths are columns of the cost table. If no block follows, the kind is the last row of the table.
         """
         total, width, widths = self.table.fixed, self.table.start, []
         for is_on, kind in zip(on, kinds, strict=True):
@@ -234,9 +235,9 @@ class Space:
         return self.walk(genome.on, genome.kinds)[0]
 
     def totals(self, on: NDArray[np.bool_], kinds: Int64) -> Int64:
-        """Return the parameters of many networks at once; both arguments are (networks, genes)."""
+        """Return the parameters of many networks at once; both arguments have the shape (networks, genes)."""
         table, n_widths = self.table, self.table.cost.shape[1]
-        # A gene that is off is one of no kind, which costs nothing and leaves the width as it is.
+        # A gene that is off gets the last row of the table, which costs nothing and keeps the width.
         rows = np.where(on, kinds, len(self.kinds)).T * n_widths
         after = np.append(np.repeat(table.out, n_widths), np.arange(n_widths))
         totals = np.full(len(on), table.fixed, np.int64)
@@ -248,7 +249,7 @@ class Space:
         return totals
 
     def feasible(self, genome: Genome) -> bool:
-        """Whether a genome has enough blocks and its network is in the window."""
+        """Return whether a genome has enough blocks and its parameters are in the window."""
         settings = self.settings
         return (
             sum(genome.on) >= settings.min_active
@@ -256,17 +257,18 @@ class Space:
         )
 
     def networks(self) -> Iterator[tuple[str, ...]]:
-        """Yield the blocks of every network of the space, each once."""
+        """Yield the blocks of every network of the space, each network once."""
         order = list(range(len(self.kinds)))
         for n in self.lengths:
             for row in self.reachable.rows(n, self.table.start, *self.window, lambda: order):
                 yield tuple(self.names[kind] for kind in row)
 
     def check(self) -> None:
-        """Refuse a space without a network.
+        """Check that the space has at least one network.
 
         Raises:
-            RecipeError: with the least and the greatest number of parameters there is, and the nearest to the window.
+            RecipeError: it has none; the message gives the smallest and the largest number of parameters, and those
+                nearest to the window.
         """
         if any(self.reachable.reaches(n, self.table.start, *self.window) for n in self.lengths):
             return
@@ -280,7 +282,7 @@ class Space:
         )
         raise RecipeError(
             f"no network of the space has {settings.min_active} to {settings.n_nodes} blocks and "
-            f"{settings.min_params:,} to {settings.max_params:,} parameters. The smallest has {least:,}, the largest "
-            f"{greatest:,}; the nearest to the window have {near}. Move space.min_params or space.max_params, or "
-            f"change space.n_nodes, min_active, types, n_convs or growths."
+            f"{settings.min_params:,} to {settings.max_params:,} parameters. The smallest network has {least:,} "
+            f"parameters, the largest {greatest:,}; the nearest to the window have {near}. Change "
+            f"space.min_params or space.max_params, or space.n_nodes, min_active, types, n_convs or growths."
         )

@@ -1,4 +1,4 @@
-"""The plain values that travel between the evolution, the trainer's hook, the journal and the report."""
+"""Plain values that the evolution, the hook, the journal and the report exchange."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 DIRECTIONS = {"psnr": 1, "parameters": -1, "multi_adds": -1, "latency": -1}
-"""The objectives there are: 1 where more is better. In dB, numbers, numbers for 1280 x 720, seconds."""
+"""The objectives, and 1 where a larger value is better, else -1.
+
+Units: dB; a count; a count for an output of 1280 x 720 px; seconds.
+"""
 
 
 @dataclass(frozen=True)
 class Genome:
-    """A row of genes, each a kind of block that is switched on or off.
+    """A sequence of genes. Each gene is a kind of block, and is switched on or off.
 
     Attributes:
-        on: whether each gene is a block of the network.
-        kinds: each gene's kind, as its place in ``Space.kinds``.
+        on: for each gene, whether the network has this block.
+        kinds: for each gene, the index of its kind in ``Space.kinds``.
     """
 
     on: tuple[bool, ...]
@@ -24,14 +27,14 @@ class Genome:
 
 @dataclass(frozen=True)
 class Individual:
-    """A candidate.
+    """A candidate network.
 
     Attributes:
-        number: counts all individuals of a search from 0.
-        generation: counts generations from 0.
-        blocks: the names of its blocks, in order: what the network is built from, and what its fitness is kept under.
+        number: number of the individual within the search, from 0.
+        generation: number of the generation, from 0.
+        blocks: names of its blocks, in order. The network is built from them, and its outcome is stored under them.
         origin: ``random``, ``mutation`` or ``crossover``.
-        parents: numbers of the individuals it was made from, the one it has most from first.
+        parents: numbers of its parents. The first parent contributed most of the genes.
     """
 
     number: int
@@ -44,13 +47,13 @@ class Individual:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of training a candidate.
+    """The result of training a candidate.
 
     Attributes:
-        objectives: values by the names of ``DIRECTIONS``; empty when it failed.
-        reason: why it failed; empty when it did not.
-        drops: for each of its blocks, the PSNR in dB lost when it is bypassed; ``None`` where its output has another
-            width than its input, or where nobody asked.
+        objectives: values by the names of ``DIRECTIONS``; empty if the candidate failed.
+        reason: why it failed; empty if it did not fail.
+        drops: for each block, the PSNR in dB that is lost when the block is bypassed. ``None`` if the widths of its
+            input and output differ. Empty if it was not measured.
         seconds: wall time by part: ``build``, ``compile``, ``train``, ``evaluate``, ``ablate``.
     """
 
@@ -61,7 +64,7 @@ class Outcome:
 
     @property
     def failed(self) -> bool:
-        """Whether there is nothing to score."""
+        """Whether the candidate failed, so that it has no score."""
         return bool(self.reason)
 
 
@@ -70,11 +73,12 @@ class Generation:
     """One finished generation.
 
     Attributes:
-        members: the individuals it brought, with what came of each.
-        elites: numbers of the individuals that are parents of the next, best first; they may be older.
-        credit: for each kind of block, by name, how much more often mutation draws it than without credit;
-            1 for all under ``uniform``.
-        hypervolume: of everything found so far, in units of the first generation's spread; ``None`` with one objective.
+        members: its individuals, with the outcome of each.
+        elites: numbers of the elites after this generation, best first; they may be from older generations.
+        credit: for each kind of block, by name, the probability that mutation draws it, divided by the probability
+            without credit. All are 1 with ``uniform``.
+        hypervolume: of all networks so far, in units of the spread of the first generation; ``None`` with one
+            objective.
     """
 
     members: tuple[tuple[Individual, Outcome], ...]

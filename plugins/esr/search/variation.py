@@ -1,4 +1,4 @@
-"""How genomes come to be: at random, from one parent, from two. All are feasible."""
+"""Create genomes: at random, by mutation of one parent, by crossover of two. All results are feasible."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _N_DRAWS, _N_AT_ONCE = 4096, 128
 
 
 def draw(space: Space, rng: np.random.Generator) -> Genome:
-    """Return a random genome: how many genes are on is uniform, which are is too, and kinds have their prior.
+    """Return a random genome. The number of genes that are on and their places are uniform; kinds follow the prior.
 
-    Genomes are drawn until one is feasible, so that it is what the prior says of feasible ones: of the authors' space
-    one in 200 is. Where the window is so small that 4096 miss it, the last is repaired.
+    Genomes are drawn until one is feasible, so the result follows the prior restricted to feasible genomes. In the
+    authors' space, one in 200 is feasible. If 4096 draws all miss the window, the last one is repaired.
 
     Raises:
         RecipeError: the space is empty.
@@ -28,7 +28,7 @@ def draw(space: Space, rng: np.random.Generator) -> Genome:
         kinds = pick(rng, space.prior, on.shape)
         totals = space.totals(on, kinds)
         feasible = (settings.min_params <= totals) & (totals <= settings.max_params)
-        place = int(feasible.argmax())  # of the first; 0 where none is
+        place = int(feasible.argmax())  # the first feasible one, or 0 if there is none
         genome = Genome(tuple(on[place].tolist()), tuple(kinds[place].tolist()))
         if feasible[place]:
             return genome
@@ -36,7 +36,7 @@ def draw(space: Space, rng: np.random.Generator) -> Genome:
 
 
 def mutate(space: Space, parent: Genome, rate: float, weights: Float64, rng: np.random.Generator) -> Genome:
-    """Return a child whose bits flip, and whose kinds are drawn anew by ``weights``, each with probability ``rate``."""
+    """Return a child. Each gene is switched, and each kind is drawn again by ``weights``, with probability ``rate``."""
     n_nodes = space.settings.n_nodes
     on = np.array(parent.on, bool) ^ (rng.random(n_nodes) < rate)
     kinds = np.where(rng.random(n_nodes) < rate, pick(rng, weights, n_nodes), parent.kinds)
@@ -44,7 +44,7 @@ def mutate(space: Space, parent: Genome, rate: float, weights: Float64, rng: np.
 
 
 def cross(space: Space, first: Genome, second: Genome, weights: Float64, rng: np.random.Generator) -> Genome:
-    """Return ``first`` with a segment of ``second``: of 4 genes to half of all, or of half where that is less."""
+    """Return ``first`` with a segment of ``second``. The segment has 4 genes to half of all genes, at most half."""
     n_nodes = space.settings.n_nodes
     longest = max(1, n_nodes // 2)
     length = int(rng.integers(min(_SHORTEST_SEGMENT, longest), longest, endpoint=True))

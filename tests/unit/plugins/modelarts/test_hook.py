@@ -49,7 +49,7 @@ def test_a_run_without_an_address_for_results_is_warned(tmp_path, capsys):
     with around_run(before, resume=False, overwrite=False) as after:
         assert after == dataclasses.replace(before, run_dir=str(tmp_path / "night"))
     assert (
-        "warning: neither checkpoint_url nor train_url is given: the results stay in "
+        "warning: neither checkpoint_url nor train_url is set, so the results stay in "
         in capsys.readouterr().err
     )
 

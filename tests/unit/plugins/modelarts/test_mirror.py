@@ -323,7 +323,7 @@ def test_a_pass_that_failed_is_reported_and_repeated_without_being_told(s3, mirr
     assert remote(s3) == contents(run)
     assert len(said) == 2
     assert said[0].startswith("warning: cannot upload s3://bucket/runs/run/pictures/a.png at ")
-    assert f"It stays in {run} and is tried again with the next checkpoint" in said[0]
+    assert f"The files stay in {run}; the upload is repeated with the next checkpoint" in said[0]
     uploader.finish()
 
 

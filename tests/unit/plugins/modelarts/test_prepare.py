@@ -51,14 +51,14 @@ def test_data_are_fetched_and_unpacked_once(put, options, tmp_path):
     assert (folder / "HR" / "a.png").read_text() == "aa"
     assert (folder / "deep" / "HR" / "c.png").read_text() == "c"
     assert "data: one.zip: 2 pictures in HR" in said
-    assert f"data: 2 files downloaded to {folder}, 0 were there" in said
+    assert f"data: 2 files downloaded to {folder}, 0 already there" in said
 
     (folder / "HR" / "b.png").write_text("")
     (folder / "deep" / "HR" / "c.png").write_text("C")
     said.clear()
     fetch_data(options(need_unzip_in_modelarts=True), said.append)
-    assert f"data: 0 files downloaded to {folder}, 2 were there" in said
-    assert "data: deep/two.zip is unpacked already" in said
+    assert f"data: 0 files downloaded to {folder}, 2 already there" in said
+    assert "data: deep/two.zip is already unpacked" in said
     assert (folder / "HR" / "b.png").read_text() == "b"  # a size that was wrong is mended
     assert (folder / "deep" / "HR" / "c.png").read_text() == "C"
 
@@ -83,13 +83,11 @@ def test_a_truncated_zip_says_which_copy_to_replace(put, options):
         DataError, match=r"one\.zip' is damaged or not readable: File is not a zip file"
     ) as caught:
         fetch_data(options(need_unzip_in_modelarts=True), lambda text: None)
-    assert str(caught.value).endswith(
-        "It has the size it has in s3://bucket/data, so that is the copy to replace."
-    )
+    assert str(caught.value).endswith("The file in s3://bucket/data has the same size, so replace it there.")
 
 
 def test_nothing_there_is_said(put, options):
-    with pytest.raises(DataError, match=r"data_url = 's3://bucket/data': nothing lies there"):
+    with pytest.raises(DataError, match=r"data_url = 's3://bucket/data' has no files"):
         fetch_data(options(), lambda text: None)
     put("data/picture.png", b"x")
     with pytest.raises(DataError, match="need_unzip_in_modelarts is True, but there is no zip file in "):
@@ -151,5 +149,5 @@ def test_weights_in_a_store_become_weights_on_the_disk(put, options, tmp_path):
     here = recipe(init_from="runs/x2")
     assert fetch_weights(here, options(), lambda text: None) is here
     for gone in ("s3://bucket/nothing", "s3://bucket/runs/x2/model.ckpt"):
-        with pytest.raises(DataError, match=f"init_from = '{gone}': nothing lies there"):
+        with pytest.raises(DataError, match=f"init_from = '{gone}' has no files"):
             fetch_weights(recipe(init_from=gone), options(), lambda text: None)

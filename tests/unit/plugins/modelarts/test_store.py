@@ -85,8 +85,8 @@ def test_wrong_credentials_are_refused(s3):
     with pytest.raises(StoreRefusalError) as caught:
         open_store("s3://bucket/x", KEY).files()
     assert str(caught.value) == (
-        f"{KEY}: {s3.url} does not let us list s3://bucket/x: The AWS Access Key Id you provided does not exist in our "
-        f"records. Check the credentials in the environment: OBS_ACCESS_KEY_ID and OBS_SECRET_ACCESS_KEY, or "
+        f"{KEY}: {s3.url} does not allow to list s3://bucket/x: The AWS Access Key Id you provided does not exist in "
+        f"our records. Check the credentials in the environment: OBS_ACCESS_KEY_ID and OBS_SECRET_ACCESS_KEY, or "
         f"AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
     )
     assert caught.value.exit_code == 2
@@ -119,19 +119,25 @@ def test_a_server_that_is_not_there(s3, monkeypatch):
 
 @pytest.mark.parametrize("url", ["bucket/path", "/cache/data", "gs://bucket/x", "s3://", "obs:///x"])
 def test_an_address_that_is_none(url):
-    with pytest.raises(UserError, match="is no address in an object store; write s3://BUCKET/PATH or obs://"):
+    with pytest.raises(
+        UserError, match="is not an address in an object store; write s3://BUCKET/PATH or obs://"
+    ):
         open_store(url, KEY)
 
 
 @pytest.mark.usefixtures("no_endpoint")
 def test_obs_needs_an_endpoint():
-    with pytest.raises(UserError, match=f"^{KEY} = 'obs://b/x' needs to know where OBS is: set OBS_ENDPOINT"):
+    with pytest.raises(
+        UserError, match=f"^{KEY} = 'obs://b/x' needs the address of the OBS server: set OBS_ENDPOINT"
+    ):
         open_store("obs://b/x", KEY)
 
 
 def test_a_missing_library_says_what_to_install(s3, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UserError, match="needs s3fs, which is not installed: pip install 'srtrain"):
+    with pytest.raises(
+        UserError, match="needs the package s3fs, which is not installed: pip install 'srtrain"
+    ):
         open_store("s3://bucket/x", KEY)
 
 

@@ -50,11 +50,11 @@ def test_a_failed_download_is_tried_again(s3, store, tmp_path, quick):
     assert quick[:3] == [1, 2, 4]
     assert len(said) == 3
     assert "cannot download s3://bucket/data/a.txt at " in said[0]
-    assert said[0].endswith(f"; trying again in 1 s (try 1 of {N_TRIES} failed)")
+    assert said[0].endswith(f"; trying again in 1 s (attempt 1 of {N_TRIES} failed)")
 
 
 def test_a_file_that_stays_short_leaves_nothing_under_its_name(store, tmp_path, quick):
-    with pytest.raises(StoreError, match=r"data/a\.txt came with 4 bytes instead of 5$"):
+    with pytest.raises(StoreError, match=r"data/a\.txt arrived with 4 bytes instead of 5$"):
         fetch(store, {"a.txt": 5}, tmp_path.joinpath, lambda text: None)
     assert list(tmp_path.iterdir()) == []
     assert quick == [1, 2, 4, 8, 16]
@@ -88,7 +88,7 @@ def test_waits_do_not_grow_for_ever(quick, monkeypatch):
 
 @pytest.mark.parametrize("name", ["../evil", "/etc/evil", "a/../../evil"])
 def test_a_name_that_leads_out_is_refused(store, tmp_path, name):
-    with pytest.raises(DataError, match="a name that leads out of the target folder"):
+    with pytest.raises(DataError, match="a name that points out of the target folder"):
         fetch(store, {name: 1}, tmp_path.joinpath, lambda text: None)
 
 
@@ -133,6 +133,6 @@ def test_the_processes_of_a_machine_fetch_once(s3, store, tmp_path):
     assert sorted(fetched) == [0, 0, 0, 2]
     assert len(downloads(s3)) == 2
     assert {re.sub(r"^process \d+ on \S+", "process N", text) for text in said} <= {
-        "process N fetches the files of this run; waiting for it",
-        "another process fetches the files of this run; waiting for it",  # it has not written its name yet
+        "process N is fetching the files of this run; waiting for it",
+        "another process is fetching the files of this run; waiting for it",  # it has not written its name yet
     }

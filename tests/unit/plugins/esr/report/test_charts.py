@@ -230,7 +230,7 @@ def test_credit_of_many_generations_leaves_some_out_but_never_the_last() -> None
 def test_credit_that_is_uniform_is_a_sentence() -> None:
     said = credit(credits({"S_4_8_8": 1.0, "G_4_8_8": 1.0}))
     assert said.tag == "p"
-    assert "drawn as the space says" in said.text
+    assert "drawn with the probabilities of the space" in said.text
 
 
 def test_nothing_is_drawn_of_nothing(facts, member) -> None:

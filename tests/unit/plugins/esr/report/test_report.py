@@ -105,7 +105,7 @@ def test_a_finished_search_says_why_it_ended(evolved, show) -> None:
     assert (
         "Finished 3 of 20 generations 12 evaluated, 1 of them failed took 01:02:03 all genomes of the" in head
     )
-    assert "load it again" not in head
+    assert "reload the page" not in head
 
 
 def test_each_objective_has_its_best(evolved, show) -> None:
@@ -149,7 +149,7 @@ def test_cost_is_shared_out_among_the_parts(facts, member, show) -> None:
         ["train", "00:15:00", "90.0%"],
         ["evaluate", "00:00:40", "4.0%"],
     ]
-    assert "took 00:16:40 of 2 × 01:02:03. 90.0% of it was training." in words(cost)
+    assert "took 00:16:40 of 2 × 01:02:03. 90.0% of this time was training." in words(cost)
     grows = [float(part.get("style").split(":")[1]) for part in cost.find("div[@class='bar']")]
     assert grows == [0.01, 0.05, 0.9, 0.04]
 

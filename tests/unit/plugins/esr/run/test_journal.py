@@ -59,7 +59,7 @@ def test_a_claim_beside_its_outcome_is_no_loss(journal):
 
 def test_outcomes_of_other_settings_are_refused(journal, tmp_path):
     journal.record(BLOCKS, GOOD)
-    with pytest.raises(CheckpointError, match="trains or scores its candidates otherwise"):
+    with pytest.raises(CheckpointError, match="trains or scores its candidates with other settings"):
         Journal(tmp_path / "search", "another", rank=0).outcome(BLOCKS)
 
 

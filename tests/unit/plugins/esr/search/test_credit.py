@@ -112,9 +112,9 @@ def test_a_kind_nobody_tried_has_the_credit_of_its_type(space):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"floor": 0.0}, "credit.floor = 0.0 has to be above 0 and at most 1"),
+        ({"floor": 0.0}, "credit.floor = 0.0 must be above 0 and at most 1"),
         ({"floor": 1.5}, "credit.floor = 1.5"),
-        ({"temperature": 0.0}, "credit.temperature = 0.0 has to be above 0"),
+        ({"temperature": 0.0}, "credit.temperature = 0.0 must be above 0"),
         ({"pseudo_count": -1.0}, "credit.pseudo_count = -1.0"),
     ],
 )

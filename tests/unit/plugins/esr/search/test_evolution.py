@@ -237,7 +237,7 @@ def test_misuse_is_refused(space):
     with pytest.raises(SrtrainError, match="has not been told of individuals 0, 1, 2"):
         evolution.ask()
     evolution.tell(first, outcome_of(first.blocks))
-    with pytest.raises(SrtrainError, match="individual 0 is told of, and is none of those"):
+    with pytest.raises(SrtrainError, match="outcome of individual 0 was reported, but"):
         evolution.tell(first, outcome_of(first.blocks))
     with pytest.raises(SrtrainError, match="has no finite psnr"):
         evolution.tell(second, Outcome({"psnr": float("nan")}))
@@ -253,8 +253,8 @@ def test_an_empty_space_is_refused_at_once():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"n_individuals": 0}, "evolution.n_individuals = 0 has to be 1 or more"),
-        ({"mutation_rate": 1.5}, "evolution.mutation_rate = 1.5 has to be from 0 to 1"),
+        ({"n_individuals": 0}, "evolution.n_individuals = 0 must be 1 or more"),
+        ({"mutation_rate": 1.5}, "evolution.mutation_rate = 1.5 must be from 0 to 1"),
         (
             {"selection": "tournement"},
             r"evolution.selection = 'tournement' is not known. Did you mean 'tournament'\?",

@@ -30,7 +30,7 @@ def dominates(a, b):
     [
         (("psnr", "paramters"), r"no objective 'paramters'\. Did you mean 'parameters'\?"),
         ((), "at least one"),
-        (("psnr", "psnr"), "each once"),
+        (("psnr", "psnr"), "each only once"),
     ],
 )
 def test_objectives_that_are_none(names, message):

@@ -89,23 +89,23 @@ def test_an_empty_window_says_what_there_is():
     text = str(caught.value)
     for number in (totals[0], totals[-1], below, above, below + 1, above - 1):
         assert f"{number:,}" in text
-    with pytest.raises(RecipeError, match=f"nearest to the window have {totals[-1]:,} below it. Move"):
+    with pytest.raises(RecipeError, match=f"nearest to the window have {totals[-1]:,} below it. Change"):
         small(min_params=totals[-1] + 1).check()
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"conv_prob": (1, 1, 1)}, r"space.conv_prob = \(1, 1, 1\) has 3 numbers for the 2 of space.n_convs"),
-        ({"type_prob": (1, -1, 1)}, r"space.type_prob = \(1, -1, 1\) has to be of numbers from 0"),
+        ({"conv_prob": (1, 1, 1)}, r"space.conv_prob = \(1, 1, 1\) has 3 numbers, and space.n_convs = \(1, 2\) has 2"),
+        ({"type_prob": (1, -1, 1)}, r"space.type_prob = \(1, -1, 1\) must contain only numbers of 0 or more"),
         ({"growth_prob": (0, 0)}, "one of them above 0"),
-        ({"growth_prob": (1, float("nan"))}, "has to be of numbers from 0"),
-        ({"types": ("S", "S", "G")}, "each once"),
+        ({"growth_prob": (1, float("nan"))}, "must contain only numbers of 0 or more"),
+        ({"types": ("S", "S", "G")}, "each choice only once"),
         ({"types": (), "type_prob": ()}, "at least one choice"),
-        ({"growths": (0, 8)}, r"space.growths = \(0, 8\) has to be of numbers from 1"),
-        ({"min_active": 4}, "space.min_active = 4 blocks cannot be switched on among space.n_nodes = 3 genes"),
-        ({"min_active": 0}, "from 1 to n_nodes"),
-        ({"min_params": 9, "max_params": 8}, "space.min_params = 9 and space.max_params = 8 are no window"),
+        ({"growths": (0, 8)}, r"space.growths = \(0, 8\) must contain only numbers of 1 or more"),
+        ({"min_active": 4}, "space.min_active = 4 must be from 1 to space.n_nodes = 3"),
+        ({"min_active": 0}, "must be from 1 to space.n_nodes"),
+        ({"min_params": 9, "max_params": 8}, "space.min_params = 9 must be 0 or more, and at most space.max_params"),
         ({"n_feats": 0}, "space.n_feats = 0"),
     ],
 )  # fmt: skip

@@ -1,1 +1,0 @@
-"""The work of the commands, one file each. ``srtrain/commands`` parses the arguments that these functions get."""
