@@ -15,14 +15,16 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from srtrain.errors import RecipeError, did_you_mean, listing
 from srtrain.files import import_file
 from srtrain.registry import Registry
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "srtrain.plugins"
 
@@ -46,6 +48,8 @@ _active: dict[str, Plugin] = {}
 
 def installed() -> dict[str, list[EntryPoint]]:
     """Return what installed packages announce, by name; two under one name are a fault of these packages."""
+    from importlib.metadata import entry_points  # a quarter of the start-up of a command that needs no plugin
+
     found: dict[str, list[EntryPoint]] = {}
     for entry in entry_points(group=GROUP):
         others = found.setdefault(entry.name, [])

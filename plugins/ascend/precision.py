@@ -13,7 +13,6 @@ Parameters, so that evaluation runs in float32 and gives the number that ``srtra
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 
 import mindspore as ms
@@ -22,6 +21,7 @@ from mindspore import Tensor, amp, nn, ops
 from srtrain.device import PRECISIONS
 from srtrain.device.precision import Precision
 from srtrain.errors import RecipeError, did_you_mean, listing
+from srtrain.models.twin import twin
 
 DYNAMIC_START = 2**16
 
@@ -110,18 +110,6 @@ def auto(loss_scale: float | str = 1000.0, window: int = 1000) -> MixedPrecision
         return Output32(amp.auto_mixed_precision(network, amp_level="auto", dtype=ms.float16))
 
     return MixedPrecision(cast, loss_scale, window)
-
-
-def twin(model: nn.Cell) -> nn.Cell:
-    """Return a copy of a network that has the very Parameters of the original.
-
-    The casts of a level change a network for good; made in a twin, they leave the original alone.
-    """
-    copied = copy.deepcopy(model)
-    for (_, cell), (_, its_twin) in zip(model.cells_and_names(), copied.cells_and_names(), strict=True):
-        for name, parameter in list(cell.parameters_and_names(expand=False)):
-            its_twin.insert_param_to_cell(name.rpartition(".")[2], parameter)
-    return copied
 
 
 class Output32(nn.Cell):

@@ -9,6 +9,9 @@ from srtrain.errors import RecipeError
 from srtrain.hooks import HOOKS
 from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import FIRST, Hook
+from srtrain.trainer.run_folder import own
+
+own("profile")
 
 
 @HOOKS.register("profile")

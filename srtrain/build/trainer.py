@@ -12,6 +12,7 @@ from typing import Any
 import mindspore as ms
 from mindspore import nn
 
+from srtrain.build.kernels import network_to_train
 from srtrain.build.parts import about, build_benchmarks, build_model, build_pictures, build_spec, in_steps
 from srtrain.data import DEGRADATIONS
 from srtrain.data.degrade import Degrade
@@ -102,7 +103,7 @@ class _Run:
         rank, world_size = (0, 1) if alone else (backend.rank, backend.world_size)
         return Trainer(
             model=model,
-            update=_build_update(self.recipe, model, None if alone else backend, self.per_epoch),
+            update=_build_update(self.recipe, model, backend, self.per_epoch, self.log, alone),
             loader=_build_loader(self.recipe, self.pictures, self.per_epoch, rank, world_size),
             hooks=list(hooks),
             max_steps=self.max_steps,
@@ -172,16 +173,18 @@ def _what_trains(recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, name="", train=train, data=data, benchmarks={}, hooks={}, plugins=())
 
 
-def _build_update(recipe: Recipe, model: nn.Cell, backend: Backend | None, per_epoch: int) -> TrainStep:
-    """Return the update; without a backend, that of this process alone."""
+def _build_update(
+    recipe: Recipe, model: nn.Cell, backend: Backend, per_epoch: int, log: Log, alone: bool = False
+) -> TrainStep:
+    """Return the update of all ranks together, or that of this process alone."""
     optim = recipe.optim
     parameters = list(model.trainable_params())
     return TrainStep(
-        model,
+        network_to_train(model, backend, log),
         build_spec(LOSSES, recipe.loss, per_epoch),
         build_optimizer(optim.optimizer.name, parameters, optim.lr, **optim.optimizer.args),
         precision=build_spec(PRECISIONS, recipe.precision, per_epoch),
-        reducer=backend.gradient_reducer(parameters) if backend is not None else None,
+        reducer=None if alone else backend.gradient_reducer(parameters),
         accumulate=recipe.train.accumulate,
         clip_norm=optim.clip_norm,
         skip_above=optim.skip_above,

@@ -1,4 +1,4 @@
-"""``python -m srtrain.cli`` is the command ``srtrain``."""
+"""``python -m srtrain.cli`` runs the same program as the command ``srtrain``."""
 
 import sys
 

@@ -1,1 +1,1 @@
-"""The subcommands of ``srtrain``, one file each; ``cli.py`` says what such a file has."""
+"""The subcommands of ``srtrain``, one file each. They only parse; ``srtrain/cli/main.py`` says what a file has."""

@@ -1,116 +1,35 @@
-"""``srtrain plugins``: which plugins are found, which are active, which are broken, and what each registers."""
+"""``srtrain plugins``: list the plugins that are found, active or broken, and what each registers."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from srtrain import plugins
-from srtrain.errors import RecipeError
 from srtrain.recipe.load import load_recipe
 
 HELP = "list plugins: found, active, broken, and what each registers"
 EXAMPLES = """\
 examples:
-  srtrain plugins                               everything installed; nothing of it is active
+  srtrain plugins                               every installed plugin; none of them is active
   srtrain plugins recipes/quickstart.py --plugin my_hook.py
 """
-
-_PATIENCE_SECONDS = 120
-
-
-@dataclass
-class Report:
-    """What is known of one plugin; ``asked_by`` is empty for one that is merely installed."""
-
-    name: str
-    origin: str = ""
-    asked_by: str = ""
-    broken: str = ""
-    registers: dict[str, list[str]] = field(default_factory=dict)
-    around_run: bool = False
-
-    def __str__(self) -> str:
-        state = "BROKEN" if self.broken else "active" if self.asked_by else "found, not active"
-        asked = f", asked for by {self.asked_by}" if self.asked_by else ""
-        lines = [f"{self.name}: {state}{asked}" + (f"  ({self.origin})" if self.origin else "")]
-        lines += [f"    {line}" for line in self.broken.splitlines()]
-        lines += [f"    {kind}: {', '.join(names)}" for kind, names in self.registers.items()]
-        if self.around_run:
-            lines.append("    acts before and after a run (around_run)")
-        return "\n".join(lines)
+RUN = "srtrain.jobs.plugins:run"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the recipe and the plugins whose activation is looked at."""
-    parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="show what this recipe makes active")
+    """Add the recipe whose plugins are looked at."""
     parser.add_argument(
-        "--plugin", action="append", default=[], metavar="NAME", help="plugin, module or .py file; repeatable"
+        "recipe", metavar="RECIPE", nargs="?", help="show the plugins of this recipe as active"
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print every plugin; exit code 2 if one that is asked for is broken."""
-    asked = dict.fromkeys(args.plugin, "--plugin")
+def check(args: argparse.Namespace) -> None:
+    """Read the recipe; ``args.asked`` maps each plugin to who asks for it.
+
+    The job activates the plugins itself, because it reports the broken ones instead of stopping there.
+    """
+    args.asked = dict.fromkeys(args.plugin, "--plugin")
     if args.recipe:
-        asked = {**dict.fromkeys(load_recipe(args.recipe).plugins, args.recipe), **asked}
-    reports = [*_asked_for(asked, Path(args.recipe or ".").parent), *_merely_installed(asked)]
-    for report in reports:
-        print(report)
-    if not reports:
-        print("no plugin is installed and none is asked for")
-    return 2 if any(report.broken and report.asked_by for report in reports) else 0
-
-
-def _asked_for(asked: dict[str, str], beside: Path) -> Iterable[Report]:
-    """Activate in this process, in order, as a run would: two plugins may be at odds with each other."""
-    for name, by in asked.items():
-        report = _examine(name, beside)
-        report.asked_by = by
-        yield report
-
-
-def _merely_installed(asked: dict[str, str]) -> Iterable[Report]:
-    """Import each in a process of its own: it must neither act here nor stop the list, whatever it does."""
-    names = sorted(name for name in plugins.installed() if name not in asked)
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        yield from pool.map(_examine_elsewhere, names)
-
-
-def _examine(name: str, beside: Path | None = None) -> Report:
-    report = Report(name, "; ".join(map(plugins.origin, plugins.installed().get(name, []))))
-    try:
-        plugin = plugins.load(name, beside)
-    except RecipeError as error:
-        report.broken = str(error)
-    else:
-        report.registers = plugin.registered
-        report.around_run = hasattr(plugin.module, "around_run")
-    return report
-
-
-def _examine_elsewhere(name: str) -> Report:
-    report = Report(name, "; ".join(map(plugins.origin, plugins.installed()[name])))
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "srtrain.commands.plugins", name],
-            capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        report.broken = f"its import takes longer than {_PATIENCE_SECONDS} seconds"
-        return report
-    if done.returncode:
-        last_words = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-        report.broken = f"its import ends the process with exit code {done.returncode}: {last_words}"
-        return report
-    return Report(**json.loads(done.stdout.splitlines()[-1]))
-
-
-if __name__ == "__main__":
-    print("\n" + json.dumps(vars(_examine(sys.argv[1]))))
+        args.asked = {**dict.fromkeys(load_recipe(args.recipe).plugins, args.recipe), **args.asked}
+    args.beside = Path(args.recipe or ".").parent
+    args.plugin = []

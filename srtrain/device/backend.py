@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from srtrain.device import BACKENDS
 from srtrain.device.cores import usable_cores
 from srtrain.device.progress import LOCAL_VARIABLE, Progress
-from srtrain.errors import DeviceError, first_line
+from srtrain.errors import DeviceError, RecipeError, did_you_mean, first_line, listing
+
+KERNELS = ("plain", "f23", "f43", "auto")
 
 
 @BACKENDS.register("cpu")
@@ -27,7 +29,12 @@ class Backend:
     A plugin derives from this class and overrides what differs. A process that ``msrun`` started belongs
     to a group; alone it is rank 0 of 1.
 
+    Args:
+        kernels: the convolutions of a training on a CPU: ``plain`` for MindSpore's own, ``f23`` or ``f43`` for
+            srtrain's Winograd kernels (docs/kernels.md), ``auto`` for ``f43`` where it can be built.
+
     Attributes:
+        threads: cores that kernels use; known once the backend has started.
         progress: what this process has passed, for whoever watches that it goes on; long pieces of work
             call ``progress.beat()``.
     """
@@ -37,7 +44,13 @@ class Backend:
     """Whether any backend has been started in this process."""
     _threads: ClassVar[int | None] = None
 
-    def __init__(self) -> None:
+    def __init__(self, kernels: str = "plain") -> None:
+        if kernels not in KERNELS:
+            raise RecipeError(
+                f"device.kernels = {kernels!r}.{did_you_mean(kernels, KERNELS)} Allowed: {listing(KERNELS)}."
+            )
+        self.kernels = kernels
+        self.threads = 1
         self.rank = 0
         self.world_size = 1
         self.progress = Progress()
@@ -57,7 +70,8 @@ class Backend:
         Backend.started = True
         ms.set_device(self.target)
         ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
-        self.set_threads(threads or max(1, usable_cores() // int(os.environ.get(LOCAL_VARIABLE, "1"))))
+        self.threads = threads or max(1, usable_cores() // int(os.environ.get(LOCAL_VARIABLE, "1")))
+        self.set_threads(self.threads)
         self.set_options()
         self.progress = Progress.of_this_process()
         if group_size() > 1:

@@ -7,8 +7,6 @@ import typing
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import typeguard
-
 from srtrain.errors import RecipeError
 from srtrain.recipe.schema import Benchmark, Epochs, Recipe
 
@@ -87,6 +85,8 @@ def type_mistake(key: str, value: Any, annotation: Any) -> str:
     )
     if isinstance(value, bool) and annotation is not Any and annotation is not bool:
         return "" if bool in typing.get_args(annotation) else says
+    import typeguard  # takes longer to import than the rest of a command line takes to read
+
     try:
         typeguard.check_type(
             value, annotation, collection_check_strategy=typeguard.CollectionCheckStrategy.ALL_ITEMS

@@ -9,6 +9,7 @@ sees a recipe: ``build.py`` turns it into live objects.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 
@@ -194,3 +195,8 @@ class Recipe:
     plugins: tuple[str, ...] = ()
     seed: int = 2021
     run_dir: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the run: ``run_dir``, or ``runs/<name>`` where that is empty."""
+        return Path(self.run_dir or Path("runs") / self.name)

@@ -1,4 +1,4 @@
-"""The folder of one run: who may write into it, and the record of how it was started."""
+"""The folder of one run: its lock, what --overwrite may delete, the record of its start, and what resume may change."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import platform
 import shlex
 import shutil
 import sys
+from fnmatch import fnmatchcase
 from importlib import metadata
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from srtrain.recipe.load import load_recipe
 from srtrain.recipe.record import to_json
 from srtrain.recipe.text import differences
 
-# Changing one of these in the middle of a run would make the result neither the old nor the new recipe's.
+# If one of these changed in the middle of a run, neither the old nor the new recipe would describe the result.
 LOCKED = (
     "name",
     "scale",
@@ -35,24 +36,24 @@ LOCKED = (
     "data.degrade",
     "optim.optimizer",
 )
-_OWN = {
-    "recipe.py",
-    "recipe.json",
-    "command.txt",
-    "env.json",
-    "metrics.jsonl",
-    "run.log",
-    "report.html",
-    "architecture.txt",
-}
-_OWN_FOLDERS = {"checkpoints", "pictures", "profile", "search"}
 _LOCK = ".lock"
 _KEPT = (
     _LOCK,
     f"{_LOCK}.owner",
     "launch",
-)  # there before a run begins; launch/ holds what the processes print
-_OWN_PREFIXES = (".", "events.out.tfevents.", "run.rank", "metrics.")
+)  # exist before a run begins; launch/ holds the output of the processes
+_owned = {
+    *(".*", "recipe.py", "recipe.json", "command.txt", "env.json"),
+    *("run.log", "run.rank*", "checkpoints"),
+}
+
+
+def own(*patterns: str) -> None:
+    """Declare names of files and folders that a run writes into its folder, so that ``--overwrite`` may delete them.
+
+    Each module that writes into the run folder calls this when it is imported. ``*`` stands for any characters.
+    """
+    _owned.update(patterns)
 
 
 class RunFolder:
@@ -68,10 +69,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     def open(self, *, resume: bool, overwrite: bool) -> None:
-        """Make the folder if need be and lock it.
+        """Make the folder if it does not exist, lock it, and delete an earlier run if ``overwrite`` is set.
 
         Raises:
-            RunFolderError: in use by another run, not empty without consent, or not writable.
+            RunFolderError: the folder is in use by another run, is not writable, or is not empty and neither ``resume``
+                nor ``overwrite`` is set.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -90,16 +92,16 @@ class RunFolder:
             self._clear(found)
         elif found and not resume:
             raise RunFolderError(
-                f"the run folder {str(self.path)!r} is not empty ({', '.join(found[:5])}). Use --resume to go on with "
-                f"that run, --overwrite to delete it, or run_dir=ANOTHER."
+                f"the run folder {str(self.path)!r} is not empty ({', '.join(found[:5])}). Use --resume to "
+                f"continue that run, --overwrite to delete it, or run_dir=ANOTHER."
             )
 
     def _clear(self, found: list[str]) -> None:
-        """Delete what a run wrote, and refuse a folder that holds anything else."""
-        foreign = [n for n in found if n not in _OWN | _OWN_FOLDERS and not n.startswith(_OWN_PREFIXES)]
+        """Delete what an earlier run wrote; refuse a folder that holds anything else."""
+        foreign = [name for name in found if not any(fnmatchcase(name, pattern) for pattern in _owned)]
         if foreign:
             raise RunFolderError(
-                f"--overwrite will not delete {str(self.path)!r}: it holds files that no run wrote "
+                f"--overwrite will not delete {str(self.path)!r}: it holds files that this run does not write "
                 f"({', '.join(foreign[:5])}). Move them, or set run_dir=ANOTHER."
             )
         for name in found:
@@ -110,7 +112,7 @@ class RunFolder:
                 path.unlink()
 
     def record(self, recipe: Recipe, source: Path) -> None:
-        """Write how this run was started: recipe, command, versions."""
+        """Write down how this run was started: recipe, command, versions."""
         write_whole(self.path / "recipe.json", to_json(recipe))
         if source.suffix == ".py":
             write_whole(self.path / "recipe.py", source.read_bytes())

@@ -14,7 +14,7 @@ from srtrain.errors import CheckpointError
 from srtrain.models import MODELS
 from srtrain.recipe.record import decode
 from srtrain.trainer.checkpoint import find_weights
-from srtrain.weights import edsr_pytorch, tensor_file
+from srtrain.weights import SUFFIXES, edsr_pytorch
 from srtrain.weights.transfer import Weights, load_weights
 
 
@@ -23,12 +23,12 @@ def read_weights(path: Path) -> Weights:
 
     Args:
         path: a run folder (its best checkpoint), a ``step_…`` folder, a ``.ckpt`` file, or a file in one of the
-            formats of ``tensor_file.SUFFIXES``.
+            formats of ``srtrain.weights.SUFFIXES``.
 
     Raises:
         CheckpointError: nothing of the kind, or broken.
     """
-    if path.suffix in tensor_file.SUFFIXES and not path.is_dir():
+    if path.suffix in SUFFIXES and not path.is_dir():
         return Weights(path, *edsr_pytorch.read(path))
     file, about = find_weights(path)
     try:

@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 
 from srtrain.errors import CheckpointError, SrtrainError, did_you_mean
 from srtrain.files import whole_file
-from srtrain.weights import torch_file
+from srtrain.weights import SUFFIXES, torch_file
 
-SUFFIXES = (".pt", ".pth", ".npz", ".safetensors")
 _FLOATS = {"F64": "f8", "F32": "f4", "F16": "f2", "BF16": "bfloat16"}  # of safetensors; NumPy lacks the last
 _BAD_NPZ = (
     ValueError,  # pickled objects among them

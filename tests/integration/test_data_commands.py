@@ -1,21 +1,18 @@
 """``srtrain data``: the four actions as a user types them."""
 
-import argparse
 import json
 import zipfile
 
 import numpy as np
 import pytest
 
-from srtrain.commands import data
+from srtrain.cli.main import execute, read
 from srtrain.data.picture import write_png
 from srtrain.errors import DataError
 
 
 def srtrain(*words):
-    parser = argparse.ArgumentParser()
-    data.add_arguments(parser)
-    return data.run(parser.parse_args(list(map(str, words))))
+    return execute(read(["data", *map(str, words)]))
 
 
 @pytest.fixture
@@ -51,7 +48,7 @@ def test_a_fault_ends_with_one_and_json_says_which(root, capsys):
     assert srtrain("check", "folder", "lr_type=on_the_fly", "--root", root) == 1
     text = capsys.readouterr().out
     assert "folder x2: FAULT (unreadable): picture " in text
-    assert text.endswith("1 fault(s)\n")
+    assert text.endswith("1 fault\n")
 
 
 def test_training_and_test_sets_that_share_a_picture(root, tmp_path, capsys):
@@ -70,13 +67,13 @@ def test_unpack(tmp_path, capsys):
         for k in range(801, 901):
             archive.writestr(f"DIV2K_valid_HR/{k:04d}.png", b"png")
     assert srtrain("unpack", tmp_path / "DIV2K_valid_HR.zip", "--to", tmp_path / "DIV2K") == 0
-    assert "DIV2K_valid_HR: 100 pictures, as it has to be" in capsys.readouterr().out
+    assert "DIV2K_valid_HR: 100 pictures, as expected" in capsys.readouterr().out
 
 
 def test_words_that_are_no_settings(root):
     with pytest.raises(DataError, match="'on_the_fly' is not of the form key=value"):
         srtrain("check", "folder", "on_the_fly", "--root", root)
-    with pytest.raises(DataError, match="--scale 1 makes no low resolution"):
+    with pytest.raises(DataError, match="--scale 1 does not make a picture smaller"):
         srtrain("bicubic", root / "HR", "--scale", 1)
 
 

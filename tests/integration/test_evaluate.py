@@ -142,7 +142,7 @@ def test_mistakes(words: list[str], message: str, on: list[str], capsys: pytest.
 def test_a_set_without_its_folder(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "bicubic", "--scale", "2", "--sets", "set5"]) == 2
     assert (
-        "--sets set5: the set needs its folder: add --root FOLDER or write set5=FOLDER"
+        "the data set 'set5' needs its folder: add --root FOLDER or write set5=FOLDER"
         in capsys.readouterr().err
     )
 
@@ -191,7 +191,10 @@ def test_verify_refuses_other_networks(
     assert main([*words, "model.n_feats=8"]) == 2
     assert "are of edsr x2 (edsr, n_resblocks=1, n_feats=4), and this network is" in capsys.readouterr().err
     assert main([*words, "scale=3"]) == 2
-    assert "not those of this recipe's network: upsampler.0.weight is not in it" in capsys.readouterr().err
+    assert (
+        "not those of this recipe's network: upsampler.0.weight is missing from the file"
+        in capsys.readouterr().err
+    )
     assert main([*words, "benchmarks.crops.psnr=None"]) == 2
     assert "expects no score" in capsys.readouterr().err
 

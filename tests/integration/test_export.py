@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 
 from srtrain.cli.main import main
+from srtrain.commands.export import parse_pictures
 from srtrain.data.embedded import embedded
 from srtrain.data.picture import read_rgb
 from srtrain.engines import ENGINES
+from srtrain.errors import DataError
 from srtrain.infer.open import open_engine
+from srtrain.jobs.export import open_pictures
 from srtrain.metrics import PROTOCOLS
 from srtrain.metrics.protocol import quantise
 
@@ -111,7 +114,7 @@ def test_int8_says_what_it_costs(exported: Path, weights: Path, shared_data: Pat
     [
         (("nowhere", "--to", "x.onnx"), r"'nowhere' does not exist"),
         ((".", "--to", "x.air"), "AIR is written by MindSpore's Ascend back end"),
-        ((".", "--to", "x.onnx", "--input-px", "12"), "--input-px '12' is no size"),
+        ((".", "--to", "x.onnx", "--input-px", "12"), "--input-px '12' is not a size"),
         (
             (".", "--to", "x.mindir", "--precision", "int8"),
             ".mindir files cannot be written in int8, only in float32",
@@ -127,14 +130,11 @@ def test_mistakes_are_named(words: tuple[str, ...], message: str, tmp_path: Path
 
 
 def test_the_embedded_pictures_calibrate_and_a_wrong_folder_is_named(tmp_path: Path) -> None:
-    from srtrain.commands.export import open_pictures
-    from srtrain.errors import DataError
-
-    assert len(open_pictures("embedded", 2, ("astronaut", "coffee"))) == 2
+    assert len(open_pictures(parse_pictures("embedded"), 2, ("astronaut", "coffee"))) == 2
     folder = embedded(2, names=("chelsea",))[0].gt.parent
-    assert len(open_pictures(str(folder), 2, ())) == 4
-    with pytest.raises(DataError, match=r"is no folder\. Give a folder of pictures, or a data set"):
-        open_pictures("set5", 2, ())
+    assert len(open_pictures(parse_pictures(str(folder)), 2, ())) == 4
+    with pytest.raises(DataError, match=r"is not a folder\. Give a folder of pictures, or a data set"):
+        parse_pictures("set5")
 
 
 def test_the_engine_of_the_documentation_upscales(

@@ -88,7 +88,10 @@ def test_outputs_are_kept_unless_told_and_the_exit_code_says_so(onnx, photos, ca
     assert (photos / "rgb_x2.png").read_bytes() == b"dear to somebody"
     assert mode_and_size("photos/turned_x2.jpg") == ("RGB", (80, 120))
     out = capsys.readouterr().out
-    assert "1 output(s) exist and were kept, such as photos/rgb_x2.png. --overwrite replaces them." in out
+    assert (
+        "1 output exists and was kept, such as photos/rgb_x2.png. Add --overwrite to replace existing files."
+        in out
+    )
     assert infer(onnx, "photos/rgb.png", "--overwrite") == 0
     assert mode_and_size("photos/rgb_x2.png") == ("RGB", (120, 80))
 
@@ -102,7 +105,7 @@ def test_bad_files_are_named_and_the_rest_goes_on(onnx, photos, capsys):
     assert "error: 'photos/a_bad.png' cannot be decoded" in captured.err
     assert "'photos/b_cmyk.jpg' has colours of the kind 'CMYK'" in captured.err
     assert "photos/gone.png': No such file" in captured.err
-    assert "3 of 8 input(s) failed" in captured.err
+    assert "3 of 8 inputs failed" in captured.err
     assert "1 other file(s) in 'photos' left out, such as notes.txt" in captured.out
     written = sorted(str(path.relative_to("out")) for path in Path("out").rglob("*.*"))
     assert written == ["alpha.png", "deep/16.png", "deep/grey.png", "rgb.png", "turned.png"]
@@ -165,7 +168,7 @@ def test_a_video(onnx, photos, capsys):
         (["--tile", "12"], "a tile of 12 px is too small: 6 px of each side are overlap"),
         (["--overlap", "-1"], "an overlap of -1 px is not possible"),
         (["--memory", "much"], "'much' is not an amount of memory; write it as 1.5GB"),
-        (["--format", "gif"], "--format gif is not known; known: png, jpg"),
+        (["--format", "gif"], "--format gif is not a known format. Known: png, jpg"),
         (["--quality", "101"], "--quality 101 is not between 1 and 100"),
         (["--engine", "onxruntime"], "there is no engine 'onxruntime'. Did you mean 'onnxruntime'?"),
         (

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from srtrain.files import write_whole
 from srtrain.trainer.api import TrainerApi
+from srtrain.trainer.run_folder import own
 
 from ..report.architecture import architecture_text
 from ..report.charts import members
@@ -18,6 +19,8 @@ from ..search.evolution import Evolution
 from ..search.types import Individual, Outcome
 
 Evaluated = tuple[Individual, Outcome]
+
+own("report.html", "architecture.txt", "search")
 
 
 class Results:

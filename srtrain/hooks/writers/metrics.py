@@ -11,6 +11,9 @@ from srtrain.files import write_whole
 from srtrain.hooks import HOOKS
 from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import LOG, Hook
+from srtrain.trainer.run_folder import own
+
+own("metrics.*")
 
 
 @HOOKS.register("metrics")

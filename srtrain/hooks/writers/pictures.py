@@ -8,6 +8,9 @@ from srtrain.evaluation.sheet import example_sheet
 from srtrain.hooks import HOOKS
 from srtrain.trainer.api import TrainerApi
 from srtrain.trainer.hook import LOG, Hook
+from srtrain.trainer.run_folder import own
+
+own("pictures")
 
 
 @HOOKS.register("pictures")

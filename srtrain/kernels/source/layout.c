@@ -1,51 +1,76 @@
 /* Between NCHW, which MindSpore, ONNX and files use, and the library's NHWC. */
+#include "layout.h"
+
 #include <string.h>
 
 #include "kernels.h"
 #include "pool.h"
 #include "vector.h"
 
-enum { PIXELS_PER_TASK = 1024 };
+enum {
+    PIXELS_PER_TASK = 1024,
+    BLOCK = 16 /* pixels and channels that are moved at once: their lines fit into the first-level cache */
+};
 
 typedef struct {
     const float *from;
     float *to;
-    int n_channels;
-    int64_t n_pixels;
+    int n_channels, n_blocks; /* tasks for each picture */
+    int64_t n_pixels;         /* of a picture */
 } job;
 
 static void to_nhwc(void *argument, int index, int thread) {
     const job *j = argument;
-    int64_t first = (int64_t)index * PIXELS_PER_TASK, last = first + PIXELS_PER_TASK;
     int padded = round_up(j->n_channels, LANES);
+    int64_t image = index / j->n_blocks, first = (int64_t)(index % j->n_blocks) * PIXELS_PER_TASK;
+    int64_t last = first + PIXELS_PER_TASK < j->n_pixels ? first + PIXELS_PER_TASK : j->n_pixels;
+    const float *from = j->from + image * j->n_channels * j->n_pixels;
+    float *to = j->to + image * padded * j->n_pixels;
     (void)thread;
-    if (last > j->n_pixels) last = j->n_pixels;
-    memset(j->to + first * padded, 0, (size_t)(last - first) * padded * sizeof(float));
-    for (int c = 0; c < j->n_channels; c++)
-        for (int64_t p = first; p < last; p++) j->to[p * padded + c] = j->from[c * j->n_pixels + p];
+    if (padded != j->n_channels) memset(to + first * padded, 0, (size_t)(last - first) * padded * sizeof(float));
+    for (int64_t p0 = first; p0 < last; p0 += BLOCK)
+        for (int c0 = 0; c0 < j->n_channels; c0 += BLOCK)
+            for (int64_t p = p0; p < p0 + BLOCK && p < last; p++)
+                for (int c = c0; c < c0 + BLOCK && c < j->n_channels; c++)
+                    to[p * padded + c] = from[c * j->n_pixels + p];
 }
 
 static void to_nchw(void *argument, int index, int thread) {
     const job *j = argument;
-    int64_t first = (int64_t)index * PIXELS_PER_TASK, last = first + PIXELS_PER_TASK;
     int padded = round_up(j->n_channels, LANES);
+    int64_t image = index / j->n_blocks, first = (int64_t)(index % j->n_blocks) * PIXELS_PER_TASK;
+    int64_t last = first + PIXELS_PER_TASK < j->n_pixels ? first + PIXELS_PER_TASK : j->n_pixels;
+    const float *from = j->from + image * padded * j->n_pixels;
+    float *to = j->to + image * j->n_channels * j->n_pixels;
     (void)thread;
-    if (last > j->n_pixels) last = j->n_pixels;
-    for (int c = 0; c < j->n_channels; c++)
-        for (int64_t p = first; p < last; p++) j->to[c * j->n_pixels + p] = j->from[p * padded + c];
+    for (int64_t p0 = first; p0 < last; p0 += BLOCK)
+        for (int c0 = 0; c0 < j->n_channels; c0 += BLOCK)
+            for (int c = c0; c < c0 + BLOCK && c < j->n_channels; c++)
+                for (int64_t p = p0; p < p0 + BLOCK && p < last; p++)
+                    to[c * j->n_pixels + p] = from[p * padded + c];
 }
 
-static void run(pool_task task, const float *from, float *to, int n_channels, int64_t n_pixels) {
-    job j = {from, to, n_channels, n_pixels};
-    pool_acquire();
-    pool_run((int)((n_pixels + PIXELS_PER_TASK - 1) / PIXELS_PER_TASK), task, &j);
-    pool_release();
+static void move(pool_task task, const float *from, float *to, int n_images, int n_channels, int64_t n_pixels) {
+    job j = {from, to, n_channels, (int)((n_pixels + PIXELS_PER_TASK - 1) / PIXELS_PER_TASK), n_pixels};
+    pool_run(n_images * j.n_blocks, task, &j);
+}
+
+void layout_to_nhwc(const float *from, float *to, int n_images, int n_channels, int64_t n_pixels) {
+    move(to_nhwc, from, to, n_images, n_channels, n_pixels);
+}
+
+void layout_to_nchw(const float *from, float *to, int n_images, int n_channels, int64_t n_pixels) {
+    move(to_nchw, from, to, n_images, n_channels, n_pixels);
 }
 
 void srk_nchw_to_nhwc(const float *nchw, float *nhwc, int n_channels, int64_t n_pixels) {
-    run(to_nhwc, nchw, nhwc, n_channels, n_pixels);
+    pool_acquire();
+    layout_to_nhwc(nchw, nhwc, 1, n_channels, n_pixels);
+    pool_release();
 }
 
 void srk_nhwc_to_nchw(const float *nhwc, float *nchw, int n_channels, int64_t n_pixels) {
-    run(to_nchw, nhwc, nchw, n_channels, n_pixels);
+    pool_acquire();
+    layout_to_nchw(nhwc, nchw, 1, n_channels, n_pixels);
+    pool_release();
 }

@@ -71,4 +71,43 @@ static inline void matmul(product p, int n_rows, int n_columns, int add) {
     ALL_TILES(12, 1);
 }
 
+/* c += a^T b, where a is depth x rows: rows of a and b that belong together are the tiles of a weight gradient. */
+#define DEFINE_TRANSPOSED_TILE(ROWS, COLUMNS)                                                               \
+    static inline void transposed_##ROWS##x##COLUMNS(product p, int row, int column) {                      \
+        vec sum[ROWS][COLUMNS];                                                                             \
+        const float *a = p.a + row, *b = p.b + column;                                                      \
+        float *c = p.c + row * p.c_row + column;                                                            \
+        UNROLL for (int i = 0; i < ROWS; i++)                                                               \
+            UNROLL for (int j = 0; j < COLUMNS; j++) sum[i][j] = load(c + i * p.c_row + j * LANES);         \
+        for (int k = 0; k < p.depth; k++) {                                                                 \
+            vec right[COLUMNS];                                                                             \
+            UNROLL for (int j = 0; j < COLUMNS; j++) right[j] = load(b + k * p.b_row + j * LANES);          \
+            UNROLL for (int i = 0; i < ROWS; i++) {                                                         \
+                vec left = broadcast(a[k * p.a_row + i]);                                                   \
+                UNROLL for (int j = 0; j < COLUMNS; j++) sum[i][j] += left * right[j];                      \
+            }                                                                                               \
+        }                                                                                                   \
+        UNROLL for (int i = 0; i < ROWS; i++)                                                               \
+            UNROLL for (int j = 0; j < COLUMNS; j++) store(c + i * p.c_row + j * LANES, sum[i][j]);         \
+    }
+
+DEFINE_TRANSPOSED_TILE(4, 4)
+DEFINE_TRANSPOSED_TILE(4, 2)
+DEFINE_TRANSPOSED_TILE(4, 1)
+
+#define ALL_TRANSPOSED_TILES(COLUMNS)                                      \
+    for (int i = 0; i < n_rows; i += 4)                                    \
+        for (int j = 0; j < n_columns; j += COLUMNS * LANES) transposed_4x##COLUMNS(p, i, j)
+
+/* n_rows: a multiple of 4. n_columns: a multiple of LANES. */
+static inline void matmul_transposed(product p, int n_rows, int n_columns) {
+    int n_vectors = n_columns / LANES;
+    if (LANES == 16 && n_vectors % 4 == 0)
+        ALL_TRANSPOSED_TILES(4);
+    else if (n_vectors % 2 == 0)
+        ALL_TRANSPOSED_TILES(2);
+    else
+        ALL_TRANSPOSED_TILES(1);
+}
+
 #endif

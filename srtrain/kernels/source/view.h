@@ -10,6 +10,14 @@ typedef struct {
     int shuffle;                 /* the factor r, or 1 */
 } view;
 
+static inline int64_t view_size(const view *v) { return (int64_t)v->height * v->width * v->channels; }
+
+/* The same view of another picture of a batch. */
+static inline view view_of(view first, int image) {
+    first.data += image * view_size(&first);
+    return first;
+}
+
 /* Offset of channel c of the pixel at (y, x). Channel s * q + c of q = channels / r^2 goes to (r y + s / r, r x + s % r). */
 static inline int64_t view_offset(const view *v, int y, int x, int c) {
     int r = v->shuffle;

@@ -38,8 +38,8 @@ def test_it_prints_a_table_and_takes_overrides(capsys):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--output-px", "large"], "--output-px 'large' is no size. Write WIDTHxHEIGHT"),
-        (["--output-px", "0x720"], "is no size"),
+        (["--output-px", "large"], "--output-px 'large' is not a size. Write WIDTHxHEIGHT"),
+        (["--output-px", "0x720"], "is not a size"),
         (["model.n_feat=3"], "n_feat"),
     ],
 )

@@ -1,14 +1,14 @@
 """The options of launch and their errors. tests/integration/test_distributed.py starts real processes."""
 
-import argparse
 import json
 from pathlib import Path
 
 import pytest
 
-from srtrain.cli.main import main
+from srtrain.cli.main import main, parse
 from srtrain.commands import launch
 from srtrain.errors import DeviceError, RecipeError, UserError
+from srtrain.jobs.launch import Asked, make_plan
 from srtrain.launch import rank_table
 
 RECIPE = """
@@ -25,14 +25,10 @@ def recipe(tmp_path):
     return str(file)
 
 
-def parsed(*words):
-    parser = argparse.ArgumentParser()
-    launch.add_arguments(parser)
-    return parser.parse_args(words)
-
-
 def plan(*words, table=None):
-    return launch.make_plan(parsed(*words, "x.py"), table, Path("logs"))
+    args = parse(["launch", *words, "x.py"])
+    asked = Asked(args.n_processes, args.n_nodes, args.node_rank, args.master)
+    return make_plan(asked, table, Path("logs"), args.join_seconds)
 
 
 @pytest.mark.parametrize(
@@ -60,9 +56,9 @@ def test_a_run_folder_means_run_and_plugins_follow_the_command(tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ([], r"launch what\? Give a recipe, a run folder, or a command: convert, count, data, "),
-        (["evalute", "x"], "'evalute' is no recipe .* and no command\\. Did you mean 'evaluate'\\?"),
-        (["launch", "x.py"], "'launch' is no recipe"),
+        ([], "no command to run. Give a recipe, a run folder, or a command: convert, count, data, "),
+        (["evalute", "x"], "'evalute' is not a recipe .* or a command\\. Did you mean 'evaluate'\\?"),
+        (["launch", "x.py"], "'launch' is not a recipe"),
     ],
 )
 def test_what_cannot_be_launched_says_so(words, says):
@@ -74,7 +70,7 @@ def test_logs_are_in_the_run_folder(recipe, tmp_path):
     folder = launch.log_dir_of(["run", "--resume", recipe, f"run_dir={tmp_path}/here", "optim.lr=1"])
     assert folder.parent == tmp_path / "here" / "launch"
     assert launch.log_dir_of(["run", recipe]).parent == Path("runs/mine/launch")
-    assert launch.log_dir_of(["evaluate", "runs/x"]).parent == Path("runs/launch")
+    assert launch.log_dir_of(["evaluate", "runs/x", "--sets", "set5"]).parent == Path("runs/launch")
     with pytest.raises(UserError, match=r"unknown key 'optim\.lrr'"):
         launch.log_dir_of(["run", recipe, "optim.lrr=1"])
 
@@ -99,10 +95,13 @@ def test_several_machines_agree_on_one():
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ((), "how many processes? Give -n N (one a device), or a rank table."),
+        ((), "the number of processes is missing. Give -n N (one process per device), or a rank table."),
         (("-n", "0"), "-n 0 and --nodes 1 must be 1 or more."),
         (("-n", "2", "--nodes", "2"), "--nodes 2 needs --node-rank K (0 to 1) and --master HOST[:PORT]."),
-        (("-n", "2", "--node-rank", "1"), "--node-rank 1 is not among the 1 machine(s) 0 to 0."),
+        (
+            ("-n", "2", "--node-rank", "1"),
+            "--node-rank 1 does not exist: the number of machines is 1, and they count from 0.",
+        ),
         (
             ("-n", "2", "--nodes", "2", "--node-rank", "0", "--master", "127.0.0.1:80"),
             "--master '127.0.0.1:80': the port must be a number from 1024 to 65535.",
@@ -137,7 +136,7 @@ def test_a_rank_table_is_written(tmp_path, capsys):
         "192.168.1.2",
     ]
     assert main([*words, "--to", str(file)]) == 0
-    assert capsys.readouterr().out == f"{file}: 1 server(s), 2 devices\n"
+    assert capsys.readouterr().out == f"{file}: 1 server, 2 devices\n"
     assert len(rank_table.read(file).servers[0].devices) == 2
     assert main(words) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(file.read_text())

@@ -6,13 +6,16 @@ import sys
 
 import pytest
 
+from srtrain import plugins
 from srtrain.errors import RecipeError, RunFolderError
+from srtrain.hooks import HOOKS
 from srtrain.recipe import Data, Optim, Recipe, Spec, Train
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.override import override
 from srtrain.recipe.record import from_json, to_json
 from srtrain.recipe.text import differences
-from srtrain.trainer.run_folder import RunFolder, changes_on_resume, environment
+from srtrain.trainer import run_folder
+from srtrain.trainer.run_folder import RunFolder, changes_on_resume, environment, own
 
 RECIPE = Recipe(
     name="x", scale=2, model=Spec("edsr", n_feats=4), data=Data(train=Spec("embedded")), train=Train(steps=9)
@@ -86,7 +89,7 @@ def test_a_second_process_is_refused_until_the_first_ends(folder, end):
 def test_a_folder_with_results_asks_for_consent(used):
     assert refusal(used) == (
         f"the run folder {str(used.path)!r} is not empty (checkpoints, command.txt, env.json, recipe.json, run.log). "
-        "Use --resume to go on with that run, --overwrite to delete it, or run_dir=ANOTHER."
+        "Use --resume to continue that run, --overwrite to delete it, or run_dir=ANOTHER."
     )
     assert (used.path / "checkpoints" / "latest").is_file()
 
@@ -107,10 +110,34 @@ def test_overwrite_refuses_what_no_run_wrote_and_deletes_nothing(used):
     (used.path / "thesis.tex").write_text("years of work")
     before = sorted(p.name for p in used.path.iterdir())
     assert refusal(used, overwrite=True) == (
-        f"--overwrite will not delete {str(used.path)!r}: it holds files that no run wrote (thesis.tex). Move them, or "
-        "set run_dir=ANOTHER."
+        f"--overwrite will not delete {str(used.path)!r}: it holds files that this run does not write (thesis.tex). "
+        "Move them, or set run_dir=ANOTHER."
     )
     assert sorted(p.name for p in used.path.iterdir()) == before
+
+
+def test_overwrite_deletes_what_hooks_and_plugins_say_they_write(used, monkeypatch):
+    HOOKS.names()  # imports all hooks
+    plugins.activate("ascend")
+    plugins.activate("esr")
+    monkeypatch.setattr(run_folder, "_owned", set(run_folder._owned))
+    own("mine_*.csv")
+    for name in (
+        "metrics.jsonl",
+        "events.out.tfevents.1.host",
+        "report.html",
+        "architecture.txt",
+        "mine_1.csv",
+    ):
+        (used.path / name).write_text("")
+    for name in ("pictures", "profile", "search"):
+        (used.path / name / "more").mkdir(parents=True)
+    (used.path / "mine.csv").write_text("")
+    assert "files that this run does not write (mine.csv). Move" in refusal(used, overwrite=True)
+    used.close()
+    (used.path / "mine.csv").unlink()
+    used.open(resume=False, overwrite=True)
+    assert all(path.name.startswith(".") for path in used.path.iterdir())
 
 
 def test_a_folder_that_cannot_be_used_says_why(tmp_path):

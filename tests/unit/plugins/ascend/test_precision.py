@@ -6,11 +6,12 @@ import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import nn
-from srtrain_plugins.ascend.precision import MixedPrecision, twin
+from srtrain_plugins.ascend.precision import MixedPrecision
 
 from srtrain.device import PRECISIONS
 from srtrain.device.precision import Precision
 from srtrain.errors import RecipeError
+from srtrain.models.twin import twin
 from srtrain.models.upscale import Upscaler
 from srtrain.trainer.losses.l1 import L1
 from srtrain.trainer.optim import build_optimizer

@@ -1,11 +1,9 @@
 """``srtrain plugins`` shows each plugin's state; a broken plugin only affects runs that use it."""
 
-import argparse
-
 import pytest
 
 from srtrain import plugins
-from srtrain.commands import plugins as command
+from srtrain.cli.main import main
 
 
 @pytest.fixture
@@ -28,9 +26,7 @@ def lists(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(
             plugins, "installed", lambda: {name: at for name, at in installed().items() if name in texts}
         )
-        parser = argparse.ArgumentParser()
-        command.add_arguments(parser)
-        code = command.run(parser.parse_args(words))
+        code = main(["plugins", *words])
         shown: dict[str, list[str]] = {}
         for line in capsys.readouterr().out.splitlines():
             if not line.startswith(" "):
@@ -76,7 +72,7 @@ def test_found_active_and_broken(lists, tmp_path):
     ]
     assert shown["listed_d"] == [
         f"BROKEN  (listed_d {origin}",
-        "its import ends the process with exit code 3: it says nothing",
+        "its import ends the process with exit code 3: it prints nothing",
     ]
     assert shown["listed_missing"][0] == "BROKEN, asked for by r.py"
     assert shown["listed_missing"][1].startswith("there is no plugin 'listed_missing'.")

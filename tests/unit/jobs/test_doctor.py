@@ -10,7 +10,7 @@ import time
 import pytest
 
 from srtrain.cli.main import main
-from srtrain.commands import doctor
+from srtrain.jobs import doctor, machine
 from srtrain.launch.cluster import LAUNCHER_VARIABLE
 
 
@@ -69,28 +69,28 @@ def test_processes_that_a_launcher_left_are_listed():
     )
     pid = int(process.stdout.readline())
     try:
-        left, n_live = doctor.launched_processes()
+        left, n_live = machine.launched_processes()
         assert pid not in left
         assert n_live >= 1
         process.communicate("\n")
-        (finding,) = doctor.check_processes()
+        (finding,) = machine.check_processes()
         assert finding.level == "problem"
         assert str(pid) in finding.todo.split()
     finally:
         os.kill(pid, 9)
     deadline = time.monotonic() + 30  # a kill takes effect when the system comes to it
-    while pid in doctor.launched_processes()[0] and time.monotonic() < deadline:
+    while pid in machine.launched_processes()[0] and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert pid not in doctor.launched_processes()[0]
+    assert pid not in machine.launched_processes()[0]
 
 
 def test_a_port_in_use_is_a_warning(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setattr(doctor, "DEFAULT_PORT", server.getsockname()[1])
-        (finding,) = doctor.check_ports()
+        monkeypatch.setattr(machine, "DEFAULT_PORT", server.getsockname()[1])
+        (finding,) = machine.check_ports()
         assert finding.level == "warning"
         assert "--master HOST:PORT" in finding.todo
-    (finding,) = doctor.check_ports()
+    (finding,) = machine.check_ports()
     assert finding.level == "ok"
 
 

@@ -1,0 +1,156 @@
+"""Options that two or more commands share, each defined once, and the texts that several options take.
+
+Importing this module must stay cheap: ``srtrain --help`` imports it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+
+from srtrain.errors import RecipeError
+from srtrain.registry import Registry
+
+
+def common() -> argparse.ArgumentParser:
+    """Return a parser for the options that every command has, before or after the command's name."""
+    parser = argparse.ArgumentParser(prog="srtrain", add_help=False, allow_abbrev=False)
+    parser.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="activate a plugin: an installed name, a module or a .py file; repeatable",
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def add_recipe(parser: argparse.ArgumentParser) -> None:
+    """Add a recipe, its overrides and its device."""
+    parser.add_argument("recipe", metavar="RECIPE", help="a .py recipe, or a run folder")
+    add_overrides(parser, "changes to the recipe, such as optim.lr=2e-4")
+    add_device(parser, "backend, such as cpu; the same as device=NAME")
+
+
+def add_overrides(parser: argparse.ArgumentParser, help: str) -> None:
+    """Add the words of the form ``key=value``."""
+    parser.add_argument("overrides", metavar="key=value", nargs="*", help=help)
+
+
+def add_device(parser: argparse.ArgumentParser, help: str, default: str | None = None) -> None:
+    """Add the device that MindSpore computes on."""
+    parser.add_argument("--device", metavar="NAME", default=default, help=help)
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add the number of cores."""
+    parser.add_argument(
+        "--threads", metavar="N", type=int, default=0, help="number of cores to use; 0 uses all (default: 0)"
+    )
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """Add the engine that runs the models."""
+    parser.add_argument(
+        "--engine",
+        metavar="NAME",
+        default="auto",
+        help="engine that runs the model; auto chooses it by the file's suffix (default: auto)",
+    )
+
+
+def add_resume(parser: argparse.ArgumentParser) -> None:
+    """Add the checkpoint to continue from; ``separate_resume`` keeps it from swallowing the next word."""
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="auto",
+        metavar="auto|PATH",
+        help="continue from the newest checkpoint of the run folder (auto), or from this checkpoint",
+    )
+
+
+def add_overwrite(parser: argparse.ArgumentParser, help: str) -> None:
+    """Add the permission to replace files."""
+    parser.add_argument("--overwrite", action="store_true", help=help)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of JSON for what is printed."""
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def add_root(parser: argparse.ArgumentParser) -> None:
+    """Add the folder of data sets that name none."""
+    parser.add_argument(
+        "--root", metavar="FOLDER", default="", help="folder of the data sets that are given without =ROOT"
+    )
+
+
+def add_scale(parser: argparse.ArgumentParser, help: str, default: Sequence[int] = ()) -> None:
+    """Add one or more scales."""
+    parser.add_argument("--scale", metavar="N", type=int, nargs="+", default=list(default), help=help)
+
+
+def add_protocol(parser: argparse.ArgumentParser, help: str, **how: str) -> None:
+    """Add the protocol that pictures are scored with; ``how`` are further arguments of ``add_argument``."""
+    parser.add_argument("--protocol", metavar="NAME", help=help, **how)  # type: ignore[arg-type]
+
+
+def parse_set(text: str) -> tuple[str, str]:
+    """Split ``SET=ROOT`` into the name of a data set and its folder, which is empty in ``SET``.
+
+    Raises:
+        RecipeError: one side of the equals sign is empty.
+    """
+    name, equals, root = text.partition("=")
+    if not name or (equals and not root):
+        raise RecipeError(
+            f"{text!r} is not a data set. Write SET or SET=ROOT, such as set5 or set5=data/Set5."
+        )
+    return name, root
+
+
+def parse_px(option: str, text: str, form: str) -> tuple[int, int]:
+    """Read two numbers of pixels, such as ``1280x720``.
+
+    Args:
+        option: for the message.
+        text: what was given.
+        form: how it must be written, for the message.
+
+    Raises:
+        RecipeError: it is something else, or one of the numbers is 0.
+    """
+    found = re.fullmatch(r"([1-9]\d*)[x×]([1-9]\d*)", text)
+    if found is None:
+        raise RecipeError(f"{option} {text!r} is not a size. Write {form}.")
+    return int(found[1]), int(found[2])
+
+
+def separate_resume(words: Sequence[str]) -> list[str]:
+    """Write ``--resume`` as ``--resume=auto`` where the next word cannot be a checkpoint.
+
+    Otherwise argparse would take the recipe or the override that follows as the value of ``--resume``.
+    """
+    separated = list(words)
+    for i, word in enumerate(words):
+        after = words[i + 1] if i + 1 < len(words) else ""
+        if word == "--resume" and (
+            not after or after.startswith("-") or after.endswith(".py") or "=" in after
+        ):
+            separated[i] = "--resume=auto"
+    return separated
+
+
+def check_names(registry: Registry, names: Sequence[str], args: argparse.Namespace) -> None:
+    """Refuse unknown names early. With ``--plugin``, the work itself does that, after the plugins are active.
+
+    Raises:
+        UnknownNameError: nothing is registered under one of the names.
+    """
+    if not args.plugin:
+        for name in names:
+            registry.get(name)

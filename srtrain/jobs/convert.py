@@ -1,0 +1,64 @@
+"""Convert weights of other frameworks into a checkpoint, and back."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from srtrain.models.edsr import EDSR
+from srtrain.registry import parameters_of
+from srtrain.trainer.checkpoint import CheckpointStore
+from srtrain.weights import edsr_pytorch
+from srtrain.weights.read import build_model, read_weights
+from srtrain.weights.transfer import Weights, variant
+
+_KEPT = ("model", "model_args", "scale", "recipe_hash")  # of what a checkpoint says about itself
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read the weights, check them on a network, print what was found, and write."""
+    if args.foreign:
+        weights = Weights(args.file, *edsr_pytorch.read(args.file, args.res_scale))
+    else:
+        weights = _read_checkpoint(args.file)
+    model = build_model(weights)  # fails if our network does not take the weights
+    if args.to_file:
+        edsr_pytorch.write(args.to, weights.tensors, weights.about)
+        path = args.to
+    else:
+        store = CheckpointStore(args.to, weights.about)
+        path = store.save(0, {"model": model.parameters_dict()}, {})
+    print(f"{_describe(weights)}\nwrote {path}")
+    return 0
+
+
+def _read_checkpoint(path: Path) -> Weights:
+    """Read a checkpoint of srtrain; arguments that its recipe left out get their default values."""
+    weights = read_weights(path)
+    about = {key: weights.about[key] for key in _KEPT if key in weights.about}
+    if about.get("model") == "edsr":
+        optional = {name: p.default for name, p in parameters_of(EDSR).items() if p.default is not p.empty}
+        about["model_args"] = {**optional, **about.get("model_args", {})}
+    about["origin"] = {"file": "/".join(weights.source.parts[-3:]), "names": "srtrain"}
+    return Weights(weights.source, weights.tensors, about)
+
+
+def _describe(weights: Weights) -> str:
+    """Return what was found in a file, and which values are guesses."""
+    about, args = weights.about, weights.about.get("model_args", {})
+    origin = about.get("origin", {})
+    name = f" ({variant(about)})" if variant(about) else ""
+    said = f" ({origin['res_scale']})" if "res_scale" in origin else ""
+    mean = f" ({origin['mean']})" if "mean" in origin else ""
+    rows = {
+        "network": f"{about['model']} x{about['scale']}{name}",
+        "names": origin.get("names", "srtrain"),
+        "blocks": args.get("n_resblocks"),
+        "features": args.get("n_feats"),
+        "kernel": f"{args.get('kernel_px')} px",
+        "res_scale": f"{args.get('res_scale')}{said}",
+        "rgb_mean": f"{', '.join(map(str, args.get('rgb_mean', ())))}{mean}",
+        "tensors": len(weights.tensors),
+        "parameters": f"{sum(tensor.size for tensor in weights.tensors.values()):,}",
+    }
+    return "\n".join([str(weights.source), *(f"  {key:<11}{value}" for key, value in rows.items())])

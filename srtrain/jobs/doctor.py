@@ -1,0 +1,159 @@
+"""Check this machine for everything that a run depends on, and say what to do about each problem."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from srtrain.errors import counted
+from srtrain.jobs import machine
+from srtrain.jobs.machine import OK, PROBLEM, WARNING, Finding
+
+PYTHONS = ((3, 10), (3, 11), (3, 12))
+ASCEND = Path("/usr/local/Ascend")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the result of every check; the exit code is 1 if there is a problem."""
+    findings = [finding for check in CHECKS for finding in check()]
+    n_problems = sum(finding.level == PROBLEM for finding in findings)
+    if args.json:
+        print(
+            json.dumps(
+                {"ok": not n_problems, "findings": [dataclasses.asdict(f) for f in findings]}, indent=2
+            )
+        )
+        return int(n_problems > 0)
+    for finding in findings:
+        print(f"{finding.level:<9}{finding.name:<15}{finding.says}")
+        if finding.todo:
+            print(f"{'':<24}→ {finding.todo}")
+    n_warnings = sum(finding.level == WARNING for finding in findings)
+    print(f"{counted(n_problems, 'problem')}, {counted(n_warnings, 'warning')}")
+    return int(n_problems > 0)
+
+
+def check_python() -> Iterator[Finding]:
+    """Check the version of Python: MindSpore has wheels for three of them."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info[:2] in PYTHONS:
+        yield Finding("python", OK, f"{version}, {sys.executable}")
+    else:
+        yield Finding(
+            "python", PROBLEM, version, "MindSpore has wheels for 3.10, 3.11 and 3.12: use one of these"
+        )
+
+
+def check_packages() -> Iterator[Finding]:
+    """Compare the versions of installed packages with those that srtrain requires."""
+    try:
+        requirements = [Requirement(text) for text in metadata.requires("srtrain") or []]
+    except metadata.PackageNotFoundError:
+        yield Finding("packages", WARNING, "srtrain is not installed as a package", "pip install '.[cpu]'")
+        return
+    fine = []
+    for requirement in requirements:
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            yield Finding(
+                "packages", PROBLEM, f"{requirement.name} is missing", f"pip install '{requirement}'"
+            )
+            continue
+        if requirement.specifier.contains(version, prereleases=True):
+            fine.append(f"{requirement.name} {version}")
+        else:
+            why = " (MindSpore is built against NumPy 1)" if requirement.name == "numpy" else ""
+            yield Finding(
+                "packages",
+                PROBLEM,
+                f"{requirement.name} {version} does not work{why}",
+                f"pip install '{requirement}'",
+            )
+    yield Finding("packages", OK, ", ".join(fine))
+
+
+def check_devices() -> Iterator[Finding]:
+    """Ask MindSpore for Ascend cards, and look for the driver and the toolkit that they need."""
+    try:
+        import mindspore as ms
+
+        has_ascend = ms.hal.is_available("Ascend")
+    except Exception as error:  # an import can fail in any way, and the user must see how
+        yield Finding(
+            "devices",
+            PROBLEM,
+            f"MindSpore cannot be imported: {type(error).__name__}: {error}",
+            "install the packages named above in the right version, or reinstall MindSpore",
+        )
+        return
+    cards = sorted(Path("/dev").glob("davinci[0-9]*"))
+    driver, toolkit = version_in(ASCEND / "driver" / "version.info"), cann_version()
+    if has_ascend:
+        yield Finding("devices", OK, f"{counted(ms.hal.device_count('Ascend'), 'Ascend card')}, CPU")
+    elif cards:
+        yield Finding(
+            "devices",
+            PROBLEM,
+            f"{counted(len(cards), 'Ascend card')} that MindSpore cannot use",
+            f"source {ASCEND}/ascend-toolkit/set_env.sh, then look at npu-smi info",
+        )
+    else:
+        yield Finding("devices", OK, "CPU; no Ascend card here")
+    if not cards and not driver and not toolkit:
+        yield Finding("cann, driver", OK, "not installed; not needed without a card")
+        return
+    yield from _installed("driver", driver, "install the Ascend driver and firmware, then npu-smi info")
+    yield from _installed(
+        "cann", toolkit, f"install the CANN toolkit, then source {ASCEND}/ascend-toolkit/set_env.sh"
+    )
+
+
+def _installed(name: str, version: str, todo: str) -> Iterator[Finding]:
+    yield Finding(name, OK, version) if version else Finding(name, PROBLEM, "not found", todo)
+
+
+def cann_version() -> str:
+    """Return the version of the CANN toolkit that the environment variables point to, or an empty string."""
+    home = Path(
+        os.environ.get("ASCEND_HOME_PATH") or os.environ.get("ASCEND_TOOLKIT_HOME") or ASCEND / "latest"
+    )
+    places = (
+        home / "version.cfg",
+        home / "compiler" / "version.info",
+        *home.glob("*/ascend_toolkit_install.info"),
+    )
+    return next((version for place in places if (version := version_in(place))), "")
+
+
+def version_in(file: Path) -> str:
+    """Return the version that a file states, or an empty string if there is no file."""
+    if not file.is_file():
+        return ""
+    text = file.read_text(encoding="utf-8", errors="replace")
+    found = re.search(r"(?im)^\W*(?:version|\w*version\w*)\s*=\s*\[?([\w.:-]+)", text)
+    return found[1] if found else f"unknown, {file} has no version"
+
+
+CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    check_python,
+    check_packages,
+    check_devices,
+    machine.check_cores,
+    machine.check_ports,
+    machine.check_processes,
+    machine.check_shared_memory,
+    machine.check_rank_table,
+    machine.check_disk,
+)

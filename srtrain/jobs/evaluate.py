@@ -1,0 +1,224 @@
+"""Score models on data sets, and compare them with published rows and with each other."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from srtrain.data import DATASETS
+from srtrain.device import BACKENDS
+from srtrain.device.backend import Backend
+from srtrain.engines.bicubic import Bicubic
+from srtrain.engines.engine import Engine
+from srtrain.engines.tiles import Tiled
+from srtrain.errors import RecipeError, RunFolderError
+from srtrain.evaluation.comparison import Row, plot, to_json, to_text, write_pictures, write_worst
+from srtrain.evaluation.evaluator import EvalSet, Evaluator
+from srtrain.files import write_whole
+from srtrain.infer.open import is_checkpoint, open_engine
+from srtrain.jobs.sets import open_set
+from srtrain.metrics import PROTOCOLS
+from srtrain.metrics.protocol import Protocol
+from srtrain.metrics.published import SELF_ENSEMBLE, published
+from srtrain.models import MODELS
+from srtrain.models.count import Cost, count
+from srtrain.models.ensemble import SelfEnsemble
+from srtrain.registry import parameters_of
+from srtrain.trainer.run_folder import environment
+from srtrain.weights.read import model_args
+from srtrain.weights.transfer import variant
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How models are scored.
+
+    Attributes:
+        protocols: names; ``None`` takes the usual protocol of each set.
+        methods: ``plain``, ``self-ensemble``, or both.
+        folder: where pictures and sheets are written.
+        pictures: whether to write the output, the ground truth and the error map of each picture.
+        n_worst: number of pictures on the sheet of the worst ones; 0 writes none.
+    """
+
+    protocols: Sequence[str] | None
+    methods: Sequence[str]
+    folder: Path
+    pictures: bool
+    n_worst: int
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate everything, then report; return the exit code."""
+    for name in args.protocol or ():
+        PROTOCOLS.get(name)
+    _make_folder(args.to)
+    scoring = Scoring(args.protocol, args.method, args.to or Path(), args.pictures, args.worst)
+    backend: Backend = BACKENDS.build(args.device)
+    backend.start("graph", args.threads)
+    try:
+        engines = _engines(args.models, args.engine, args.threads, args.scale)
+        sets = {  # all of them, so that a missing folder is found before hours of work
+            scale: [_open_set(name, root or args.root, scale, args.lr_type) for name, root in args.sets]
+            for scale in {engine.scale for engine in engines.values()}
+        }
+        rows = evaluate(engines, sets, scoring, backend)
+        if backend.rank == 0:
+            _report(rows, args.json, args.to, args.plot)
+    finally:
+        backend.close()
+    return 0
+
+
+def evaluate(
+    engines: dict[str, Engine], sets: dict[int, list[EvalSet]], scoring: Scoring, backend: Backend
+) -> list[Row]:
+    """Return a row for each model, set, protocol and method.
+
+    Args:
+        engines: models by the label that their rows have.
+        sets: data sets by scale.
+        scoring: protocols, methods, and what to write.
+        backend: device of this process; each rank takes its share of the pictures.
+    """
+    rows: list[Row] = []
+    for label, engine in engines.items():
+        facts = _facts(engine)
+        if engine.input_px is None:  # compiling in the first call must not count as the first picture's time
+            engine(np.zeros((1, 3, 16, 16), np.float32))
+        for benchmark in sets[engine.scale]:
+            rows += _evaluate_set(label, engine, facts, benchmark, scoring, backend)
+    return rows
+
+
+def _evaluate_set(
+    label: str,
+    engine: Engine,
+    facts: tuple[str, Cost | None],
+    benchmark: EvalSet,
+    scoring: Scoring,
+    backend: Backend,
+) -> list[Row]:
+    rows: list[Row] = []
+    network = engine if engine.input_px is None else Tiled(engine)
+    evaluator = Evaluator(network, backend, n_examples=0)
+    names = scoring.protocols or [benchmark.protocol.name]
+    paper_name, cost = facts
+    for method in scoring.methods:
+        ensemble = method != "plain"
+        upscale = SelfEnsemble(network) if ensemble else network
+        words = SELF_ENSEMBLE if ensemble else "plain"
+        folder = scoring.folder / label / f"{benchmark.name}_x{engine.scale}{'_x8' if ensemble else ''}"
+        results = evaluator.run_protocols(
+            benchmark,
+            _protocols(names),
+            words,
+            upscale,
+            look=partial(write_pictures, folder) if scoring.pictures else None,
+        )
+        for name, result in zip(names, results, strict=True):
+            printed = published(paper_name, engine.scale, benchmark.name, name, words)
+            rows.append(Row(label, paper_name, engine.name, engine.scale, name, result, printed, cost))
+        if scoring.n_worst and backend.rank == 0:
+            _write_worst(scoring.n_worst, folder, evaluator, benchmark, rows[-len(names)], upscale)
+    return rows
+
+
+def _write_worst(
+    n_worst: int, folder: Path, evaluator: Evaluator, benchmark: EvalSet, row: Row, upscale: Any
+) -> None:
+    """Upscale the worst pictures again: which ones they are is known only when all ranks are done."""
+    scores = row.result.scores
+    order = sorted(range(len(scores)), key=lambda i: scores[i].psnr)[:n_worst]
+    protocol = _protocols([row.protocol])
+    examples = [evaluator.examine(benchmark, index, protocol, upscale)[0] for index in order]
+    write_worst(folder.with_name(f"{folder.name}_worst.png"), examples, row)
+
+
+def _engines(
+    models: Sequence[str], engine: str, threads: int, bicubic_scales: Sequence[int]
+) -> dict[str, Engine]:
+    """Open every model; the keys are the labels that name the models in the results."""
+    networks = {
+        given: open_engine(given, _engine_name(given, engine), threads)
+        for given in models
+        if given != "bicubic"
+    }
+    scales = bicubic_scales or sorted({network.scale for network in networks.values()})
+    if "bicubic" in models and not scales:
+        raise RecipeError("bicubic has no scale of its own: add --scale 2 (or several).")
+    labels = [_label(given) for given in networks]
+    engines: dict[str, Engine] = {}
+    for given in models:
+        if given == "bicubic":
+            engines |= {"bicubic" if len(scales) == 1 else f"bicubic_x{n}": Bicubic(n) for n in scales}
+        else:
+            short = _label(given)
+            engines[short if labels.count(short) == 1 else given.replace("/", "_")] = networks[given]
+    return engines
+
+
+def _engine_name(given: str, engine: str) -> str:
+    """Return the engine of a model: ``auto`` runs a checkpoint with MindSpore, which trained it."""
+    return "mindspore" if engine == "auto" and is_checkpoint(Path(given)) else engine
+
+
+def _label(given: str) -> str:
+    """Return a short name: the name of a run folder, or of a file without its suffix."""
+    path = Path(given)
+    if path.is_dir():
+        path = path.resolve()
+        parts = [part for part in path.parts[-3:] if part != "checkpoints"]
+        return "_".join(parts[-2:]) if path.name.startswith("step_") else path.name
+    return path.stem
+
+
+def _open_set(name: str, root: str, scale: int, lr_type: str | None) -> EvalSet:
+    takes_type = lr_type and "lr_type" in parameters_of(DATASETS.get(name))
+    pictures = open_set(name, root, scale, **({"lr_type": lr_type} if takes_type else {}))
+    protocol = PROTOCOLS.build("div2k_rgb" if name.startswith("div2k") else "paper_y")
+    return EvalSet(name, pictures, scale, protocol)
+
+
+def _protocols(names: Sequence[str]) -> list[Protocol]:
+    return [PROTOCOLS.build(name) for name in names]
+
+
+def _facts(engine: Engine) -> tuple[str, Cost | None]:
+    """Return the name that papers give a model, and its cost; empty and ``None`` where its file does not say."""
+    name = engine.about.get("model", "")
+    if name == "bicubic":
+        return name, None
+    if name not in MODELS.names():
+        return "", None
+    network = MODELS.build(name, scale=engine.scale, **model_args(engine.about))
+    return variant(engine.about), count(network, engine.scale)
+
+
+def _make_folder(folder: Path | None) -> None:
+    try:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunFolderError(
+            f"the folder --to {str(folder)!r} cannot be made: {error.strerror or error}."
+        ) from error
+
+
+def _report(rows: list[Row], as_json: bool, folder: Path | None, with_plot: bool) -> None:
+    text = to_text(rows)
+    document = json.dumps({"environment": environment(), "rows": to_json(rows)}, indent=2)
+    print(document if as_json else text)
+    if folder is None:
+        return
+    write_whole(folder / "results.json", document + "\n")
+    write_whole(folder / "table.txt", text + "\n")
+    if with_plot:
+        plot(folder / "psnr_over_multi_adds.png", rows)

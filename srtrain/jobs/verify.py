@@ -1,0 +1,92 @@
+"""Compare weights with the scores that a recipe expects."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import NamedTuple
+
+from mindspore import nn
+
+from srtrain.build.check import check_names
+from srtrain.build.parts import about, build_backend, build_benchmarks, build_model
+from srtrain.errors import CheckpointError
+from srtrain.evaluation.evaluator import Evaluator
+from srtrain.evaluation.results import EvalResult
+from srtrain.evaluation.table import aligned
+from srtrain.models.upscale import Upscaler
+from srtrain.recipe import Benchmark, Recipe
+from srtrain.weights.read import read_weights
+from srtrain.weights.transfer import load_weights
+
+HEAD = ("set", "metric", "ours", "expected", "difference", "tolerance", "verdict", "protocol")
+
+
+class Tolerance(NamedTuple):
+    """Largest allowed differences."""
+
+    psnr_db: float
+    ssim: float
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate under the recipe's protocols and compare; the exit code is 1 outside of the tolerance."""
+    recipe = dataclasses.replace(args.resolved, plugins=tuple(args.plugin))
+    check_names(recipe)
+    expected = {name: b for name, b in recipe.benchmarks.items() if b is not None and b.psnr is not None}
+    backend = build_backend(recipe)
+    try:
+        evaluator = Evaluator(Upscaler(_network(recipe, args.weights)), backend)
+        wanted = [benchmark for benchmark in build_benchmarks(recipe) if benchmark.name in expected]
+        results = [evaluator.run(benchmark) for benchmark in wanted]
+    finally:
+        backend.close()
+    tolerance = Tolerance(args.tolerance_db, args.tolerance_ssim)
+    rows = [_compare(tolerance, expected[result.benchmark], result) for result in results]
+    if backend.rank == 0:
+        print(aligned(HEAD, [cells for cells_of_set, _ in rows for cells in cells_of_set]))
+    return 0 if all(good for _, good in rows) else 1
+
+
+def _network(recipe: Recipe, path: Path) -> nn.Cell:
+    """Return the recipe's network with the weights in it.
+
+    Raises:
+        CheckpointError: the weights belong to another network: shapes, scale or arguments differ.
+    """
+    model = build_model(recipe)
+    weights = read_weights(path.expanduser())
+    report = load_weights(model, weights, about(recipe))
+    if report.initialised or report.differences:
+        missing = [f"{name} is missing from the file" for name in report.initialised[:5]]
+        raise CheckpointError(
+            f"the weights in {str(path)!r} are not those of this recipe's network: "
+            f"{'; '.join([*report.differences, *missing])}."
+        )
+    return model
+
+
+def _compare(
+    tolerance: Tolerance, expected: Benchmark, result: EvalResult
+) -> tuple[list[tuple[str, ...]], bool]:
+    """Return a line for each metric that is expected, and whether all are within the tolerance."""
+    lines: list[tuple[str, ...]] = []
+    all_good = True
+    for metric, ours, wanted, allowed, digits in (
+        ("PSNR", result.psnr, expected.psnr, tolerance.psnr_db, 3),
+        ("SSIM", result.ssim, expected.ssim, tolerance.ssim, 4),
+    ):
+        if wanted is None:
+            continue
+        good = abs(ours - wanted) <= allowed
+        all_good = all_good and good
+        numbers = (
+            f"{ours:.{digits}f}",
+            f"{wanted:.{digits}f}",
+            f"{ours - wanted:+.{digits + 1}f}",
+            f"{allowed:g}",
+        )
+        verdict = "as expected" if good else "NOT as expected"
+        lines.append((result.benchmark, metric, *numbers, verdict, result.protocol))
+    return lines, all_good

@@ -1,0 +1,82 @@
+"""The recipe chooses the convolutions that a network is trained with."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from srtrain.build import kernels as kernels_module
+from srtrain.build.kernels import network_to_train
+from srtrain.build.trainer import build_trainer
+from srtrain.device.backend import Backend
+from srtrain.errors import DeviceError, RecipeError
+from srtrain.kernels.compile import CannotBuildError
+from srtrain.kernels.training import FastConv
+from srtrain.recipe import Data, Recipe, Spec, Train
+from srtrain.trainer.log import Log
+
+RECIPE = Recipe(
+    name="small",
+    scale=2,
+    model=Spec("edsr", n_resblocks=1, n_feats=4),
+    data=Data(train=Spec("embedded"), gt_patch_px=24, batch_size=2),
+    train=Train(steps=3, log_every=1),
+    hooks={"checkpoint": Spec("checkpoint")},
+)
+
+
+@pytest.fixture
+def said(tmp_path):
+    """A log, and what was said in it."""
+    log = Log(tmp_path / "run.log", to_console=False)
+    yield log, lambda: (tmp_path / "run.log").read_text()
+    logging.shutdown()
+
+
+def convolutions(network):
+    return [cell for _, cell in network.cells_and_names() if isinstance(cell, FastConv)]
+
+
+def test_plain_is_the_model_itself(new_model, said):
+    model = new_model()
+    assert network_to_train(model, Backend(), said[0]) is model
+    assert said[1]() == ""
+
+
+@pytest.mark.parametrize("name", ["f23", "f43", "auto"])
+def test_the_library_is_named_in_the_log(new_model, said, name):
+    network = network_to_train(new_model(), Backend(kernels=name), said[0])
+    assert len(convolutions(network)) == 6
+    assert f"kernels: {'f23' if name == 'f23' else 'f43'} (" in said[1]()
+    assert "for 6 convolutions" in said[1]()
+
+
+def test_without_a_compiler_auto_stays_plain_and_a_name_is_an_error(new_model, said, monkeypatch):
+    def refuse(*arguments):
+        raise CannotBuildError("there is no C compiler; install one")
+
+    monkeypatch.setattr(kernels_module, "fast_twin", refuse)
+    model = new_model()
+    assert network_to_train(model, Backend(kernels="auto"), said[0]) is model
+    assert "kernels: MindSpore's own, because there is no C compiler" in said[1]()
+    with pytest.raises(DeviceError, match=r"device\.kernels = 'f43' cannot be used here: there is no C"):
+        network_to_train(model, Backend(kernels="f43"), said[0])
+
+
+def test_an_unknown_name_suggests_the_nearest():
+    with pytest.raises(RecipeError, match=r"device.kernels = 'f44'. Did you mean 'f43'\?"):
+        Backend(kernels="f44")
+
+
+def test_a_run_trains_with_them_and_resumes_bit_for_bit(graph, tmp_path):
+    def train(folder, steps, resume=None):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        recipe = Recipe(**{**vars(RECIPE), "train": Train(steps=steps, log_every=1)})
+        trainer = build_trainer(recipe, tmp_path / folder, Backend(kernels="f43"), Log())
+        trainer.train(resume)
+        return [p.asnumpy() for p in trainer.model.trainable_params()]
+
+    whole = train("whole", 4)
+    train("parts", 2)
+    parts = train("parts", 4, tmp_path / "parts" / "checkpoints" / "step_00000002")
+    assert all(np.array_equal(a, b) for a, b in zip(whole, parts, strict=True))
