@@ -15,11 +15,9 @@ from PIL import Image
 from srtrain.data.picture import cannot_write, write_bytes
 from srtrain.device import BACKENDS
 from srtrain.errors import RecipeError, SrtrainError, counted
-from srtrain.infer.compare import compare_sheet
 from srtrain.infer.inputs import STANDARD, Job, make_plan
 from srtrain.infer.model import Model, load
 from srtrain.infer.picture import FORMATS, Picture, decode_picture, encode_picture, read_picture
-from srtrain.infer.video import upscale_video
 
 
 @dataclass(frozen=True)
@@ -125,6 +123,8 @@ def _upscale(job: Job, model: Model, output: Output) -> None:
         except OSError as error:
             raise cannot_write(job.target.parent, error) from error
     if job.is_video:
+        from srtrain.infer.video import upscale_video
+
         what = f"{counted(upscale_video(model, job.source, job.target), 'frame')}, without sound"
     else:
         what = _upscale_picture(job, model, output)
@@ -145,6 +145,8 @@ def _upscale_picture(job: Job, model: Model, output: Output) -> str:
     else:
         write_bytes(job.target, encoded)
         if output.compare is not None:
+            from srtrain.infer.compare import compare_sheet
+
             sheet = compare_sheet(picture.pixels, large.pixels, output.compare)
             write_bytes(_sheet_path(job.target), encode_picture(Picture(sheet, "png")))
     (height, width), (large_height, large_width) = picture.pixels.shape[:2], large.pixels.shape[:2]

@@ -39,7 +39,7 @@ def size_multiple(about: Mapping[str, Any]) -> int:
 
 def _ask(about: Mapping[str, Any], question: str) -> Any:
     """Call the static method ``question`` of the network with its arguments; return ``None`` if there is none."""
-    if about.get("model") not in MODELS:
+    if "model" not in about or about["model"] not in MODELS:  # the look-up imports all models, and MindSpore
         return None
     network = MODELS.get(about["model"])
     rule = getattr(network, question, None)

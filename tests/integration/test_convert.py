@@ -142,7 +142,7 @@ def test_what_is_there_is_not_touched(
         assert read_weights(to).about["model_args"]["res_scale"] == 0.25
     (target / "step_00000010").mkdir()
     message = refused(capsys, theirs, "--to", target, "--overwrite")
-    assert "something else than a conversion (step_00000010)" in message
+    assert "files that no conversion wrote (step_00000010)" in message
     assert "is a file" in refused(capsys, theirs, "--to", theirs.rename(tmp_path / "file"), "--overwrite")
     (tmp_path / "folder.pt").mkdir()
     assert "is a folder" in refused(capsys, file, "--to", tmp_path / "folder.pt", "--overwrite")
@@ -150,7 +150,7 @@ def test_what_is_there_is_not_touched(
 
 def test_mistakes(run_folder: Path, theirs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "would be one too" in refused(capsys, run_folder, "--to", tmp_path / "a")
-    assert "is for files that do not say it" in refused(
+    assert "is for files that do not store it" in refused(
         capsys, run_folder, "--to", tmp_path / "a.pt", "--res-scale", "1"
     )
     assert "there is no file" in refused(capsys, tmp_path / "nothing.pt", "--to", tmp_path / "a")

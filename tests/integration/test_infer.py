@@ -138,7 +138,7 @@ def test_a_sheet_beside_bicubic_of_every_kind(onnx, photos, capsys):
         assert width > 800
         assert height > 200
     assert infer(onnx, "photos/rgb.png", "--to", "out/rgb.png", "--compare") == 1
-    assert "2 output(s) exist" in capsys.readouterr().out
+    assert "2 outputs exist" in capsys.readouterr().out
 
 
 def test_tiles_and_the_ensemble(onnx, photos):
@@ -173,7 +173,7 @@ def test_a_video(onnx, photos, capsys):
         (["--engine", "onxruntime"], "there is no engine 'onxruntime'. Did you mean 'onnxruntime'?"),
         (
             ["--to", "-", "--compare"],
-            "--compare writes a file beside the output, and standard output has none",
+            "--compare writes a file beside the output, and standard output has no place for it",
         ),
     ],
 )

@@ -45,6 +45,8 @@ LAZY = {
     "srtrain.export.formats.mindir": {"srtrain.export.mindspore_graph"},
     "srtrain.export.formats.onnx": {"srtrain.export.onnx_graph"},
     "srtrain.export.formats.param": {"srtrain.export.ncnn_graph", "srtrain.export.onnx_graph"},
+    # A picture is upscaled without what only sheets and videos need.
+    "srtrain.jobs.infer": {"srtrain.infer.compare", "srtrain.infer.video"},
     # An export that is in the cache is run without MindSpore.
     "srtrain.infer.cached": {"srtrain.export.write", "srtrain.trainer.checkpoint"},
 }
