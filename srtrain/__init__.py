@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from srtrain.infer.model import load as load
 
-STARTED = time.perf_counter()  # what "seconds after start-up" counts from
+STARTED = time.perf_counter()  # "seconds after start-up" are counted from here
 
-# Must be set before MindSpore is imported. On CPUs with AVX-512, the oneDNN inside MindSpore 2.10 finds no
-# fast kernel for MindSpore's convolutions and falls back to one forty times slower; told to stop at AVX2, it
-# takes the fast one (docs/mindspore.md). It changes nothing on other CPUs, and nothing on Ascend.
+# Must be set before MindSpore is imported. On CPUs with AVX-512, the oneDNN inside MindSpore 2.10 finds no fast kernel
+# for MindSpore's convolutions and uses one that is forty times slower. Limited to AVX2, it uses the fast kernel
+# (docs/mindspore.md). Other CPUs and Ascend are not affected.
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
 
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for: ``import srtrain`` alone stays cheap."""
+    """Import ``load`` at its first use, so that ``import srtrain`` alone is fast."""
     if name == "load":
         from srtrain.infer.model import load
 

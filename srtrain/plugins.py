@@ -1,11 +1,11 @@
-"""Plugins: the way to register names this package does not know.
+"""Plugins add models, hooks, commands and other registered names to srtrain.
 
-A plugin is a module whose import registers things. It is looked up as an entry point of the group
-``srtrain.plugins``, then as a module, then as a path to a ``.py`` file. Installed is not active: only a
-recipe (``plugins=(…,)``) or ``--plugin`` activates one.
+A plugin is a module that registers names when it is imported. A name that ends in ``.py`` is a path to a file. Any
+other name is looked up as an entry point of the group ``srtrain.plugins``, then as a module. An installed plugin is
+not active until a recipe (``plugins=(…,)``) or ``--plugin`` names it.
 
-A plugin may also define ``around_run``, a context manager that has the recipe before a run is built and the
-last word after it has ended; see ``srtrain/build/around.py`` and docs/new_plugin.md.
+A plugin may also define ``around_run``, a context manager that is entered before a run is built and left after the
+run has ended; see ``srtrain/build/around.py`` and docs/new_plugin.md.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Plugin:
     """A plugin that is active in this process.
 
     Attributes:
-        name: finds it again from anywhere.
-        registered: the names its import added or replaced, by kind of registry.
+        name: a name that finds the plugin from any working folder.
+        registered: names that its import added or replaced, by kind of registry.
     """
 
     name: str
@@ -47,7 +47,7 @@ _active: dict[str, Plugin] = {}
 
 
 def installed() -> dict[str, list[EntryPoint]]:
-    """Return what installed packages announce, by name; two under one name are a fault of these packages."""
+    """Return the plugins that installed packages declare, by name; a name with two entries is a conflict."""
     from importlib.metadata import entry_points  # a quarter of the start-up of a command that needs no plugin
 
     found: dict[str, list[EntryPoint]] = {}
@@ -59,13 +59,13 @@ def installed() -> dict[str, list[EntryPoint]]:
 
 
 def origin(entry: EntryPoint) -> str:
-    """Return which module an entry point names, and which package announces it."""
+    """Return the module of an entry point and the package that declares it, as text."""
     package = f" of {entry.dist.name} {entry.dist.version}" if entry.dist else ""
     return f"{entry.value}{package}"
 
 
 def activate(name: str, beside: Path | None = None) -> str:
-    """Import the plugin ``name`` and return a name that finds it again from anywhere.
+    """Import the plugin ``name`` and return a name that finds it from any working folder.
 
     A relative ``.py`` path is looked up in the working folder, then in the folder ``beside``.
 
@@ -76,7 +76,7 @@ def activate(name: str, beside: Path | None = None) -> str:
 
 
 def load(name: str, beside: Path | None = None) -> Plugin:
-    """Import the plugin ``name``, unless that was done before; see ``activate``."""
+    """Import the plugin ``name`` unless it is active already; see ``activate``."""
     lasting, module_of = _find(name, beside)
     if lasting not in _active:
         before = {registry: registry.additions() for registry in Registry.instances}
@@ -91,7 +91,7 @@ def load(name: str, beside: Path | None = None) -> Plugin:
 
 
 def _find(name: str, beside: Path | None) -> tuple[str, Callable[[], ModuleType]]:
-    """Return the lasting name of a plugin, and what imports it."""
+    """Return the lasting name of a plugin, and a function that imports it."""
     if name.endswith(".py"):
         file = _existing_file(name, beside)
         return str(file), lambda: import_file(file, "srtrain_user")
@@ -100,7 +100,7 @@ def _find(name: str, beside: Path | None) -> tuple[str, Callable[[], ModuleType]
         entry, *others = found[name]
         if others:
             raise RecipeError(
-                f"two installed packages announce a plugin {name!r}: {origin(entry)} and {origin(others[0])}. "
+                f"two installed packages declare a plugin {name!r}: {origin(entry)} and {origin(others[0])}. "
                 f"Uninstall one, or name a module: {entry.module} or {others[0].module}."
             )
         return name, lambda: _load_entry(entry)
@@ -113,7 +113,7 @@ def _find(name: str, beside: Path | None) -> tuple[str, Callable[[], ModuleType]
 
 
 def _new_names(before: dict[Registry, dict[str, Callable[..., Any]]]) -> dict[str, list[str]]:
-    """Return what differs from the entries of ``before``, by kind of registry."""
+    """Return the names whose entries differ from ``before``, by kind of registry."""
     new = {
         registry.kind: sorted(
             name

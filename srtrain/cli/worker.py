@@ -1,4 +1,4 @@
-"""What each started process runs: one rank of a run, or the scheduler that joins the ranks.
+"""The program of each process that ``srtrain launch`` starts: one rank, or the scheduler that connects the ranks.
 
 python -m srtrain.cli.worker run recipes/quickstart.py
 """
@@ -18,38 +18,37 @@ from srtrain.launch.supervise import DUMP_SIGNAL, EXIT_LOST
 
 
 def main() -> int:
-    """Be the scheduler or a rank, as msrun's environment says; return the exit code."""
+    """Run as the scheduler or as a rank, as msrun's environment variables say; return the exit code."""
     os.environ.setdefault("GLOG_v", "3")
     if os.environ.get("MS_ROLE") == "MS_SCHED":
         from mindspore import communication
 
-        communication.init()  # returns when all ranks have left
+        communication.init()  # returns when all ranks have ended
         return 0
     faulthandler.enable()
     if DUMP_SIGNAL is not None:
         faulthandler.register(DUMP_SIGNAL, all_threads=True)
-    # Threads inherit what is blocked. SIGTERM stays so, for the thread to wait for; SIGINT is the main thread's.
+    # Threads inherit the blocked signals. SIGTERM stays blocked, and _watch waits for it. SIGINT is for this thread.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     threading.Thread(target=_watch, name="srtrain-launch", daemon=True).start()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     words = sys.argv[1:]
-    sys.argv = ["srtrain", "launch", "-n", os.environ["MS_WORKER_NUM"], *words]  # what command.txt records
-
+    sys.argv = ["srtrain", "launch", "-n", os.environ["MS_WORKER_NUM"], *words]  # command.txt records this
     return srtrain(words)
 
 
 def _watch() -> None:
-    """Hand SIGTERM to Python's handler; end a rank whose peers are gone, and stop one whose launcher is.
+    """Pass SIGTERM to Python's handler; end this rank if its peers are gone, and stop it if its launcher is gone.
 
-    MindSpore notices after half a minute that another machine's rank is gone and sends this process a
-    SIGTERM of its own, which must not be taken for a request to stop: nobody is there to agree with.
+    About 30 s after a rank on another machine has gone, MindSpore notices and sends its own process a SIGTERM. That
+    is not a request to stop: the ranks can no longer agree on a step to stop after.
     """
     launcher, orphaned = int(os.environ[LAUNCHER_VARIABLE]), False
     while True:
         info = signal.sigtimedwait({signal.SIGTERM}, 1.0)
         if info is not None and info.si_pid == os.getpid():
             print(
-                "MindSpore ends this process: it has lost the connection to another rank",
+                "MindSpore ends this process, because it has lost the connection to another rank",
                 file=sys.stderr,
                 flush=True,
             )
@@ -58,12 +57,14 @@ def _watch() -> None:
             _terminate()
         elif not orphaned and os.getppid() != launcher:
             orphaned = True
-            print("the launcher is gone: saving and stopping", file=sys.stderr, flush=True)
+            print("the launcher has ended: saving and stopping", file=sys.stderr, flush=True)
             _terminate()
 
 
 def _terminate() -> None:
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # nothing has begun that could be saved
+    if (
+        signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    ):  # the run has not begun, so there is nothing to save
         os._exit(128 + signal.SIGTERM)
     _thread.interrupt_main(signal.SIGTERM)
 

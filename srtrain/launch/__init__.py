@@ -1,1 +1,1 @@
-"""Many processes on one run: starting them with MindSpore's msrun, watching them, and HCCL's rank table."""
+"""Run a command as several processes: start them with MindSpore's msrun, watch them, read HCCL's rank table."""

@@ -1,7 +1,7 @@
-"""Starts the processes of a run on this machine through MindSpore's own ``msrun``.
+"""Start the processes of a run on this machine through MindSpore's ``msrun``.
 
-``msrun`` as a command does not say which rank failed and leaves its workers behind when it is terminated;
-its process manager starts the same processes and leaves the watching to us (``supervise.py``).
+The command ``msrun`` does not report which rank failed, and it leaves its workers running when it is terminated.
+This module uses its process manager, which starts the same processes; ``supervise.py`` watches them.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from srtrain.errors import DeviceError
 
 LAUNCHER_VARIABLE = "SRTRAIN_LAUNCHER"
 """Environment variable: the process id of the launcher."""
-DEFAULT_PORT = 8118  # msrun's own; several machines must agree on one without asking each other
+DEFAULT_PORT = 8118  # msrun's default; several machines must use the same port and cannot ask each other
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is started where.
+    """Which processes are started on which machine.
 
     Attributes:
-        n_processes: on each machine.
-        n_nodes: machines.
-        node_rank: which of them this is; the scheduler runs on number 0.
+        n_processes: number of processes on each machine.
+        n_nodes: number of machines.
+        node_rank: number of this machine; the scheduler runs on machine 0.
         host: address of machine 0.
-        port: of the scheduler there.
-        log_dir: gets ``worker_<rank>.log`` and ``scheduler.log``.
-        join_seconds: time for all processes to find each other.
-        rank_table: handed to HCCL; empty where there is none.
-        devices: the cards of this machine that the table names, by their numbers; empty for 0, 1, 2, …
+        port: port of the scheduler on machine 0.
+        log_dir: folder for ``worker_<rank>.log`` and ``scheduler.log``.
+        join_seconds: time that the processes have to find each other.
+        rank_table: file for HCCL; empty if there is none.
+        devices: numbers of the cards that the rank table lists for this machine; empty for 0, 1, 2, …
     """
 
     n_processes: int
@@ -65,12 +65,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Job:
-    """The live processes on this machine.
+    """The running processes on this machine.
 
     Attributes:
-        workers: by rank.
-        scheduler: joins the workers of all machines; ``None`` where it runs elsewhere or is not needed.
-        progress: one row a worker, in the order of their ranks.
+        workers: processes by rank.
+        scheduler: connects the workers of all machines; ``None`` if it runs elsewhere or is not needed.
+        progress: one row for each worker, in the order of their ranks.
     """
 
     plan: Plan
@@ -79,13 +79,13 @@ class Job:
     progress: Progress
 
     def log(self, rank: int) -> Path:
-        """Return what a worker prints into."""
+        """Return the file with the output of a worker."""
         return self.plan.log_dir / f"worker_{rank}.log"
 
 
 @contextlib.contextmanager
 def started(plan: Plan, words: Sequence[str]) -> Iterator[Job]:
-    """Start ``srtrain`` with ``words`` as every rank of this machine; whatever is left is killed at the end."""
+    """Start ``srtrain`` with ``words`` as every rank of this machine; kill the ranks that still run at the end."""
     plan.log_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(prefix="srtrain-progress-") as file:
         progress = Progress(Path(file.name), plan.n_processes)
@@ -93,15 +93,15 @@ def started(plan: Plan, words: Sequence[str]) -> Iterator[Job]:
             FILE_VARIABLE: file.name,
             LAUNCHER_VARIABLE: str(os.getpid()),
             LOCAL_VARIABLE: str(plan.n_processes),
-            # msrun starts "python3": let that be this one.
+            # msrun starts "python3", which must be this interpreter.
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         }
-        # A CPU collective fails after 30 s, which a rank that writes or compiles may take: hooks.watchdog decides.
+        # A CPU collective fails after 30 s, but saving or compiling may take longer. hooks.watchdog sets the limit.
         os.environ.setdefault("MS_CPU_COMM_OP_TIMEOUT", str(10**6))
-        # Seconds between attempts to reach the scheduler, which starts together with the workers; 3 to 5 by default.
+        # Seconds between attempts to reach the scheduler, which starts together with the workers (default: 3 to 5).
         os.environ.setdefault("MS_RETRY_INTERVAL_LOWER", "1")
         os.environ.setdefault("MS_RETRY_INTERVAL_UPPER", "1")
-        if plan.devices:  # msrun counts a machine's cards from 0
+        if plan.devices:  # msrun numbers the cards of a machine from 0
             os.environ["ASCEND_RT_VISIBLE_DEVICES"] = plan.devices
         job = _start(plan, words, progress)
         try:
@@ -114,7 +114,7 @@ def started(plan: Plan, words: Sequence[str]) -> Iterator[Job]:
 
 
 def _start(plan: Plan, words: Sequence[str], progress: Progress) -> Job:
-    from mindspore.parallel.cluster import run as msrun  # seconds; not needed to find a typing mistake
+    from mindspore.parallel.cluster import run as msrun  # takes seconds, so mistakes are found before
     from mindspore.parallel.cluster.process_entity import _ProcessManager
 
     command = [
@@ -129,12 +129,12 @@ def _start(plan: Plan, words: Sequence[str], progress: Progress) -> Job:
         f"--rank_table_file={plan.rank_table}",
         *("python3", "-m", "srtrain.cli.worker", *words),
     ]
-    own, sys.argv = sys.argv, command  # which is where msrun's parser looks
+    own, sys.argv = sys.argv, command  # msrun's parser reads it
     try:
         manager = _ProcessManager(msrun.get_args())
     finally:
         sys.argv = own
-    # msrun takes a machine for the first by its address, which two on one loopback share.
+    # msrun recognises machine 0 by its address, which is ambiguous if two of them are on one loopback interface.
     manager.is_master = plan.node_rank == 0 and plan.world_size > 1
     with contextlib.redirect_stdout(io.StringIO()):  # it prints every command line
         manager.run()
@@ -142,7 +142,7 @@ def _start(plan: Plan, words: Sequence[str], progress: Progress) -> Job:
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on at present."""
+    """Return a port of this machine on which no process listens at present."""
     with socket.socket() as probe:
         probe.bind(("", 0))
         return int(probe.getsockname()[1])
@@ -152,12 +152,12 @@ def resolve(host: str) -> str:
     """Return the address of a machine.
 
     Raises:
-        DeviceError: nobody knows the name.
+        DeviceError: the name is unknown.
     """
     try:
         return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
     except OSError as error:
         raise DeviceError(
-            f"--master {host!r}: no machine of that name is known here ({error.strerror or error}). Give its "
+            f"--master {host!r}: this machine does not know that name ({error.strerror or error}). Give its "
             "IP address."
         ) from error

@@ -4,7 +4,7 @@
         {"server_id": "10.0.0.1", "host_nic_ip": "reserve", "device": [
             {"device_id": "0", "device_ip": "192.168.100.101", "rank_id": "0"}]}]}
 
-All values are text. ``device_ip`` is the address of the card's own network port, which HCCL needs between
+All values are strings. ``device_ip`` is the address of the card's own network port, which HCCL uses between
 servers.
 """
 
@@ -21,10 +21,10 @@ from typing import Any
 
 import psutil
 
-from srtrain.errors import DeviceError, listing
+from srtrain.errors import DeviceError, counted, listing
 
 HCCN_CONF = Path("/etc/hccn.conf")
-"""Where the driver keeps the addresses of this machine's cards: ``address_0=192.168.100.101``."""
+"""File in which the driver stores the addresses of this machine's cards: ``address_0=192.168.100.101``."""
 
 
 @dataclass(frozen=True)
@@ -47,22 +47,22 @@ class Server:
 
 @dataclass(frozen=True)
 class RankTable:
-    """A whole table, whose ranks count from 0 up, server by server."""
+    """A whole table. The ranks are numbered from 0, server by server."""
 
     file: Path
     servers: tuple[Server, ...]
 
     def index_of_this_machine(self, node_rank: int | None = None) -> int:
-        """Return which server this machine is: ``node_rank`` where it is given, else by address.
+        """Return the index of the server that is this machine: ``node_rank`` if it is given, else found by address.
 
         Raises:
-            DeviceError: none, or there is no such server.
+            DeviceError: no server has an address of this machine, or there is no such server.
         """
         names = [server.server_id for server in self.servers]
         if node_rank is not None:
             if not 0 <= node_rank < len(names):
                 raise DeviceError(
-                    f"--node-rank {node_rank}: the rank table {self.file} has {len(names)} server(s)."
+                    f"--node-rank {node_rank}: the rank table {self.file} has {counted(len(names), 'server')}."
                 )
             return node_rank
         if len(names) == 1:
@@ -73,7 +73,7 @@ class RankTable:
                 return index
         raise DeviceError(
             f"no server of the rank table {self.file} is this machine: it has {listing(names)}, and the addresses "
-            f"here are {listing(own)}. Say which it is: --node-rank K."
+            f"here are {listing(own)}. Give the number of this machine: --node-rank K."
         )
 
 
@@ -81,7 +81,7 @@ def read(file: Path) -> RankTable:
     """Read and check a table.
 
     Raises:
-        DeviceError: missing, no JSON, or wrong; all mistakes together.
+        DeviceError: the file is missing, is not JSON, or has mistakes, which are all reported together.
     """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -91,7 +91,7 @@ def read(file: Path) -> RankTable:
             f"rank-table', or unset RANK_TABLE_FILE."
         ) from error
     except ValueError as error:
-        raise DeviceError(f"the rank table {str(file)!r} is no JSON: {error}.") from error
+        raise DeviceError(f"the rank table {str(file)!r} is not JSON: {error}.") from error
     mistakes: list[str] = []
     table = RankTable(file, tuple(_servers(content, mistakes)))
     if not mistakes:
@@ -102,7 +102,7 @@ def read(file: Path) -> RankTable:
 
 
 def _servers(content: Any, mistakes: list[str]) -> list[Server]:
-    """Return what the file lists; what is missing or of another type goes to ``mistakes``."""
+    """Return the servers in the file; add missing keys and wrong types to ``mistakes``."""
     if not isinstance(content, dict):
         mistakes.append(f"it must hold an object, not {type(content).__name__}.")
         return []
@@ -135,7 +135,9 @@ def _objects(value: Any, where: str, mistakes: list[str]) -> list[dict[str, Any]
 def _text(entry: dict[str, Any], key: str, where: str, mistakes: list[str]) -> str:
     value = entry.get(key)
     if not isinstance(value, str) or not value:
-        mistakes.append(f"{where}.{key} {'is missing' if value is None else f'= {value!r} must be text'}.")
+        mistakes.append(
+            f"{where}.{key} {'is missing' if value is None else f'= {value!r} must be a string'}."
+        )
         return ""
     return value
 
@@ -143,23 +145,23 @@ def _text(entry: dict[str, Any], key: str, where: str, mistakes: list[str]) -> s
 def _whole(entry: dict[str, Any], key: str, where: str, mistakes: list[str]) -> int:
     value = _text(entry, key, where, mistakes)
     if value and not value.isdecimal():
-        mistakes.append(f'{where}.{key} = {value!r} must be a whole number as text, such as "0".')
+        mistakes.append(f'{where}.{key} = {value!r} must be a whole number as a string, such as "0".')
     return int(value) if value.isdecimal() else -1
 
 
 def _contradictions(content: dict[str, Any], table: RankTable) -> list[str]:
-    """Return what is well-formed and cannot be."""
+    """Return the mistakes of a table whose keys and types are right."""
     mistakes = []
     count = str(content["server_count"])
     if count != str(len(table.servers)):
         mistakes.append(f"server_count = {count!r}, but server_list has {len(table.servers)}.")
     if content["status"] != "completed":
         mistakes.append(
-            f"status = {content['status']!r} must be 'completed': the cluster has not finished it."
+            f"status = {content['status']!r} must be 'completed': the cluster has not finished the table."
         )
     for name, times in Counter(server.server_id for server in table.servers).items():
         if times > 1:
-            mistakes.append(f"server_id {name!r} is there {times} times.")
+            mistakes.append(f"server_id {name!r} appears {times} times.")
     for server in table.servers:
         for device, times in Counter(d.device_id for d in server.devices).items():
             if times > 1:
@@ -172,7 +174,8 @@ def _contradictions(content: dict[str, Any], table: RankTable) -> list[str]:
     sizes = {server.server_id: len(server.devices) for server in table.servers}
     if len(set(sizes.values())) > 1:
         mistakes.append(
-            f"the servers must have equally many devices (msrun starts as many on each), not {sizes}."
+            f"every server must have the same number of devices, because msrun starts as many processes on each. "
+            f"Here they have {sizes}."
         )
     return mistakes
 
@@ -181,18 +184,20 @@ def make(servers: Sequence[str], device_ips: Sequence[str] | None = None) -> Ran
     """Return a table of servers written as ``10.0.0.1:0-7``.
 
     Args:
-        servers: addresses with their devices.
-        device_ips: addresses of the cards' network ports, in the order of the devices; those in
-            ``/etc/hccn.conf`` where they are not given.
+        servers: addresses of the servers with their devices.
+        device_ips: addresses of the cards' network ports, in the order of the devices; by default those in
+            ``/etc/hccn.conf``.
 
     Raises:
-        DeviceError: something that cannot be read, or addresses that are missing.
+        DeviceError: an argument is malformed, or addresses are missing.
     """
     parsed = [_parse_server(text) for text in servers]
     numbers = [number for _, devices in parsed for number in devices]
     addresses = list(device_ips) if device_ips else _addresses_here(parsed)
     if len(addresses) != len(numbers):
-        raise DeviceError(f"--device-ips has {len(addresses)} address(es) for {len(numbers)} device(s).")
+        raise DeviceError(
+            f"--device-ips has {counted(len(addresses), 'address', 'addresses')} for {counted(len(numbers), 'device')}."
+        )
     for address in addresses:
         _check_address(address, "--device-ips")
     rows = iter(enumerate(addresses))
@@ -204,7 +209,7 @@ def make(servers: Sequence[str], device_ips: Sequence[str] | None = None) -> Ran
         made.append(Server(name, cards))
     table = RankTable(Path("rank table"), tuple(made))
     if mistakes := _contradictions(_content(table), table):
-        raise DeviceError("this would be no rank table: " + " ".join(mistakes))
+        raise DeviceError("these servers do not make a valid rank table: " + " ".join(mistakes))
     return table
 
 
@@ -226,20 +231,22 @@ def _check_address(text: str, option: str) -> None:
     try:
         ipaddress.ip_address(text)
     except ValueError as error:
-        raise DeviceError(f"{option}: {text!r} is no IP address.") from error
+        raise DeviceError(f"{option}: {text!r} is not an IP address.") from error
 
 
 def _addresses_here(servers: list[tuple[str, list[int]]]) -> list[str]:
-    """Return the addresses that this machine's driver has for its cards."""
+    """Return the addresses that the driver of this machine has stored for its cards."""
     advice = "Give them with --device-ips, in the order of the devices; 'hccn_tool -i 0 -ip -g' shows that of card 0."
     if len(servers) > 1:
-        raise DeviceError(f"the cards' addresses on other machines cannot be known here. {advice}")
+        raise DeviceError(f"the addresses of cards on other machines cannot be found from here. {advice}")
     if not HCCN_CONF.is_file():
-        raise DeviceError(f"the cards' addresses are not known: there is no {HCCN_CONF} here. {advice}")
+        raise DeviceError(f"the addresses of the cards are unknown: there is no {HCCN_CONF} here. {advice}")
     known = dict(re.findall(r"^address_(\d+)=(\S+)", HCCN_CONF.read_text(encoding="utf-8"), re.MULTILINE))
     missing = [str(number) for number in servers[0][1] if str(number) not in known]
     if missing:
-        raise DeviceError(f"{HCCN_CONF} has no address for card(s) {listing(missing)}. {advice}")
+        raise DeviceError(
+            f"{HCCN_CONF} has no address for {'card' if len(missing) == 1 else 'cards'} {listing(missing)}. {advice}"
+        )
     return [known[str(number)] for number in servers[0][1]]
 
 
@@ -252,7 +259,7 @@ def write(table: RankTable, file: Path) -> None:
     """Write the table as HCCL reads it.
 
     Raises:
-        DeviceError: the place cannot be written.
+        DeviceError: the file cannot be written.
     """
     try:
         file.write_text(to_json(table) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Watches the processes of a run: shows rank 0, ends all when one fails or hangs, and says which and why."""
+"""Watch the processes of a run: show the output of rank 0, and end all ranks if one fails or hangs."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from srtrain.device.progress import EXIT_STUCK, Position, behind
 from srtrain.launch.cluster import Job
 
 POLL_SECONDS = 0.2
-GRACE_SECONDS = 5.0  # for the other ranks, after one failed: they may be failing of the same cause
-STOP_SECONDS = 120.0  # for the other ranks, after one stopped as it was asked to: they are saving
+GRACE_SECONDS = 5.0  # for the other ranks, after one failed: they may be failing for the same reason
+STOP_SECONDS = 120.0  # for the other ranks, after one stopped on request: they are saving
 DUMP_SECONDS = 2.0  # for stuck ranks to write their stacks
 TAIL_LINES = 15
 
 DUMP_SIGNAL = getattr(signal, "SIGUSR1", None)
-"""Makes a rank write the stacks of all its threads into its log, also while it is stuck in native code."""
+"""Makes a rank write the stacks of all its threads to its log, even while native code blocks it."""
 
 EXIT_LOST = 76
-"""Exit code of a rank that MindSpore has cut off from another machine's."""
+"""Exit code of a rank that has lost the connection to a rank on another machine."""
 
 STOP_CODES = {128 + signal.SIGINT, 128 + signal.SIGTERM}
 _NOISE = re.compile(r"^\[(INFO|WARNING)\] [A-Z_]+\(\d+,")
@@ -35,10 +35,10 @@ _TIMED_OUT = re.compile(r"The node: (\d+) is timed out")
 
 
 class Supervisor:
-    """Waits for the end of a job; a context, because it takes over Ctrl-C and SIGTERM meanwhile.
+    """Waits for the end of a job. As a context manager it handles Ctrl-C and SIGTERM in the meantime.
 
-    The first of these is handed to every rank, which then agree on the step to stop after; the second ends
-    them at once.
+    It sends the first of these signals to every rank, and the ranks agree on the step to stop after. The second
+    signal ends all ranks at once.
     """
 
     def __init__(self, job: Job, say: Callable[[str], None], console: TextIO | None = None) -> None:
@@ -92,16 +92,16 @@ class Supervisor:
             self._console.copy(to_the_end)
 
     def _forward_signals(self) -> int | None:
-        """Hand a first signal on; return an exit code after a second."""
+        """Send a first signal to every rank; return an exit code after a second signal."""
         if len(self._asked) > 1:
-            self.say("asked a second time: ending every rank at once")
+            self.say("second request to stop: ending every rank at once")
             self._kill()
             return 128 + self._asked[0]
         if len(self._asked) > self._forwarded:
             self._forwarded = len(self._asked)
             name = signal.Signals(self._asked[0]).name
             self.say(
-                f"{name}: handed to every rank, which stop after one step together; once more ends them at once"
+                f"{name} was sent to every rank; all stop after the same step. Send it again to end them at once."
             )
             for process in self._alive().values():
                 process.send_signal(self._asked[0])
@@ -116,23 +116,23 @@ class Supervisor:
                 self._codes[rank] = process.returncode
 
     def _positions(self) -> dict[int, Position]:
-        """Return where every rank is that has not ended."""
+        """Return the position of every rank that has not ended."""
         rows = enumerate(self.job.plan.ranks)
         return {rank: self.job.progress.position(row) for row, rank in rows if rank not in self._codes}
 
     def _stuck(self) -> bool:
         if any(self._codes.values()):
-            return False  # one has failed: the rest have their grace
+            return False  # a rank has failed, and the others have GRACE_SECONDS to end
         return any(position.stuck(time.monotonic()) for position in self._positions().values())
 
     def _end_stuck(self) -> int:
-        """Dump the stacks of every rank, end all, and name the one that the others wait for."""
+        """Have every rank write its stacks, end all ranks, and name the one that the others wait for."""
         positions, now = self._positions(), time.monotonic()
         late = behind(positions)
         paused = [
             r for r, p in self._alive().items() if psutil.Process(p.pid).status() == psutil.STATUS_STOPPED
         ]
-        self._show(to_the_end=True)  # and not the stacks that follow
+        self._show(to_the_end=True)  # without the stacks that follow
         for process in self._alive().values():
             process.send_signal(DUMP_SIGNAL)
         time.sleep(DUMP_SECONDS)
@@ -146,16 +146,17 @@ class Supervisor:
         elif late:
             lines.append(f"  {_ranks(late)} behind.")
         elif len(positions) > 1:
-            lines.append("  no rank is behind another on this machine.")
+            lines.append("  All ranks on this machine are at the same point.")
         lines += [f"  rank {rank}: {position.doing}" for rank, position in positions.items()]
         lines.append(
-            f"  Every rank's stacks are in {self.job.plan.log_dir}. Go on from the last checkpoint with --resume."
+            f"  The stacks of every rank are in {self.job.plan.log_dir}. Continue from the last checkpoint with "
+            f"--resume."
         )
         self.say("\n".join(lines))
         return EXIT_STUCK
 
     def _end_lost(self) -> int:
-        """End a job of several machines that lost a rank on another one, which the scheduler alone can name."""
+        """End a job that has lost a rank on another machine. Only the scheduler on machine 0 knows which one."""
         self._kill()
         self._show(to_the_end=True)
         where = "the output on the other machines, and scheduler.log on machine 0"
@@ -169,11 +170,11 @@ class Supervisor:
                 if found
                 else f"the scheduler failed:\n{last_lines(log)}\n"
             )
-        self.say(f"error: {who}. See {where}. Go on from the last checkpoint with --resume.")
+        self.say(f"error: {who}. See {where}. Continue from the last checkpoint with --resume.")
         return 1
 
     def _end(self) -> int:
-        """Report on the ranks that have ended, and end the rest."""
+        """Report the ranks that have ended, and end the others."""
         left = sorted(self._alive())
         self._kill()
         self._show(to_the_end=True)
@@ -186,14 +187,14 @@ class Supervisor:
             return code
         lines = [f"error: {_how(list(failed) if _same(failed) else [rank], code)}."]
         if rank or self._console is None:
-            lines += [f"  Its last lines, of {self.job.log(rank)}:", last_lines(self.job.log(rank))]
+            lines += [f"  The last lines of {self.job.log(rank)}:", last_lines(self.job.log(rank))]
         if left:
-            lines.append(f"  {_ranks(left)} ended by this launcher, because no run goes on without all.")
+            lines.append(f"  {_ranks(left)} ended by the launcher, because a run needs all its ranks.")
         self.say("\n".join(lines))
         return code if code > 0 else 128 - code
 
     def _release_scheduler(self) -> None:
-        """Let a scheduler that other machines may need end by itself."""
+        """Wait for the scheduler, which other machines may still need."""
         if self.job.scheduler is not None and self.job.plan.n_nodes > 1:
             self.job.scheduler.wait()
 
@@ -204,14 +205,14 @@ class Supervisor:
 
 
 class LogTail:
-    """Copies what is appended to a file, without what MindSpore says about its own insides."""
+    """Copies the lines that are appended to a file, without MindSpore's internal messages."""
 
     def __init__(self, file: Path, to: TextIO) -> None:
         self._file = file.open("rb")
         self._to = to
 
     def copy(self, to_the_end: bool = False) -> None:
-        """Copy the lines that are new and whole; ``to_the_end`` also what stands after the last of them."""
+        """Copy the new complete lines; with ``to_the_end`` also an incomplete last line."""
         while line := self._file.readline():
             if not (line.endswith(b"\n") or to_the_end):
                 self._file.seek(-len(line), os.SEEK_CUR)
@@ -223,7 +224,7 @@ class LogTail:
 
 
 def last_lines(file: Path) -> str:
-    """Return the end of a log, indented, without what MindSpore says about its own insides."""
+    """Return the end of a log, indented, without MindSpore's internal messages."""
     lines = [
         line for line in file.read_text(errors="replace").splitlines() if line and not _NOISE.match(line)
     ]
@@ -238,7 +239,7 @@ def _how(ranks: list[int], code: int) -> str:
     who = f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {', '.join(map(str, sorted(ranks)))}"
     if code >= 0:
         return f"{who} ended with exit code {code}"
-    cause = " (the system does that when memory runs out)" if code == -signal.SIGKILL else ""
+    cause = " (the system does this when memory runs out)" if code == -signal.SIGKILL else ""
     return f"{who} {'was' if len(ranks) == 1 else 'were'} killed by {signal.Signals(-code).name}{cause}"
 
 

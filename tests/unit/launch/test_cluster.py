@@ -19,7 +19,7 @@ def test_a_free_port_can_be_listened_on():
 def test_names_become_addresses():
     assert resolve("127.0.0.1") == "127.0.0.1"
     with pytest.raises(
-        DeviceError, match=r"--master 'no\.such\.invalid': no machine of that name is known here"
+        DeviceError, match=r"--master 'no\.such\.invalid': this machine does not know that name"
     ):
         resolve("no.such.invalid")
 

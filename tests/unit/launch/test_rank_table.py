@@ -53,7 +53,7 @@ def two(**second):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("{", "is no JSON"),
+        ("{", "is not JSON"),
         ([], "it must hold an object, not list."),
         ({}, "'version' is missing."),
         (table(server_list={}), "server_list must be a list of objects."),
@@ -61,7 +61,7 @@ def two(**second):
         (table(server_list=[{"device": [device(0, 0)]}]), "server_list[0].server_id is missing."),
         (
             table(server_list=two(device=[{"device_id": 0, "rank_id": "x"}])),
-            "server_list[1].device[0].device_id = 0 must be text.",
+            "server_list[1].device[0].device_id = 0 must be a string.",
         ),
         (
             table(server_list=two(device=[{"device_id": 0, "rank_id": "x"}])),
@@ -69,11 +69,11 @@ def two(**second):
         ),
         (
             table(server_list=two(device=[{"device_id": 0, "rank_id": "x"}])),
-            "server_list[1].device[0].rank_id = 'x' must be a whole number as text, such as \"0\".",
+            "server_list[1].device[0].rank_id = 'x' must be a whole number as a string, such as \"0\".",
         ),
         (table(server_count="3"), "server_count = '3', but server_list has 2."),
         (table(status="initializing"), "status = 'initializing' must be 'completed'"),
-        (table(server_list=two(server_id="10.0.0.1")), "server_id '10.0.0.1' is there 2 times."),
+        (table(server_list=two(server_id="10.0.0.1")), "server_id '10.0.0.1' appears 2 times."),
         (
             table(server_list=two(device=[device(1, 2), device(1, 3)])),
             "server '10.0.0.2' has device_id 1 2 times.",
@@ -82,7 +82,7 @@ def two(**second):
             table(server_list=two(device=[device(0, 1), device(1, 3)])),
             "the ranks must be 0 to 3 in the order of the servers and devices, not [0, 1, 1, 3].",
         ),
-        (table(server_list=two(device=[device(0, 2)])), "the servers must have equally many devices"),
+        (table(server_list=two(device=[device(0, 2)])), "every server must have the same number of devices"),
     ],
 )
 def test_a_wrong_table_says_what_is_wrong(content, says, file):
@@ -113,7 +113,7 @@ def test_this_machine_is_found_by_its_address_or_told(file):
         DeviceError, match=r"it has 10\.0\.0\.1, 10\.0\.0\.2, and the addresses here are .*127\.0\.0\.1"
     ):
         read.index_of_this_machine()
-    with pytest.raises(DeviceError, match=r"--node-rank 2: the rank table .* has 2 server\(s\)"):
+    with pytest.raises(DeviceError, match=r"--node-rank 2: the rank table .* has 2 servers"):
         read.index_of_this_machine(2)
     here = rank_table.read(file(table(server_list=two(server_id="127.0.0.1"))))
     assert here.index_of_this_machine() == 1
@@ -134,10 +134,14 @@ def test_a_table_is_made_of_servers_and_addresses():
     [
         (["10.0.0.1"], ["192.168.1.1"], "--servers '10.0.0.1' must be an address and its devices"),
         (["10.0.0.1:0-x"], None, "--servers '10.0.0.1:0-x' must be an address and its devices"),
-        (["host:0"], None, "--servers: 'host' is no IP address."),
-        (["10.0.0.1:0-1"], ["192.168.1.1"], r"--device-ips has 1 address\(es\) for 2 device\(s\)"),
-        (["10.0.0.1:0"], ["card0"], "--device-ips: 'card0' is no IP address."),
-        (["10.0.0.1:0", "10.0.0.2:0"], None, "the cards' addresses on other machines cannot be known here"),
+        (["host:0"], None, "--servers: 'host' is not an IP address."),
+        (["10.0.0.1:0-1"], ["192.168.1.1"], r"--device-ips has 1 address for 2 devices"),
+        (["10.0.0.1:0"], ["card0"], "--device-ips: 'card0' is not an IP address."),
+        (
+            ["10.0.0.1:0", "10.0.0.2:0"],
+            None,
+            "the addresses of cards on other machines cannot be found from here",
+        ),
         (["10.0.0.1:0,0"], ["192.168.1.1", "192.168.1.2"], "has device_id 0 2 times"),
     ],
 )
@@ -154,7 +158,7 @@ def test_the_addresses_of_this_machines_cards_are_the_drivers(tmp_path, monkeypa
     conf.write_text("address_0=192.168.100.101\nnetmask_0=255.255.255.0\naddress_1=192.168.101.101\n")
     made = rank_table.make(["10.0.0.1:0-1"])
     assert [d.device_ip for d in made.servers[0].devices] == ["192.168.100.101", "192.168.101.101"]
-    with pytest.raises(DeviceError, match=r"has no address for card\(s\) 2, 3"):
+    with pytest.raises(DeviceError, match=r"has no address for cards 2, 3"):
         rank_table.make(["10.0.0.1:0-3"])
 
 

@@ -71,11 +71,11 @@ def test_the_first_to_fail_is_named_with_its_last_words(supervise, tmp_path):
     assert code == 1
     assert [line for line in said.splitlines() if "File" not in line] == [
         "error: rank 1 ended with exit code 1.",
-        f"  Its last lines, of {tmp_path / 'worker_1.log'}:",
+        f"  The last lines of {tmp_path / 'worker_1.log'}:",
         "    here is rank 1",
         "    Traceback (most recent call last):",
         "    ValueError: oh no",
-        "  rank 0 was ended by this launcher, because no run goes on without all.",
+        "  rank 0 was ended by the launcher, because a run needs all its ranks.",
     ]
     assert shown == "here is rank 0\n"
 
@@ -90,7 +90,7 @@ def test_what_rank_0_said_is_not_said_twice(supervise, monkeypatch):
 def test_a_killed_rank_ends_with_the_shells_code(supervise):
     code, said, _ = supervise("time.sleep(60)", "os.kill(os.getpid(), signal.SIGKILL)")
     assert code == 137
-    assert "rank 1 was killed by SIGKILL (the system does that when memory runs out)" in said
+    assert "rank 1 was killed by SIGKILL (the system does this when memory runs out)" in said
 
 
 WAITS = "progress.watch(2); progress.passed('before_step', 7); time.sleep(60)"
@@ -106,7 +106,7 @@ def test_a_stuck_rank_is_named_and_stacks_are_kept(supervise, tmp_path):
         "  rank 1 did not arrive; the others waited for it.",
         "  rank 0: in update 8, or in a hook after it",
         "  rank 1: starting",
-        f"  Every rank's stacks are in {tmp_path}. Go on from the last checkpoint with --resume.",
+        f"  The stacks of every rank are in {tmp_path}. Continue from the last checkpoint with --resume.",
     ]
     for rank in (0, 1):
         assert 'File "<string>", line' in (tmp_path / f"worker_{rank}.log").read_text()
@@ -152,7 +152,7 @@ def test_a_request_to_stop_goes_to_every_rank(supervise, tmp_path, number):
         POLITE, POLITE, before=lambda job: when_ready(job, lambda: os.kill(os.getpid(), number))
     )
     assert code == 128 + number
-    assert said.count(f"{number.name}: handed to every rank") == 1
+    assert said.count(f"{number.name} was sent to every rank") == 1
     assert all("stopping" in (tmp_path / f"worker_{rank}.log").read_text() for rank in (0, 1))
 
 
@@ -166,7 +166,7 @@ def test_a_second_request_ends_at_once(supervise):
 
     code, said, _ = supervise(deaf, deaf, before=lambda job: when_ready(job, twice))
     assert code == 143
-    assert "asked a second time: ending every rank at once" in said
+    assert "second request to stop: ending every rank at once" in said
 
 
 def test_signals_are_given_back(tmp_path):
