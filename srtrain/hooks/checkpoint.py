@@ -1,4 +1,4 @@
-"""Saves the run every so often, at its end, and when it is asked to stop."""
+"""Save checkpoints: periodically, at the end, and before a requested stop."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from srtrain.trainer.hook import SAVE, Hook
 class CheckpointHook(Hook):
     """Writes a checkpoint every ``every`` steps and keeps the newest ``keep`` of them.
 
-    What ``latest`` or ``best`` names is never deleted. Right after a bad update the weights are in doubt, and a
-    checkpoint that is due waits for the next good one; at the end of a run it is written all the same.
+    Checkpoints that ``latest`` or ``best`` names are never deleted. After a bad update the weights are suspect, so a
+    checkpoint that is due waits for the next good update. At the end of a run it is written in any case.
     """
 
-    order = SAVE  # after everything that is state, before evaluation may fail
+    order = SAVE  # after all state is complete, before an evaluation can fail
 
     def __init__(self, every: int = 1000, keep: int = 3) -> None:
         if keep < 1:
@@ -26,13 +26,13 @@ class CheckpointHook(Hook):
         self._owed = False
 
     def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
-        """Save when it is time, and with the last step."""
+        """Save if a checkpoint is due, and after the last step."""
         self._owed = self._owed or trainer.due(self.every)
         if trainer.finished or (self._owed and not trainer.in_doubt):
             self._save(trainer)
 
     def after_train(self, trainer: TrainerApi) -> None:
-        """Save what a requested stop would lose."""
+        """Save the steps since the last checkpoint after a requested stop."""
         self._save(trainer)
 
     def _save(self, trainer: TrainerApi) -> None:

@@ -1,4 +1,4 @@
-"""An exponential moving average of the weights, which evaluation uses in their place."""
+"""Keep an exponential moving average of the weights and use it in evaluations."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from srtrain.trainer.hook import STATE, Hook
 class EmaHook(Hook):
     """Keeps ``average = decay * average + (1 - decay) * weight`` after each update.
 
-    With ``train.sink_steps`` the weights are seen only after so many updates, and count for all of them.
+    With ``train.sink_steps`` above 1, the weights after the last of these updates stand for all of them.
 
-    The averages are in the checkpoint beside the weights. Evaluations see them; training does not.
+    Checkpoints hold the averages beside the weights. Evaluations use the averages; training does not.
     """
 
     order = STATE
@@ -37,7 +37,7 @@ class EmaHook(Hook):
         self._set_aside: dict[str, NDArray[np.float32]] = {}
 
     def before_train(self, trainer: TrainerApi) -> None:
-        """Start from the present weights, unless averages were resumed."""
+        """Start with the present weights, unless a checkpoint held averages."""
         if not self._average:
             self._average = {p.name: p.asnumpy().copy() for p in trainer.model.trainable_params()}
 
@@ -49,13 +49,13 @@ class EmaHook(Hook):
             average += share * (parameter.asnumpy() - average)
 
     def before_eval(self, trainer: TrainerApi, benchmark: EvalSet) -> None:
-        """Put the averages in the place of the weights."""
+        """Replace the weights by the averages."""
         for parameter in trainer.model.trainable_params():
             self._set_aside[parameter.name] = parameter.asnumpy().copy()
             put(parameter, self._average[parameter.name])
 
     def after_eval(self, trainer: TrainerApi, result: EvalResult) -> None:
-        """Put the weights back."""
+        """Restore the weights."""
         for parameter in trainer.model.trainable_params():
             put(parameter, self._set_aside.pop(parameter.name))
 
@@ -64,5 +64,5 @@ class EmaHook(Hook):
         return {name: ms.Tensor(value) for name, value in self._average.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take the averages back."""
+        """Restore the averages."""
         self._average = {name: value.asnumpy().copy() for name, value in state.items()}

@@ -1,4 +1,4 @@
-"""Evaluates the benchmarks every so often, and remembers which checkpoint was best."""
+"""Evaluate the benchmarks periodically, and mark the best checkpoint."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from srtrain.trainer.hook import EVAL, Hook
 
 @HOOKS.register("evaluate", from_run=("benchmarks", "evaluator"))
 class EvaluateHook(Hook):
-    """Scores whole pictures every ``every`` steps and with the last one.
+    """Scores whole pictures every ``every`` steps and after the last one.
 
     Args:
+        benchmarks: from the run: the recipe's ``benchmarks``.
+        evaluator: from the run.
         every: period in steps.
-        benchmarks: filled in from the recipe's ``benchmarks``.
-        evaluator: filled in.
-        self_ensemble: average the eight orientations of each picture.
-        best: whether the first benchmark's PSNR decides which checkpoint ``best`` names.
+        self_ensemble: average the outputs for the eight orientations of each picture.
+        best: whether ``best`` names the checkpoint with the highest PSNR on the first benchmark.
     """
 
-    order = EVAL  # after saving, so that a crash here costs nothing
+    order = EVAL  # after saving, so that a crash here loses no training
 
     def __init__(
         self,
@@ -43,12 +43,12 @@ class EvaluateHook(Hook):
         self._evaluated_step = -1
 
     def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
-        """Evaluate when it is time, and with the last step."""
+        """Evaluate if it is due, and after the last step."""
         if trainer.due(self.every) or trainer.finished:
             self._evaluate(trainer)
 
     def after_train(self, trainer: TrainerApi) -> None:
-        """Evaluate a run that was resumed at its end: it may have been killed between saving and this."""
+        """Evaluate a run that was resumed at its last step, because it may have been killed before it evaluated."""
         if trainer.finished and self._evaluated_step != trainer.step:
             self._evaluate(trainer)
 
@@ -76,5 +76,5 @@ class EvaluateHook(Hook):
 def self_ensemble_evaluate(
     benchmarks: Sequence[EvalSet], evaluator: Evaluator, every: int = 10_000
 ) -> EvaluateHook:
-    """Return an evaluation with the ×8 self-ensemble, which costs eight times as much and marks no best."""
+    """Return an evaluation with the ×8 self-ensemble. It takes eight times as long and does not mark the best."""
     return EvaluateHook(benchmarks, evaluator, every, self_ensemble=True, best=False)

@@ -1,8 +1,8 @@
-"""Watches the loss scale of mixed precision."""
+"""Log the loss scale of mixed precision, and stop a run whose gradients always overflow."""
 
 from __future__ import annotations
 
-from srtrain.errors import RecipeError, TrainingDivergedError
+from srtrain.errors import RecipeError, TrainingDivergedError, counted
 from srtrain.hooks import HOOKS
 from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import STATE, Hook
@@ -10,11 +10,11 @@ from srtrain.trainer.hook import STATE, Hook
 
 @HOOKS.register("loss_scale")
 class LossScaleHook(Hook):
-    """Puts the loss scale and the skipped updates among the numbers; idle where nothing is scaled.
+    """Logs the loss scale and the skipped updates; does nothing if the loss is not scaled.
 
     Args:
-        stop_after: overflows in a row, seen at a logging step, that end the run. A dynamic scale that starts
-            at 2^16 needs at most 16 to come down to 1, after which no scale can help.
+        stop_after: the run ends if a logging step finds so many overflows in a row. A dynamic scale that starts at
+            2^16 needs at most 16 overflows to fall to 1; after that, no scale can help.
     """
 
     order = STATE
@@ -25,7 +25,7 @@ class LossScaleHook(Hook):
         self.stop_after = stop_after
 
     def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
-        """Read scale and counts at each logging step.
+        """Log scale and counts at each logging step.
 
         Raises:
             TrainingDivergedError: ``stop_after`` updates in a row overflowed.
@@ -36,7 +36,7 @@ class LossScaleHook(Hook):
         trainer.log.put(loss_scale=scale, skipped_steps=counts.n_skipped)
         if counts.n_overflows_in_a_row >= self.stop_after:
             raise TrainingDivergedError(
-                f"step {trainer.step}: the last {counts.n_overflows_in_a_row} updates overflowed and were skipped; the "
-                f"loss scale is {scale:g}. Lower it (precision.loss_scale=128, or dynamic), lower optim.lr, or train "
+                f"step {trainer.step}: overflowing gradients skipped the last "
+                f"{counted(counts.n_overflows_in_a_row, 'update')}; the loss scale is {scale:g}. Lower it (precision.loss_scale=128, or dynamic), lower optim.lr, or train "
                 f"in float32 (precision=float32)."
             )

@@ -1,4 +1,4 @@
-"""The learning rate of each step, from a schedule that is a pure function."""
+"""Set the learning rate of each step by a schedule."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from srtrain.trainer.schedules.warmup import Schedule
 
 @HOOKS.register("lr", from_run=("schedule", "base_lr"))
 class LrHook(Hook):
-    """Sets the learning rate before a step when the schedule has changed it.
+    """Sets the learning rate before a step if the schedule has changed it.
 
     Args:
-        schedule: filled in from ``optim.schedule``.
-        base_lr: filled in from ``optim.lr``.
+        schedule: from the run: ``optim.schedule``.
+        base_lr: from the run: ``optim.lr``.
     """
 
     order = STATE
@@ -26,12 +26,12 @@ class LrHook(Hook):
         self._lr = float("nan")
 
     def before_step(self, trainer: TrainerApi, batch: Batch) -> None:
-        """Assign the rate of the coming update."""
+        """Set the learning rate of the coming update."""
         lr = self.base_lr * self.schedule(trainer.step)
         if lr != self._lr:
             trainer.set_lr(lr)
             self._lr = lr
 
     def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
-        """Put the rate of the update just done."""
+        """Log the learning rate of the update just done."""
         trainer.log.put(lr=self._lr)

@@ -1,4 +1,4 @@
-"""Watches the updates that were skipped, goes back to a good checkpoint, and ends a run that is lost."""
+"""Report skipped updates, roll back to a good checkpoint, and end a run that keeps diverging."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from srtrain.errors import RecipeError, TrainingDivergedError
+from srtrain.errors import RecipeError, TrainingDivergedError, counted
 from srtrain.hooks import HOOKS
 from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.guard import GuardCounts
@@ -15,22 +15,22 @@ from srtrain.trainer.hook import STATE, Hook
 
 @HOOKS.register("nan_guard")
 class NanGuardHook(Hook):
-    """Says how many bad updates were skipped, and rolls back where there is nothing else to be had.
+    """Reports skipped updates, and rolls back after ``patience`` bad updates in a row.
 
-    The compiled update skips what is bad by itself (``TrainStep``, ``optim.skip_above``); reading its counts
-    waits for the device, so it is done every ``every`` steps only. When ``patience`` or more updates in a row
-    were bad, no batch is to blame but the weights: then weights, optimizer and the hooks' state (averages, for
-    one) are taken from the newest checkpoint, and from the one before if that one proves bad as well.
+    The compiled update skips bad updates itself (see ``TrainStep`` and ``optim.skip_above``). Reading its counts waits
+    for the device, so this hook reads them every ``every`` steps only. After ``patience`` bad updates in a row the
+    weights are at fault and not a batch. The hook then loads weights, optimizer and the hooks' state, such as averages,
+    from the newest checkpoint, and from the one before if the newest proves bad as well.
 
-    The clock ``trainer.step`` is not turned back. All that happens here is a pure function of the state, the
-    seed and the step, so the same weights on the same pictures would end the same way, bit for bit; with the
-    clock going on, other pictures come next.
+    A rollback does not turn back ``trainer.step``. Training is a pure function of state, seed and step: the same
+    weights with the same pictures would diverge again, bit for bit. As the step goes on, other pictures come next.
 
-    Overflows under loss scaling are the business of ``loss_scale``, and not counted here.
+    Overflows under loss scaling are not counted here; see ``loss_scale``.
 
     Args:
-        patience: bad updates in a row.
-        max_rollbacks: how many are tried in a run before it ends.
+        every: period in steps.
+        patience: bad updates in a row before a rollback.
+        max_rollbacks: rollbacks in a run before it ends with an error.
     """
 
     order = STATE
@@ -50,14 +50,14 @@ class NanGuardHook(Hook):
         self._n_bad = 0
 
     def before_train(self, trainer: TrainerApi) -> None:
-        """Begin to count where a resumed run stands."""
+        """Start from the counts of a resumed run, so that its skipped updates are not reported again."""
         self._n_bad = trainer.counts.n_bad
 
     def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
-        """Look at the counts.
+        """Read the counts; report, roll back or end the run.
 
         Raises:
-            TrainingDivergedError: there is no checkpoint to go back to, or going back did not help.
+            TrainingDivergedError: there is no checkpoint to go back to, or rollbacks did not help.
         """
         if not (trainer.due(self.every) or trainer.log_due):
             return
@@ -71,12 +71,11 @@ class NanGuardHook(Hook):
             trainer.log.put(skipped_steps=counts.n_skipped, rollbacks=self._rollbacks)
 
     def _roll_back(self, trainer: TrainerApi, counts: GuardCounts) -> None:
-        end = (
-            f"{counts.n_bad_in_a_row} updates in a row were skipped up to step {trainer.step}, the last with "
-        )
-        end += f"a loss of {counts.last_bad_loss:g}"
+        skipped = counted(counts.n_bad_in_a_row, "update")
+        end = f"{skipped} in a row {'was' if counts.n_bad_in_a_row == 1 else 'were'} skipped up to step {trainer.step}"
+        end += f", the last with a loss of {counts.last_bad_loss:g}"
         if self._rollbacks >= self.max_rollbacks:
-            tried = f", after {self._rollbacks} rollback(s)" if self._rollbacks else ""
+            tried = f", after {counted(self._rollbacks, 'rollback')}" if self._rollbacks else ""
             raise TrainingDivergedError(f"{end}{tried}. {trainer.diverged_advice()}")
         good = self._newest_good(trainer, counts)
         if good is None:
@@ -84,24 +83,24 @@ class NanGuardHook(Hook):
                 f"{end}, and no checkpoint is left to go back to. {trainer.diverged_advice()}"
             )
         n_rollbacks = self._rollbacks + 1
-        trainer.roll_back(good)  # this hook's own state too
+        trainer.roll_back(good)  # restores this hook's own state too
         self._rollbacks = n_rollbacks
         self._went_to = int(good.name.removeprefix("step_"))
         self._accepted_there = trainer.counts.n_accepted
         trainer.log.warning(
-            f"{end}: back to the weights of {good.name} (rollback {n_rollbacks} of {self.max_rollbacks}); step "
-            f"{trainer.step} goes on with other pictures"
+            f"{end}: rolled back to {good.name} (rollback {n_rollbacks} of {self.max_rollbacks}); training continues "
+            f"at step {trainer.step} with other pictures"
         )
 
     def _newest_good(self, trainer: TrainerApi, counts: GuardCounts) -> Path | None:
-        """Return the newest checkpoint; where the last rollback led to no good update, one before it."""
+        """Return the newest checkpoint, or one before it if the last rollback led to no good update."""
         steps = trainer.store.steps()
         if counts.n_accepted == self._accepted_there:
             steps = [step for step in steps if step < self._went_to]
         return trainer.store.path(steps[-1]) if steps else None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return how often this run went back, and how the last time turned out."""
+        """Return the number of rollbacks, and the checkpoint and count of the last one."""
         return {
             "rollbacks": self._rollbacks,
             "went_to": self._went_to,
@@ -109,17 +108,17 @@ class NanGuardHook(Hook):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on counting."""
+        """Restore the counts."""
         self._rollbacks = int(state["rollbacks"])
         self._went_to = int(state["went_to"])
         self._accepted_there = int(state["accepted_there"])
 
 
 def _skipped(counts: GuardCounts, n_new: int) -> str:
-    """Return how many updates were skipped and why, in words."""
+    """Return a sentence with how many updates were skipped and why."""
     loss = counts.last_bad_loss
     mean = f", where the running mean is {counts.mean_loss:g}" if counts.n_accepted else ""
-    what = f"{n_new} bad update{'s were' if n_new > 1 else ' was'} skipped ({counts.n_bad} in all)"
+    what = f"{counted(n_new, 'bad update')} {'was' if n_new == 1 else 'were'} skipped ({counts.n_bad} in all)"
     if not math.isfinite(loss):
         return f"{what}, the last one with a loss of {loss:g}{mean}"
     return f"{what}, the last one with a loss of {loss:g}{mean}, or with a gradient that was not finite"

@@ -1,4 +1,4 @@
-"""Fails a run that did not learn."""
+"""Fail a run whose final PSNR is too close to bicubic."""
 
 from __future__ import annotations
 
@@ -13,31 +13,32 @@ from srtrain.trainer.hook import LAST, Hook
 class RequireGainHook(Hook):
     """Ends a finished run with an error when a benchmark's last PSNR is less than ``db`` above bicubic."""
 
-    order = LAST  # after everything about the run is written
+    order = LAST  # after all results are written
 
     def __init__(self, db: float = 0.5) -> None:
         self.db = db
         self._results: dict[str, EvalResult] = {}
 
     def after_eval(self, trainer: TrainerApi, result: EvalResult) -> None:
-        """Remember the newest result."""
+        """Keep the newest result of each benchmark."""
         self._results[result.tag] = result
 
     def after_train(self, trainer: TrainerApi) -> None:
-        """Compare.
+        """Compare the gains over bicubic with ``db``.
 
         Raises:
-            SrtrainError: the gain is too small, or nothing was evaluated.
+            SrtrainError: a gain is too small, or nothing was evaluated.
         """
         if trainer.stop_reason:
             return
         if not self._results:
             raise SrtrainError(
-                "nothing was evaluated, so there is no gain over bicubic; add benchmarks and hooks.evaluate."
+                "nothing was evaluated, so there is no gain over bicubic. Add benchmarks and hooks.evaluate."
             )
         for result in self._results.values():
             if result.gain < self.db:
+                side = "above" if result.gain >= 0 else "below"
                 raise SrtrainError(
-                    f"PSNR on {result.benchmark} is {result.gain:+.2f} dB above bicubic, but {self.db:+.2f} dB are "
-                    f"required ({result.protocol})."
+                    f"PSNR on {result.benchmark} is {abs(result.gain):.2f} dB {side} bicubic, but must be at least {self.db:.2f} dB above it ({result.protocol}). Train longer, or "
+                    f"change hooks.require_gain.db."
                 )

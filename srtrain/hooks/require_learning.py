@@ -1,4 +1,4 @@
-"""Fails a run that did not get better."""
+"""Fail a run whose loss did not fall or whose PSNR did not rise."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from srtrain.trainer.hook import LAST, Hook
 class RequireLearningHook(Hook):
     """Ends a finished run with an error unless its loss fell and the PSNR of every benchmark rose.
 
-    The first logged loss and the first evaluation are compared with the last ones.
+    It compares the first logged loss and the first evaluation with the last ones.
     """
 
-    order = LAST  # after everything about the run is written
+    order = LAST  # after all results are written
 
     def __init__(self) -> None:
         self._losses: list[float] = []
         self._results: dict[str, list[EvalResult]] = {}
 
     def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
-        """Remember the loss that was logged."""
+        """Keep the logged loss."""
         if trainer.log_due:
             self._losses.append(trainer.log.scalars["loss"])
 
     def after_eval(self, trainer: TrainerApi, result: EvalResult) -> None:
-        """Remember the result."""
+        """Keep the result."""
         self._results.setdefault(result.tag, []).append(result)
 
     def after_train(self, trainer: TrainerApi) -> None:
-        """Compare.
+        """Compare the first numbers with the last ones.
 
         Raises:
-            SrtrainError: no progress, or too little was logged or evaluated to tell.
+            SrtrainError: there is no progress, or too few numbers to compare.
         """
         if trainer.stop_reason:
             return
         evaluated = [results for results in self._results.values() if len(results) > 1]
         if len(self._losses) < 2 or not evaluated:
             raise SrtrainError(
-                "require_learning needs two logged losses and two evaluations of a benchmark to compare; lower "
-                "train.log_every and hooks.evaluate.every."
+                "require_learning compares two logged losses and two evaluations of a benchmark. Lower train.log_every "
+                "and hooks.evaluate.every so that there are two."
             )
         if not self._losses[-1] < self._losses[0]:
             raise SrtrainError(

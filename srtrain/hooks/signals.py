@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a run after the present step, with a checkpoint."""
+"""On Ctrl-C or SIGTERM, save a checkpoint and stop after the present step."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ MOST_STEPS = 1000
 
 @HOOKS.register("signals")
 class SignalsHook(Hook):
-    """Turns the first signal into a request to stop; a second one ends the process at once.
+    """Stops the run after the present step on the first signal; a second signal ends the process at once.
 
-    Of several processes all must stop after the same step, whichever got the signal. They ask each other
-    about once every ``agree_seconds``, not each step; how many steps that is they agree on as well.
+    Several processes must stop after the same step, whichever received the signal. They ask each other about every
+    ``agree_seconds`` instead of at each step, and they agree on how many steps that is.
     """
 
-    order = FIRST  # so that nothing of a step runs unprotected
+    order = FIRST  # before any other hook runs
 
     def __init__(self, agree_seconds: float = 1.0) -> None:
         self.agree_seconds = agree_seconds
@@ -33,7 +33,7 @@ class SignalsHook(Hook):
         self._received: int | None = None
 
     def setup(self, trainer: TrainerApi) -> None:
-        """Take over both signals."""
+        """Install the handler for both signals."""
         self._trainer = trainer
         for number in SIGNALS:
             self._before[number] = signal.signal(number, self._handle)
@@ -42,7 +42,7 @@ class SignalsHook(Hook):
         name = signal.Signals(number).name
         if self._trainer.backend.world_size == 1:
             self._trainer.log.info(
-                f"{name}: saving and stopping after the present step; once more stops at once"
+                f"{name}: stopping after the present step, with a checkpoint; a second signal stops at once"
             )
             self._trainer.request_stop(name)
             signal.signal(number, signal.SIG_DFL)
@@ -51,18 +51,18 @@ class SignalsHook(Hook):
             self._trainer.log.info(f"{name}: asking the other ranks to stop after the same step")
 
     def before_train(self, trainer: TrainerApi) -> None:
-        """Start the clock that the periods are agreed by."""
+        """Start to measure the time of a step."""
         self._next, self._n_steps, self._since = trainer.step + 1, 1, time.monotonic()
 
     def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
-        """Agree with the other ranks whether to stop, when it is time."""
+        """Agree with the other ranks whether to stop, if it is due."""
         if trainer.backend.world_size > 1 and trainer.step >= self._next:
             self._agree(trainer)
 
     def _agree(self, trainer: TrainerApi) -> None:
         seconds = (time.monotonic() - self._since) / self._n_steps
         proposed = min(MOST_STEPS, max(1, round(self.agree_seconds / max(seconds, 1e-6))))
-        # Whole numbers, whose sum is the same on every rank in whatever order it is taken.
+        # Whole numbers: their sum is the same on every rank, whatever the order of addition.
         mine = [*(float(self._received == number) for number in SIGNALS), float(proposed)]
         n_interrupts, n_terms, n_steps = trainer.backend.all_reduce_sum(np.array(mine))
         if n_interrupts or n_terms:
@@ -71,6 +71,6 @@ class SignalsHook(Hook):
         self._next, self._since = trainer.step + self._n_steps, time.monotonic()
 
     def close(self, trainer: TrainerApi) -> None:
-        """Give the signals back."""
+        """Restore the previous handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)

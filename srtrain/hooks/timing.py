@@ -1,4 +1,4 @@
-"""Where the time goes: pictures a second, share of time waiting for data, time left, memory."""
+"""Measure pictures per second, the share of time spent waiting for data, time left and memory."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from srtrain.trainer.hook import FIRST, Hook
 
 @HOOKS.register("timing")
 class TimingHook(Hook):
-    """Measures the loop between two logging steps; time spent evaluating and saving is left out.
+    """Measures the loop between two logging steps, without the time for evaluating and saving.
 
     Args:
-        data_warning: share of time waiting for data above which the log names the remedy; once a run.
+        data_warning: if more than this share of the time is spent waiting for data, the log says what to do, once.
     """
 
-    order = FIRST  # must see a step end before other hooks spend time on it
+    order = FIRST  # sees the end of a step before other hooks spend time on it
 
     def __init__(self, data_warning: float = 0.2) -> None:
         self.data_warning = data_warning
         self._warned = False
 
     def before_train(self, trainer: TrainerApi) -> None:
-        """Start the clock of the first window."""
+        """Start the first measurement."""
         self._first_step = trainer.step
         self._restart(trainer)
 
@@ -35,12 +35,12 @@ class TimingHook(Hook):
         self._paused_seconds = trainer.paused_seconds
 
     def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
-        """Put the numbers of the window at each logging step."""
+        """Log the numbers since the last logging step."""
         if trainer.step == self._first_step + out.n_steps:
-            float(out.loss)  # waits for the device, so that the time includes the compilation
+            float(out.loss)  # waits for the device, so that the time includes compiling
             seconds = time.perf_counter() - srtrain.STARTED
-            trainer.log.info(f"first update done {seconds:.1f} s after start-up, compilation included")
-            self._restart(trainer)  # the compilation is not part of the speed
+            trainer.log.info(f"first update done {seconds:.1f} s after start-up, including compilation")
+            self._restart(trainer)  # the speed excludes compiling
             return
         if not trainer.log_due or trainer.step == self._step:
             return
@@ -56,7 +56,7 @@ class TimingHook(Hook):
         if waiting > self.data_warning and not self._warned:
             self._warned = True
             trainer.log.warning(
-                f"{waiting:.0%} of the time is spent waiting for pictures; try data.cache=memory (or mmap) "
-                f"and more data.workers"
+                f"{waiting:.0%} of the time is spent waiting for pictures. Try data.cache=memory (or mmap) and more "
+                f"data.workers."
             )
         self._restart(trainer)

@@ -1,4 +1,4 @@
-"""Ends a run that makes no progress, with the stacks of all its threads."""
+"""End a run that makes no progress, and write the stacks of all its threads."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from srtrain.trainer.hook import LAST, Hook
 
 @HOOKS.register("watchdog")
 class WatchdogHook(Hook):
-    """Counts each point of the loop, each evaluated picture and each saved checkpoint as progress.
+    """Ends the process with exit code 75 after ``seconds`` without progress.
 
-    After ``seconds`` without any, the stacks go to the log and the process ends with exit code 75. Started
-    by ``srtrain launch``, the launcher does that for all ranks and names the one that the others wait for;
-    alone, a thread does.
+    Each point of the loop, each evaluated picture and each saved checkpoint counts as progress. Under ``srtrain
+    launch`` the launcher watches all ranks and names the one that the others wait for. In a single process a thread
+    watches and writes the stacks.
 
     Args:
-        seconds: longer than the longest single thing: compiling, one evaluated picture, one checkpoint.
+        seconds: must be longer than compiling, one evaluated picture, or one checkpoint takes.
     """
 
-    order = LAST  # a point counts as passed when all other hooks are done with it
+    order = LAST  # a point is passed when all other hooks are done with it
 
     def __init__(self, seconds: float = 1800.0) -> None:
         if seconds <= 0:
             raise RecipeError(
-                f"hooks.watchdog.seconds = {seconds!r} must be above 0; hooks.watchdog=None takes it away."
+                f"hooks.watchdog.seconds = {seconds!r} must be above 0; hooks.watchdog=None removes it."
             )
         self.seconds = seconds
         self._alone: Watch | None = None
 
     def setup(self, trainer: TrainerApi) -> None:
-        """Begin to watch."""
+        """Start to watch."""
         progress = trainer.backend.progress
         progress.watch(self.seconds)
         progress.passed("setup", trainer.step)
@@ -53,31 +53,31 @@ class WatchdogHook(Hook):
             self._alone = Watch(progress, self.seconds, file, trainer.log.warning)
 
     def before_train(self, trainer: TrainerApi) -> None:
-        """Count as progress, as all that follow."""
+        """Record that set-up is done."""
         trainer.backend.progress.passed("before_train", trainer.step)
 
     def before_step(self, trainer: TrainerApi, batch: Batch) -> None:
-        """The batch is there."""
+        """Record that a batch has arrived."""
         trainer.backend.progress.passed("before_step", trainer.step)
 
     def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
-        """The update is done, and what the hooks make of it."""
+        """Record that the update and the other hooks are done."""
         trainer.backend.progress.passed("after_step", trainer.step)
 
     def before_eval(self, trainer: TrainerApi, benchmark: EvalSet) -> None:
-        """An evaluation begins; the evaluator gives a sign of life with each picture."""
+        """Record the start of an evaluation; the evaluator then reports each picture."""
         trainer.backend.progress.passed("before_eval", trainer.step)
 
     def after_eval(self, trainer: TrainerApi, result: EvalResult) -> None:
-        """It has ended."""
+        """Record the end of an evaluation."""
         trainer.backend.progress.passed("after_eval", trainer.step)
 
     def after_save(self, trainer: TrainerApi, path: Path) -> None:
-        """A checkpoint is complete."""
+        """Record that a checkpoint is complete."""
         trainer.backend.progress.passed("after_save", trainer.step)
 
     def after_train(self, trainer: TrainerApi) -> None:
-        """The end is near."""
+        """Record that training has ended."""
         trainer.backend.progress.passed("after_train", trainer.step)
 
     def close(self, trainer: TrainerApi) -> None:
@@ -88,11 +88,11 @@ class WatchdogHook(Hook):
 
 
 class Watch:
-    """A thread that ends this process when there was no sign of life for too long.
+    """A thread that ends this process after ``seconds`` without progress.
 
-    Native code that holds the interpreter's lock stops that thread too. For that case a timer of
-    ``faulthandler``, which needs no lock, is wound up again and again: it runs out a little later, writes
-    the stacks and ends the process with exit code 1, the only one it can.
+    Native code that holds the interpreter's lock stops this thread too. A timer of ``faulthandler``, which needs no
+    lock, covers that case: each sign of life restarts it, and after 1.5 times ``seconds`` it writes the stacks and
+    ends the process with exit code 1, the only code it can use.
     """
 
     def __init__(self, progress: Progress, seconds: float, file: Path, say: Callable[[str], None]) -> None:
@@ -124,13 +124,13 @@ class Watch:
         doing = self._progress.position().doing
         self._say(
             f"no progress for {self._seconds:g} s (hooks.watchdog.seconds), {doing}; the stacks of all threads are in "
-            f"{self._path}. Go on from the last checkpoint with --resume."
+            f"{self._path}. Continue from the last checkpoint with --resume."
         )
         sys.stderr.flush()
         os._exit(EXIT_STUCK)
 
     def close(self) -> None:
-        """Stop watching; an empty file of stacks is removed."""
+        """Stop watching, and delete the file of stacks if it is empty."""
         self._over.set()
         self._thread.join()
         faulthandler.cancel_dump_traceback_later()

@@ -1,1 +1,1 @@
-"""The loop, one update, evaluation, checkpoints, and the base classes of devices and precisions."""
+"""The training loop, one update, the contract of hooks, checkpoints, optimizers, schedules and losses."""

@@ -1,11 +1,11 @@
-"""Checkpoints that are whole or not there.
+"""Checkpoints: a checkpoint is either complete or not there.
 
     checkpoints/step_00010000/   model.ckpt  optimizer.ckpt  …  state.json
-    checkpoints/latest           the name of the newest, as text
-    checkpoints/best             the name of the best; best.json says by which number
+    checkpoints/latest           name of the newest checkpoint, as text
+    checkpoints/best             name of the best one; best.json holds its score
 
-A checkpoint is written into a hidden folder, flushed to the disk, renamed, and only then named by
-``latest``, so that a kill at any moment leaves the older ones untouched.
+A checkpoint is written to a hidden folder, flushed to the disk, and renamed; then ``latest`` names it. If the process
+is killed at any moment, older checkpoints are intact.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NAME = re.compile(r"step_\d{8,}")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint folder holds: named groups of tensors, and everything else as JSON values."""
+    """The content of a checkpoint folder: tensors by group and name, and JSON values."""
 
     path: Path
     tensors: dict[str, dict[str, ms.Parameter]]
@@ -39,7 +39,7 @@ class Checkpoint:
 
     @property
     def step(self) -> int:
-        """The number of finished updates."""
+        """Number of finished updates."""
         return int(self.state["step"])
 
 
@@ -47,9 +47,9 @@ class CheckpointStore:
     """The checkpoints of one run.
 
     Args:
-        folder: ``<run>/checkpoints``; made with the first checkpoint.
-        about: facts that go into every ``state.json``, such as the model's name and arguments.
-        writes: whether this process writes; every rank but 0 only waits.
+        folder: ``<run>/checkpoints``; created with the first checkpoint.
+        about: values for every ``state.json``, such as the model's name and arguments.
+        writes: whether this process writes; only rank 0 does.
     """
 
     def __init__(self, folder: Path, about: dict[str, Any] | None = None, writes: bool = True) -> None:
@@ -65,7 +65,7 @@ class CheckpointStore:
         """Write one checkpoint and point ``latest`` at it.
 
         Raises:
-            SrtrainError: the disk is full or not writable; older checkpoints are untouched.
+            SrtrainError: the disk is full or not writable; older checkpoints are intact.
         """
         final = self.path(step)
         if not self.writes:
@@ -86,7 +86,7 @@ class CheckpointStore:
             reason = first_line(error).rstrip(".")
             raise SrtrainError(
                 f"the checkpoint of step {step} could not be written to {self.folder}: {reason}. "
-                f"Older checkpoints are untouched; make room or set run_dir= elsewhere, then --resume."
+                f"Older checkpoints are intact. Free some space, then continue with --resume."
             ) from error
         return final
 
@@ -94,18 +94,18 @@ class CheckpointStore:
         """Read a checkpoint folder.
 
         Raises:
-            CheckpointError: missing or broken; says which file.
+            CheckpointError: a file is missing or broken; the error names it.
         """
         file = path / "state.json"
         if not file.is_file():
-            raise CheckpointError(f"{str(path)!r} is no checkpoint: it has no state.json. {self._offer()}")
+            raise CheckpointError(f"{str(path)!r} is not a checkpoint: it has no state.json. {self._offer()}")
         state = _read_json(file, self._offer())
         try:
             tensors = {}
             for group, n_tensors in state["groups"].items():
                 file = path / f"{group}.ckpt"
                 if n_tensors:
-                    file.stat()  # MindSpore's word for a missing file is longer
+                    file.stat()  # a shorter message for a missing file than MindSpore's
                 tensors[group] = dict(ms.load_checkpoint(str(file), crc_check=True)) if n_tensors else {}
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
             raise CheckpointError(
@@ -114,7 +114,7 @@ class CheckpointStore:
         return Checkpoint(path, tensors, state)
 
     def steps(self) -> list[int]:
-        """Return the steps of all complete checkpoints, rising."""
+        """Return the steps of all complete checkpoints, in rising order."""
         if not self.folder.is_dir():
             return []
         return sorted(int(p.name[5:]) for p in self.folder.iterdir() if _NAME.fullmatch(p.name))
@@ -135,15 +135,15 @@ class CheckpointStore:
         return _read_json(file)
 
     def mark_best(self, step: int, **score: Any) -> None:
-        """Point ``best`` at the checkpoint of ``step``, write ``best.json``, and tell the checkpoint its score."""
+        """Point ``best`` at the checkpoint of ``step``; write the score to ``best.json`` and into the checkpoint."""
         if self.writes:
-            file = self.path(step) / "state.json"  # it keeps its score wherever it is copied to
+            file = self.path(step) / "state.json"  # so that a copy of the checkpoint has its score
             write_whole(file, _to_json({**_read_json(file), "score": score}))
             write_whole(self.folder / "best.json", _to_json({**score, "step": step}))
             write_whole(self.folder / "best", f"{self.path(step).name}\n")
 
     def forget_after(self, step: int) -> None:
-        """Remove checkpoints and pointers beyond ``step``: a run resumed there will write its own."""
+        """Delete checkpoints after ``step`` and pointers to them, because a run resumed at ``step`` writes its own."""
         if not self.writes:
             return
         for later in [s for s in self.steps() if s > step]:
@@ -153,7 +153,7 @@ class CheckpointStore:
                 (self.folder / name).unlink(missing_ok=True)
 
     def prune(self, keep: int) -> None:
-        """Delete all but the newest ``keep`` checkpoints, and never one that a pointer names."""
+        """Delete all but the newest ``keep`` checkpoints; keep those that ``latest`` and ``best`` name."""
         if not self.writes:
             return
         named = {self.latest(), self.best()}
@@ -199,13 +199,13 @@ def find_checkpoint(path: Path, newest: bool = False) -> Path:
 
 
 def find_weights(path: Path) -> tuple[Path, dict[str, Any]]:
-    """Return the file with the weights meant by ``path``, and what its checkpoint says about itself.
+    """Return the file with the weights at ``path``, and the ``state.json`` beside it (empty if there is none).
 
-    ``path`` is a ``.ckpt`` file, a checkpoint folder or a run folder, of which the best checkpoint is
-    taken. Where a checkpoint has averaged weights (EMA), those are meant: they are what was evaluated.
+    ``path`` is a ``.ckpt`` file, a checkpoint folder, or a run folder, whose best checkpoint is used. If a checkpoint
+    has averaged weights (EMA), they are returned, because the evaluation used them.
 
     Raises:
-        CheckpointError: there is nothing of the kind.
+        CheckpointError: there are no weights at ``path``.
     """
     if path.is_file():
         folder, file = path.parent, path
@@ -215,18 +215,18 @@ def find_weights(path: Path) -> tuple[Path, dict[str, Any]]:
         file = averaged if averaged.is_file() else folder / "model.ckpt"
     else:
         raise CheckpointError(
-            f"{str(path)!r} does not exist. Give a .ckpt file, a step_… folder, or a run folder; runs/NAME is what "
-            f"running recipes/NAME.py makes, and runs/NAME_smoke what it makes with --smoke."
+            f"{str(path)!r} does not exist. Give a .ckpt file, a step_… folder, or a run folder. The run folder of "
+            f"recipes/NAME.py is runs/NAME, and runs/NAME_smoke with --smoke."
         )
     about = folder / "state.json"
     return file, _read_json(about) if about.is_file() else {}
 
 
 def assign(parameters: Mapping[str, ms.Parameter], values: Tensors, what: str) -> None:
-    """Copy ``values`` into ``parameters`` of the same names and shapes; all or nothing.
+    """Copy ``values`` into ``parameters`` of the same names and shapes, all or none.
 
     Raises:
-        CheckpointError: names or shapes differ; names the first five of each kind.
+        CheckpointError: names or shapes differ; the error lists the first five of each kind.
     """
     complaints = []
     for label, names in {
@@ -242,7 +242,7 @@ def assign(parameters: Mapping[str, ms.Parameter], values: Tensors, what: str) -
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
             complaints.append(f"{label}: {', '.join(names[:5])}{more}")
     if complaints:
-        raise CheckpointError(f"{what} of the checkpoint does not fit: {'; '.join(complaints)}.")
+        raise CheckpointError(f"{what} does not fit this run: {'; '.join(complaints)}.")
     for name, parameter in parameters.items():
         put(parameter, values[name].asnumpy())
 
@@ -255,7 +255,7 @@ def _read_json(file: Path, offer: str = "") -> dict[str, Any]:
     """Return the object in a JSON file.
 
     Raises:
-        CheckpointError: cut short, or not an object.
+        CheckpointError: the file is cut short or holds no object.
     """
     try:
         return dict(json.loads(file.read_text(encoding="utf-8")).items())

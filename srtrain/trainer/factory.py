@@ -1,4 +1,4 @@
-"""Trainers like a run's own, around other networks: what an architecture search trains its candidates with."""
+"""Make trainers for the candidates of an architecture search."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from srtrain.trainer.trainer import Trainer
 
 @dataclass(frozen=True)
 class TrainerFactory:
-    """Makes a fresh network, optimizer and schedule from a recipe, with some of its model's arguments changed.
+    """Makes a trainer with a new network, optimizer and schedule from a recipe, with some model arguments changed.
 
-    The pictures, their order and the seed are the recipe's and the same for all; on several ranks each trainer is this
-    rank's alone, and sees whole batches.
+    All trainers use the pictures, their order and the seed of the recipe. On several ranks, a trainer belongs to one
+    rank: it sees whole batches and does not average gradients.
 
     Attributes:
-        build: takes the arguments to change, and hooks beside the one of the learning rate.
+        build: takes the model arguments to change, and more hooks; the trainer always has the learning-rate hook.
         scale: enlargement factor.
-        digest: two factories with one digest train a network to the same weights, as far as the recipe decides.
+        digest: two factories with the same digest train a network to the same weights.
     """
 
     build: Callable[[dict[str, Any], Sequence[Hook]], Trainer]

@@ -1,4 +1,4 @@
-"""Where a run speaks: lines for people, and named numbers for the hooks that write them down."""
+"""The log of a run: lines of text, and named numbers that hooks write to files."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from tqdm import tqdm
 
 
 class _BarSafeHandler(logging.Handler):
-    """Writes lines to stderr without tearing a progress bar."""
+    """Writes lines to stderr above a progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
         tqdm.write(self.format(record), file=sys.stderr)
 
 
 class Log:
-    """Lines to the console and to ``run.log``; numbers to whoever asks at a logging step.
+    """Writes lines to the console and to ``run.log``, and collects the numbers of a logging step.
 
     Attributes:
-        every: period in steps at which numbers are written.
+        every: numbers are written every so many steps.
         scalars: the numbers of the present logging step, by name.
     """
 
@@ -41,11 +41,11 @@ class Log:
             self._logger.addHandler(handler)
 
     def info(self, text: str) -> None:
-        """Say something."""
+        """Write a line."""
         self._logger.info(text)
 
     def warning(self, text: str) -> None:
-        """Say something that the user should look into."""
+        """Write a line about a problem that the user should look into."""
         self._logger.warning(f"warning: {text}")
 
     def put(self, **scalars: float) -> None:
@@ -53,13 +53,13 @@ class Log:
         self.scalars.update(scalars)
 
     def keep_loss(self, loss: ms.Tensor) -> None:
-        """Remember a loss without reading it from the device."""
+        """Keep a loss, without reading it from the device, for ``gather_loss``."""
         self._losses.append(loss)
 
     def gather_loss(self) -> float:
         """Return the mean of the finite losses since the last call; this waits for the device.
 
-        A loss that is not finite was skipped, which is said elsewhere, and would hide the others here.
+        Losses that are not finite are left out: their updates were skipped, and ``nan_guard`` reports them.
         """
         values = [value for loss in self._losses if math.isfinite(value := float(loss))]
         self._losses.clear()

@@ -1,4 +1,4 @@
-"""Optimizers by their name in ``mindcv.optim``, with arguments that are checked instead of ignored."""
+"""Build optimizers by their name in ``mindcv.optim``, and check their arguments."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from mindspore import nn
 
 from srtrain.errors import RecipeError, UnknownNameError, did_you_mean, listing
 
-# The arguments that reach each optimizer of mindcv's factory. Written down because the classes hide their
-# signatures behind a decorator, and because the factory swallows what it does not pass on: its ``eps``
-# reaches RMSProp alone, and the momentum optimizers get no further argument.
+# The arguments that mindcv's factory passes on to each optimizer. This table is needed because the classes hide their
+# signatures behind a decorator, and because the factory silently drops other arguments: its ``eps`` reaches RMSProp
+# only, and the momentum optimizers receive only the arguments below.
 ARGUMENTS = {
     "sgd": {"momentum", "nesterov", "dampening", "weight_decay"},
     "momentum": {"momentum", "weight_decay"},
@@ -29,11 +29,11 @@ ARGUMENTS = {
 
 
 def check_optimizer(name: str, arguments: dict[str, Any], device: str = "") -> None:
-    """Refuse an unknown optimizer, and arguments that it would silently ignore.
+    """Refuse an unknown optimizer, and arguments that the factory would silently ignore.
 
     Raises:
         UnknownNameError: ``mindcv.optim`` has no such optimizer.
-        RecipeError: no such argument.
+        RecipeError: the optimizer has no such argument, or no kernel for the device.
     """
     if name not in ARGUMENTS:
         raise UnknownNameError(
@@ -42,7 +42,7 @@ def check_optimizer(name: str, arguments: dict[str, Any], device: str = "") -> N
         )
     if name == "lamb" and device == "cpu":
         raise RecipeError(
-            "the optimizer 'lamb' has no kernel for device = 'cpu' in MindSpore; adamw is near to it."
+            "the optimizer 'lamb' has no kernel for device = 'cpu' in MindSpore. Use adamw, which is similar."
         )
     known = ARGUMENTS[name]
     for key in arguments:
@@ -57,13 +57,11 @@ def build_optimizer(name: str, parameters: list[ms.Parameter], lr: float, **argu
     """Build an optimizer whose ``learning_rate`` is one assignable Parameter.
 
     Raises:
-        UnknownNameError: no such optimizer.
-        RecipeError: no such argument, or a value that the optimizer refuses.
+        UnknownNameError: ``mindcv.optim`` has no such optimizer.
+        RecipeError: the optimizer has no such argument, or refuses its value.
     """
     check_optimizer(name, arguments)
-    if (
-        name == "nesterov"
-    ):  # the factory's own is nn.Momentum, which on a CPU ignores that it should be Nesterov's
+    if name == "nesterov":  # the factory uses nn.Momentum, which ignores use_nesterov on a CPU
         name, arguments = "sgd", {"momentum": 0.9, **arguments, "nesterov": True}
     try:
         return create_optimizer(parameters, opt=name, lr=lr, **arguments)
@@ -73,6 +71,6 @@ def build_optimizer(name: str, parameters: list[ms.Parameter], lr: float, **argu
 
 
 def own_state(optimizer: nn.Optimizer) -> dict[str, ms.Parameter]:
-    """Return the optimizer's Parameters by name, without the network's weights, which it lists too."""
+    """Return the optimizer's own Parameters by name, such as moments and the learning rate, without the weights."""
     weights = {id(p) for p in optimizer.parameters}
     return {p.name: p for p in optimizer.get_parameters() if id(p) not in weights}

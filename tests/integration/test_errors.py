@@ -209,7 +209,7 @@ def test_resume_from_nothing(fails: Fails, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_unlearned_quickstart_is_a_failure(fails: Fails) -> None:
     message = fails("train.steps=2", "model.n_feats=4", "model.n_resblocks=1", code=1)
-    assert "above bicubic, but +0.50 dB are required" in message
+    assert "bicubic, but must be at least 0.50 dB above it" in message
     assert "while running RequireGainHook.after_train at step 2" in message
 
 

@@ -140,7 +140,7 @@ def test_a_run_that_only_overflows_ends_with_advice(run, capsys: pytest.CaptureF
     scale = (BY_LINE, "precision=O2", "precision.loss_scale=1e38", "hooks.loss_scale.stop_after=5")
     assert run("run", "train.steps=30", *scale) == 1
     assert (
-        "step 5: the last 5 updates overflowed and were skipped; the loss scale is 1e+38. Lower it "
+        "step 5: overflowing gradients skipped the last 5 updates; the loss scale is 1e+38. Lower it "
         "(precision.loss_scale=128, or dynamic), lower optim.lr, or train in float32 (precision=float32)."
     ) in capsys.readouterr().err
 

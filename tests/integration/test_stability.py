@@ -191,8 +191,8 @@ def test_spoilt_weights_go_back_to_the_checkpoint_and_the_run_recovers_the_same_
     assert run("straight", "train.steps=60", *trouble) == 0
     log = (tmp_path / "straight" / "run.log").read_text()
     assert (
-        "7 updates in a row were skipped up to step 30, the last with a loss of nan: back to the weights of "
-        "step_00000020 (rollback 1 of 3); step 30 goes on with other pictures"
+        "7 updates in a row were skipped up to step 30, the last with a loss of nan: rolled back to step_00000020 "
+        "(rollback 1 of 3); training continues at step 30 with other pictures"
     ) in log
     assert curve(tmp_path / "straight", "train/rollbacks") == {30: 1, 40: 1, 50: 1, 60: 1}
     at_20, at_30 = (checkpoint(tmp_path / "straight", step).tensors["model"] for step in (20, 30))
@@ -211,7 +211,7 @@ def test_a_run_that_cannot_be_helped_ends_with_advice(
     trouble = (BY_LINE, "hooks.nan_guard.patience=3", "hooks.nan_guard.max_rollbacks=2", "hooks.ruin=ruin")
     assert run("lost", "train.steps=200", *trouble, "hooks.ruin.steps=(11, 21, 31)") == 1
     message = capsys.readouterr().err
-    assert "after 2 rollback(s). The last good checkpoint is " in message
+    assert "after 2 rollbacks. The last good checkpoint is " in message
     assert "try a lower optim.lr, optim.clip_norm=0.5, or a smaller model.res_scale" in message
     store = CheckpointStore(tmp_path / "lost" / "checkpoints")
     assert store.steps() == [10, 20, 30]

@@ -1,4 +1,4 @@
-"""What a person reads while a run goes on."""
+"""Print the progress of a run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 
 from tqdm import tqdm
 
+from srtrain.errors import counted
 from srtrain.evaluation.results import EvalResult
 from srtrain.hooks import HOOKS
 from srtrain.trainer.api import StepOutput, TrainerApi
@@ -14,15 +15,17 @@ from srtrain.trainer.hook import LOG, Hook
 
 @HOOKS.register("console")
 class ConsoleHook(Hook):
-    """One line each logging step, one each evaluation, and a progress bar where there is a terminal."""
+    """Prints a line for each logging step and each evaluation, and shows a progress bar in a terminal."""
 
     order = LOG
 
     def before_train(self, trainer: TrainerApi) -> None:
-        """Say what is about to happen."""
+        """Print the run folder and the number of updates, and open the progress bar."""
         self._last: dict[str, EvalResult] = {}
         n_left = trainer.max_steps - trainer.step
-        trainer.log.info(f"run folder {trainer.run_dir}; {n_left} updates to go; compiling the first one")
+        trainer.log.info(
+            f"run folder {trainer.run_dir}; {counted(n_left, 'update')} to go; compiling the first one"
+        )
         self._bar = tqdm(
             total=trainer.max_steps,
             initial=trainer.step,
@@ -43,7 +46,7 @@ class ConsoleHook(Hook):
         trainer.log.info(f"step {trainer.step}  {result}")
 
     def after_train(self, trainer: TrainerApi) -> None:
-        """Say how it ended, with the last score of each benchmark."""
+        """Print how the run ended, and the last score of each benchmark."""
         end = f"stopped by {trainer.stop_reason}" if trainer.stop_reason else "finished"
         trainer.log.info(
             f"{end} at step {trainer.step} of {trainer.max_steps}; checkpoints in {trainer.store.folder}"
@@ -66,7 +69,7 @@ class ConsoleHook(Hook):
 
 
 def line(step: int, max_steps: int, scalars: dict[str, float]) -> str:
-    """Return the console line of a logging step; numbers this hook does not know follow at the end."""
+    """Return the console line of a logging step; numbers of other hooks follow at the end."""
     shown = {
         "loss": "loss {:.4f}",
         "lr": "lr {:.3g}",

@@ -1,4 +1,4 @@
-"""``metrics.jsonl``: one line of JSON for each logging step and each evaluation."""
+"""Write ``metrics.jsonl``: one line of JSON for each logging step and each evaluation."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ own("metrics.*")
 
 @HOOKS.register("metrics")
 class MetricsHook(Hook):
-    """Appends numbers to ``metrics.jsonl``; a resumed run first drops the lines beyond its checkpoint."""
+    """Appends numbers to ``metrics.jsonl``; a resumed run first deletes the lines after its checkpoint."""
 
     order = LOG
 
     def before_train(self, trainer: TrainerApi) -> None:
-        """Open the file."""
+        """Choose the file, and delete the lines after the present step."""
         self._file: Path | None = trainer.run_dir / "metrics.jsonl" if trainer.backend.rank == 0 else None
         if self._file is not None and self._file.exists():
             lines = self._file.read_text(encoding="utf-8").splitlines()
@@ -36,7 +36,7 @@ class MetricsHook(Hook):
             self._write({"step": trainer.step, **trainer.log.scalars})
 
     def after_eval(self, trainer: TrainerApi, result: EvalResult) -> None:
-        """Write one benchmark's scores."""
+        """Write the scores of one benchmark."""
         self._write(
             {
                 "step": trainer.step,
@@ -58,7 +58,7 @@ class MetricsHook(Hook):
 
 
 def _step_of(line: str) -> float:
-    """Return the step of a line; one that a kill cut short belongs to no step that counts."""
+    """Return the step of a line, or infinity for a line that a kill cut short."""
     try:
         return float(json.loads(line)["step"])
     except ValueError:

@@ -1,4 +1,4 @@
-"""Sheets of evaluated pictures in the run folder: low-resolution, bicubic, ours, ground truth."""
+"""Write sheets of evaluated pictures: low-resolution, bicubic, ours, ground truth."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ own("pictures")
 
 @HOOKS.register("pictures")
 class PicturesHook(Hook):
-    """Writes ``pictures/<benchmark>_<picture>.png`` after each evaluation, the newest over the older."""
+    """Writes ``pictures/<benchmark>_<picture>.png`` after each evaluation, in place of the previous one."""
 
     order = LOG
 
     def after_eval(self, trainer: TrainerApi, result: EvalResult) -> None:
-        """Write a sheet for each picture the evaluation hands on."""
+        """Write a sheet for each example of the result."""
         if trainer.backend.rank == 0:
             folder = trainer.run_dir / "pictures"
             folder.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Numbers, pictures and the recipe for TensorBoard."""
+"""Write numbers, pictures and the recipe for TensorBoard."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ own("events.out.tfevents.*")
 
 @HOOKS.register("tensorboard", from_run=("recipe_text",))
 class TensorBoardHook(Hook):
-    """Writes event files into the run folder; look at them with ``tensorboard --logdir runs``.
+    """Writes event files into the run folder; show them with ``tensorboard --logdir runs``.
 
     Args:
-        recipe_text: filled in: the resolved recipe, shown as text.
+        recipe_text: from the run: the resolved recipe, shown as text.
     """
 
     order = LOG
@@ -34,14 +34,14 @@ class TensorBoardHook(Hook):
         self._writer: SummaryWriter | None = None
 
     def before_train(self, trainer: TrainerApi) -> None:
-        """Open the event file; after a resume, what lies beyond the checkpoint is hidden."""
+        """Open the event file; after a resume, TensorBoard hides the events after the checkpoint."""
         if trainer.backend.rank:
             return
-        from tensorboardX import SummaryWriter  # slow to import, so only where it is used
+        from tensorboardX import SummaryWriter  # slow to import
 
         purge_step = trainer.step + 1 if trainer.step else None
         self._writer = SummaryWriter(str(trainer.run_dir), purge_step=purge_step)
-        indented = "\n".join(f"    {line}" for line in self.recipe_text.splitlines())  # Markdown for code
+        indented = "\n".join(f"    {line}" for line in self.recipe_text.splitlines())  # code in Markdown
         self._writer.add_text("recipe", indented, trainer.step)
 
     def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
@@ -49,7 +49,7 @@ class TensorBoardHook(Hook):
         if self._writer is None or not trainer.log_due:
             return
         for name, value in trainer.log.scalars.items():
-            # TensorBoard opens the first two groups of the alphabet: eval and train, and not the usage of time.
+            # TensorBoard opens the first two groups in alphabetical order: eval and train, but not usage.
             group = "train" if name in TRAINING else "usage"
             self._writer.add_scalar(f"{group}/{name}", value, trainer.step)
 

@@ -9,7 +9,7 @@ from srtrain.trainer.losses import LOSSES
 
 @LOSSES.register("charbonnier")
 class Charbonnier(nn.Cell):
-    """Mean of sqrt(d² + epsilon²): L1 with a smooth bottom (LapSRN, CVPR 2017, section 3.3)."""
+    """Mean of sqrt(d² + epsilon²): a smooth L1 (LapSRN, CVPR 2017, section 3.3)."""
 
     def __init__(self, epsilon: float = 0.255) -> None:
         super().__init__()

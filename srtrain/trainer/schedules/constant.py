@@ -8,5 +8,5 @@ from srtrain.trainer.schedules.warmup import Schedule, warmed
 
 @SCHEDULES.register("constant")
 def constant(warmup: int = 0) -> Schedule:
-    """The base learning rate throughout, after a linear warm-up."""
+    """Keep the base learning rate after a linear warm-up."""
     return warmed(lambda step: 1.0, warmup)

@@ -9,7 +9,11 @@ from srtrain.trainer.schedules.warmup import Schedule, warmed
 
 @SCHEDULES.register("halve_every")
 def halve_every(period: int, gamma: float = 0.5, warmup: int = 0) -> Schedule:
-    """Multiply by ``gamma`` each ``period`` updates, for as long as the run lasts."""
+    """Multiply by ``gamma`` after every ``period`` updates.
+
+    Raises:
+        RecipeError: ``period`` is below 1.
+    """
     if period < 1:
         raise RecipeError(f"the period of halve_every must be at least 1 step, but is {period!r}.")
     return warmed(lambda step: gamma ** (step // period), warmup)

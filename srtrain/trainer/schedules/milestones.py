@@ -14,7 +14,7 @@ def milestones(at: tuple[int, ...], gamma: float = 0.5, warmup: int = 0) -> Sche
     """Multiply by ``gamma`` when ``at[k]`` updates are finished (EDSR section 4.2: halve every 2e5).
 
     Raises:
-        RecipeError: milestones that do not rise.
+        RecipeError: the milestones do not rise.
     """
     if any(a >= b for a, b in pairwise((0, *at))):
         raise RecipeError(f"the milestones of a schedule must rise from above 0, but at={at!r}.")

@@ -38,7 +38,7 @@ def test_a_run_that_only_overflows_ends_at_the_next_look(make_trainer):
         trainer.train()
     assert trainer.step == 6
     assert str(caught.value) == (
-        "step 6: the last 6 updates overflowed and were skipped; the loss scale is 3e+38. Lower it "
+        "step 6: overflowing gradients skipped the last 6 updates; the loss scale is 3e+38. Lower it "
         "(precision.loss_scale=128, or dynamic), lower optim.lr, or train in float32 (precision=float32)."
     )
 

@@ -31,7 +31,10 @@ def test_a_signal_stops_after_the_step_and_saves(make_trainer):
     assert trainer.store.steps() == [2]
     assert send.second is signal.SIG_DFL  # once more ends the process at once
     assert signal.getsignal(signal.SIGTERM) is before
-    assert "SIGTERM: saving and stopping after the present step" in (trainer.run_dir / "run.log").read_text()
+    assert (
+        "SIGTERM: stopping after the present step, with a checkpoint"
+        in (trainer.run_dir / "run.log").read_text()
+    )
 
 
 def test_the_handlers_are_given_back_after_an_error(make_trainer):

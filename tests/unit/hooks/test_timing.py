@@ -41,7 +41,7 @@ def test_the_first_update_is_start_up_and_not_speed(run):
     run.step(30.0)
     assert run.trainer.log.scalars == {}
     log = (run.trainer.run_dir / "run.log").read_text()
-    assert "first update done 30.0 s after start-up, compilation included" in log
+    assert "first update done 30.0 s after start-up, including compilation" in log
     run.step(0.5)
     numbers = run.trainer.log.scalars
     assert numbers["pictures_per_second"] == pytest.approx(8 / 0.5)
@@ -72,7 +72,7 @@ def test_waiting_for_data_is_a_share_and_warns_once(run):
     assert run.trainer.log.scalars["data_wait"] == pytest.approx(0.4)
     log = (run.trainer.run_dir / "run.log").read_text()
     assert (
-        log.count("warning: 40% of the time is spent waiting for pictures; try data.cache=memory (or mmap)")
+        log.count("warning: 40% of the time is spent waiting for pictures. Try data.cache=memory (or mmap)")
         == 1
     )
 

@@ -241,7 +241,7 @@ def test_what_is_no_checkpoint_offers_those_there_are(store, tmp_path):
     with pytest.raises(CheckpointError) as caught:
         store.load(tmp_path)
     assert str(caught.value) == (
-        f"{str(tmp_path)!r} is no checkpoint: it has no state.json. Checkpoints in {store.folder}: (none)."
+        f"{str(tmp_path)!r} is not a checkpoint: it has no state.json. Checkpoints in {store.folder}: (none)."
     )
 
 
@@ -357,7 +357,7 @@ def test_assign_is_all_or_nothing_and_says_what_does_not_fit():
     with pytest.raises(CheckpointError) as caught:
         assign(own, values, "the model in runs/x")
     assert str(caught.value) == (
-        "the model in runs/x of the checkpoint does not fit: missing in the checkpoint: b; "
+        "the model in runs/x does not fit this run: missing in the checkpoint: b; "
         "unknown to this run: x0, x1, x2, x3, x4 and 2 more."
     )
     with pytest.raises(

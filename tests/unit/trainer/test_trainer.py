@@ -500,12 +500,12 @@ def test_a_checkpoint_of_another_network_is_refused(make_trainer, new_model):
     first = make_trainer([CheckpointHook()], 1)
     first.train()
     with pytest.raises(
-        CheckpointError, match=r"^the model in .*step_00000001 of the checkpoint does not fit: .*of anoth"
+        CheckpointError, match=r"^the model in .*step_00000001 does not fit this run: .*of anoth"
     ):
         make_trainer([], 2, model=new_model(n_feats=8)).train(resume=first.store.latest())
     with pytest.raises(
         CheckpointError,
-        match=r"^the optimizer in .*does not fit: missing in the checkpoint: momentum, moments",
+        match=r"^the optimizer in .*does not fit this run: missing in the checkpoint: momentum, moments",
     ):
         make_trainer([], 2, optimizer="momentum").train(resume=first.store.latest())
 

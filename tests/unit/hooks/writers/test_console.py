@@ -46,7 +46,7 @@ def test_a_run_reads_from_top_to_bottom(make_trainer, benchmark_set, evaluator):
     numbers = rf"loss {number}  lr 0\.001  {number} pictures/s  data wait {number}%  ETA 00:00:0\d  peak {number} GB"
     shapes = [
         rf"run folder {trainer.run_dir}; 4 updates to go; compiling the first one",
-        rf"first update done {number} s after start-up, compilation included",
+        rf"first update done {number} s after start-up, including compilation",
         rf"step 2/4  {numbers}",
         rf"step 4  crops \(plain\): PSNR {number} dB, SSIM {number}, bicubic {number} dB, gain {number} dB  "
         r"\[2 pictures, paper_y .*\]",
