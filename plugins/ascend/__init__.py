@@ -1,4 +1,4 @@
-"""Ascend NPUs; the mixed-precision levels O0 to O3 and auto, and a profile, which also run on a CPU."""
+"""Ascend NPUs. Mixed precision (O0 to O3 and auto) and the profile hook also run on a CPU."""
 
 from . import backend, precision, profile
 

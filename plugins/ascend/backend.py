@@ -1,4 +1,4 @@
-"""The Ascend device. Processes are started by ``msrun``, or by a rank table as older clusters do."""
+"""The Ascend device. ``msrun`` starts the processes, or a rank table on older clusters."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ PRECISION_MODES = (
 
 @BACKENDS.register("ascend")
 class AscendBackend(Backend):
-    """An Ascend NPU a process; HCCL joins them, chosen by MindSpore from the device.
+    """One Ascend NPU for each process; MindSpore connects the processes with HCCL.
 
     Args:
-        jit_level: how much of a graph is compiled together: ``O0`` operator by operator, ``O1`` with fused ones,
-            ``O2`` whole and sunk onto the device; empty leaves it to MindSpore.
-        precision_mode: what CANN may do to float32 by itself; MindSpore's levels decide that here.
+        jit_level: how MindSpore compiles a graph: ``O0`` operator by operator, ``O1`` with fused operators, ``O2`` as a
+            whole that runs on the device; empty lets MindSpore choose.
+        precision_mode: whether CANN may replace float32 by itself. The default forbids it, because the precision of a
+            recipe decides.
         hf32: let float32 convolutions round their inputs to 19 bits, which is faster.
-        deterministic: the same bits each time, which an exact resume needs and some operators pay for.
-        overflow_mode: what an overflow becomes, ``INFNAN_MODE`` (infinity) or ``SATURATION_MODE`` (the largest
-            number, noted in a register); empty takes the card's own. The finite check of the update follows it.
+        deterministic: compute the same bits each time. An exact resume needs this; some operators are slower with it.
+        overflow_mode: result of an overflow: ``INFNAN_MODE`` (infinity) or ``SATURATION_MODE`` (the largest number, and
+            a mark in a register); empty uses the default of the card. The finite check of the update follows it.
     """
 
     target = "Ascend"
@@ -58,19 +59,19 @@ class AscendBackend(Backend):
         self.overflow_mode = one_of("overflow_mode", overflow_mode, OVERFLOW_MODES)
 
     def unavailable(self) -> str:
-        """Return why there is no NPU to use."""
+        """Return why there is no usable NPU, or an empty string."""
         if not ascend.is_available():
             return (
-                "MindSpore finds no Ascend NPU. It needs the CANN toolkit and driver (source "
-                "Ascend's set_env.sh first; npu-smi info lists the cards). On this machine use --device cpu."
+                "MindSpore finds no Ascend NPU. Install the CANN toolkit and driver, and source Ascend's set_env.sh; "
+                "npu-smi info lists the cards. To run on this machine, use --device cpu."
             )
         return ""
 
     def set_threads(self, threads: int) -> None:
-        """Leave the host's threads as they are: kernels run on the device."""
+        """Do nothing, because kernels run on the device."""
 
     def set_options(self) -> None:
-        """Tell MindSpore and CANN how to compile and compute."""
+        """Set how MindSpore and CANN compile and compute."""
         if self.overflow_mode:
             os.environ["MS_ASCEND_CHECK_OVERFLOW_MODE"] = self.overflow_mode
         if self.jit_level:
@@ -81,7 +82,7 @@ class AscendBackend(Backend):
         ms.set_deterministic(self.deterministic)
 
     def why_no_sink(self) -> str:
-        """Return nothing: a card has a queue."""
+        """Return an empty string, because the device has a queue."""
         return ""
 
     def sink(self, update: nn.Cell, batches: ds.Dataset, n_steps: int) -> Callable[[], ms.Tensor]:
@@ -90,15 +91,15 @@ class AscendBackend(Backend):
         return run
 
     def peak_memory_bytes(self) -> int:
-        """Return the most device memory this process has held so far."""
+        """Return the peak of this process's device memory so far."""
         return int(ms.runtime.max_memory_allocated())
 
 
 def one_of(key: str, value: str, allowed: tuple[str, ...]) -> str:
-    """Return a value of ``device.<key>`` that is allowed.
+    """Return ``value`` if it is allowed for ``device.<key>``.
 
     Raises:
-        RecipeError: it is not.
+        RecipeError: it is not allowed.
     """
     if value not in allowed:
         raise RecipeError(

@@ -1,14 +1,14 @@
 """Mixed precision by MindSpore's levels O1, O2, O3 and auto, with a static or a dynamic loss scale.
 
     level  in float16                                                    safe for
-    O0     nothing: the package's own float32                            everything
-    O1     convolutions and dense layers, and what ``float16`` names     everything
-    O2     all but normalisation layers and what ``float32`` names       everything
-    O3     all                                                           networks without normalisation, as EDSR
-    auto   operator by operator, from lists that MindSpore keeps         everything
+    O0     nothing (the same as precision=float32)                       all networks
+    O1     convolutions, dense layers, and the classes in ``float16``    all networks
+    O2     all but normalisation layers and the classes in ``float32``   all networks
+    O3     everything                                                    networks without normalisation, such as EDSR
+    auto   operators in a list of MindSpore                              all networks
 
-Weights and optimizer stay float32 at each level. The network that is trained is a twin of the model with the same
-Parameters, so that evaluation runs in float32 and gives the number that ``srtrain evaluate`` gives.
+Weights and optimizer stay in float32 at each level. Training uses a copy of the model with the same Parameters.
+Evaluation uses the model itself in float32, so it gives the same scores as ``srtrain evaluate``.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ PRECISIONS.register("O0")(Precision)
 
 
 class MixedPrecision(Precision):
-    """Trains a twin of the network in float16 where ``cast`` puts it, under a loss scale.
+    """Trains a copy of the network with the float16 casts of a level, under a loss scale.
 
     Args:
-        cast: returns a network with the casts of its level; may change the one it is given.
-        loss_scale: a number keeps it fixed; ``"dynamic"`` starts at 2^16, halves after an overflow and doubles
+        cast: returns a network with the casts of its level; it may change its argument.
+        loss_scale: a number is a fixed scale; ``"dynamic"`` starts at 2^16, halves after an overflow and doubles
             after ``window`` good updates.
-        window: good updates before a dynamic scale grows.
+        window: good updates in a row before a dynamic scale doubles.
     """
 
     def __init__(self, cast: Callable[[nn.Cell], nn.Cell], loss_scale: float | str, window: int) -> None:
@@ -55,23 +55,23 @@ class MixedPrecision(Precision):
             )
 
     def prepare(self, model: nn.Cell) -> nn.Cell:
-        """Return a network that computes as its level says, with the weights of ``model``."""
+        """Return a network with the casts of the level and the Parameters of ``model``."""
         return self.cast(twin(model))
 
     def state(self) -> dict[str, ms.Parameter]:
-        """Return the moving parts of a dynamic scale."""
+        """Return a dynamic scale and its counter as Parameters by name."""
         if isinstance(self.scaler, amp.DynamicLossScaler):
             return {"loss_scale.value": self.scaler.scale_value, "loss_scale.counter": self.scaler.counter}
         return {}
 
     def loss_scale(self) -> float:
-        """Return the present scale of the loss."""
+        """Return the present loss scale."""
         return 1.0 if self.scaler is None else float(self.scaler.scale_value.asnumpy())
 
 
 @PRECISIONS.register("O1")
 def o1(loss_scale: float | str = 1000.0, window: int = 1000, float16: tuple[str, ...] = ()) -> MixedPrecision:
-    """Return O1; ``float16`` names more classes of cells that may leave float32."""
+    """Return O1; ``float16`` names more classes of cells to run in float16."""
 
     def cast(network: nn.Cell) -> nn.Cell:
         known = [kind for kind in amp.get_white_list() if issubclass(kind, nn.Cell)]
@@ -82,7 +82,7 @@ def o1(loss_scale: float | str = 1000.0, window: int = 1000, float16: tuple[str,
 
 @PRECISIONS.register("O2")
 def o2(loss_scale: float | str = 1000.0, window: int = 1000, float32: tuple[str, ...] = ()) -> MixedPrecision:
-    """Return O2; ``float32`` names more classes of cells that stay in float32."""
+    """Return O2; ``float32`` names more classes of cells to keep in float32."""
 
     def cast(network: nn.Cell) -> nn.Cell:
         kept = [*amp.get_black_list(), *classes_of(network, float32, "precision.float32")]
@@ -93,7 +93,7 @@ def o2(loss_scale: float | str = 1000.0, window: int = 1000, float32: tuple[str,
 
 @PRECISIONS.register("O3")
 def o3(loss_scale: float | str = 1000.0, window: int = 1000) -> MixedPrecision:
-    """Return O3, which refuses a network with normalisation layers."""
+    """Return O3; it refuses a network with normalisation layers."""
 
     def cast(network: nn.Cell) -> nn.Cell:
         refuse_normalisation(network)
@@ -104,7 +104,7 @@ def o3(loss_scale: float | str = 1000.0, window: int = 1000) -> MixedPrecision:
 
 @PRECISIONS.register("auto")
 def auto(loss_scale: float | str = 1000.0, window: int = 1000) -> MixedPrecision:
-    """Return auto; MindSpore has no public way to change the lists of its operators."""
+    """Return auto, which uses MindSpore's lists of operators; they cannot be changed through a public function."""
 
     def cast(network: nn.Cell) -> nn.Cell:
         return Output32(amp.auto_mixed_precision(network, amp_level="auto", dtype=ms.float16))
@@ -113,7 +113,7 @@ def auto(loss_scale: float | str = 1000.0, window: int = 1000) -> MixedPrecision
 
 
 class Output32(nn.Cell):
-    """A cell whose output is float32, whatever it computes in."""
+    """A cell with its output cast to float32."""
 
     def __init__(self, cell: nn.Cell) -> None:
         super().__init__(auto_prefix=False)
@@ -125,10 +125,10 @@ class Output32(nn.Cell):
 
 
 def in_float16(network: nn.Cell, kinds: tuple[type[nn.Cell], ...]) -> nn.Cell:
-    """Let all cells of these kinds compute in float16, with float32 before and after them.
+    """Run all cells of these classes in float16, with casts from and to float32 around them.
 
-    ``amp.auto_mixed_precision(…, "O1")`` would do so by writing and importing a copy of each class's source,
-    decorators included, and so register every block a second time.
+    ``amp.auto_mixed_precision(…, "O1")`` is not used because it writes and imports a copy of each class's source,
+    including decorators, and would register every block a second time.
     """
     for name, cell in list(network.name_cells().items()):
         if isinstance(cell, kinds):
@@ -136,7 +136,7 @@ def in_float16(network: nn.Cell, kinds: tuple[type[nn.Cell], ...]) -> nn.Cell:
         else:
             in_float16(cell, kinds)
     if isinstance(network, nn.SequentialCell):
-        network.cell_list = list(network.cells())  # what it runs through
+        network.cell_list = list(network.cells())  # the list that construct uses
     return network
 
 
@@ -144,24 +144,24 @@ def refuse_normalisation(network: nn.Cell) -> None:
     """Refuse a network with layers that O2 would keep in float32.
 
     Raises:
-        RecipeError: names them.
+        RecipeError: the network has such layers; the error names them.
     """
     found = {
         type(c).__name__ for _, c in network.cells_and_names() if isinstance(c, tuple(amp.get_black_list()))
     }
     if found:
         raise RecipeError(
-            f"precision = 'O3' puts every layer into float16, and {type(network).__name__} has {listing(found)}: means "
-            f"and variances lose their digits there. O3 is for networks without normalisation, as EDSR; use "
-            f"precision=O2, which keeps these layers in float32."
+            f"precision = 'O3' runs every layer in float16, and {type(network).__name__} has {listing(found)}, whose "
+            f"means and variances need float32. Use precision=O2, which keeps these layers in float32. O3 is for "
+            f"networks without normalisation, such as EDSR."
         )
 
 
 def classes_of(network: nn.Cell, names: Sequence[str], key: str) -> list[type[nn.Cell]]:
-    """Return the classes of these names among the cells of a network.
+    """Return the classes of cells in a network with these names.
 
     Raises:
-        RecipeError: the network has no such cell.
+        RecipeError: the network has no cell of such a class.
     """
     kinds = {type(cell).__name__: type(cell) for name, cell in network.cells_and_names() if name}
     for name in names:

@@ -1,4 +1,4 @@
-"""A profile of a few steps in the run folder, of the kind that MindStudio Insight and chrome://tracing open."""
+"""Profile a few steps into the run folder, for MindStudio Insight or chrome://tracing."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ own("profile")
 
 @HOOKS.register("profile")
 class ProfileHook(Hook):
-    """Profiles the steps from ``first`` to ``last`` into ``<run>/profile``; on a card the device too.
+    """Profiles the steps from ``first`` to ``last`` into ``<run>/profile``, on an Ascend card including the device.
 
-    On a CPU MindSpore records its own operators only. Reading the trace takes a while after the last step.
+    On a CPU, MindSpore records only its own operators. Writing the trace takes a while after the last step.
 
     Args:
-        first: the first update to profile; not 1, which compiles.
-        last: the last one.
+        first: first update to profile, counted from 1. Update 1 compiles, so leave it out.
+        last: last update to profile.
     """
 
-    order = FIRST  # what other hooks do is part of a step
+    order = FIRST  # so that the time of other hooks is part of a step
 
     def __init__(self, first: int = 11, last: int = 15) -> None:
         if not 1 <= first <= last:
             raise RecipeError(
-                f"hooks.profile.first = {first!r} and last = {last!r}: the steps are counted from 1, and the first "
-                f"comes no later than the last."
+                f"hooks.profile.first = {first!r} and last = {last!r}: first must be 1 or more, and last must be first "
+                f"or more."
             )
         self.first = first
         self.last = last
         self._profile: profile | None = None
 
     def before_step(self, trainer: TrainerApi, batch: Batch) -> None:
-        """Begin with the first step."""
+        """Start with the first step."""
         if self._profile is None and self.first <= trainer.step + 1 <= self.last:
             folder = trainer.run_dir / "profile"
             of_device = [ProfilerActivity.NPU] if trainer.backend.target == "Ascend" else []
@@ -50,14 +50,14 @@ class ProfileHook(Hook):
             self._profile.start()
 
     def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
-        """End with the last step."""
+        """Stop after the last step."""
         if self._profile is not None and trainer.step >= self.last:
             float(out.loss)  # waits for the device
             self._end()
             trainer.log.info(f"step {trainer.step}: the profile is in {trainer.run_dir / 'profile'}")
 
     def close(self, trainer: TrainerApi) -> None:
-        """End where a run ends before its time."""
+        """Stop if the run ends early."""
         if self._profile is not None:
             self._end()
 
@@ -65,4 +65,4 @@ class ProfileHook(Hook):
         if self._profile is not None:
             self._profile.stop()
         self._profile = None
-        self.first = self.last + 1  # once a run
+        self.first = self.last + 1  # profile only once

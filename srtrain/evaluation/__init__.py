@@ -1,1 +1,1 @@
-"""Evaluation: score a network on whole pictures, and show and compare what came out."""
+"""Score networks on whole pictures; compare the results and show them."""

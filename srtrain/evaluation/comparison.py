@@ -1,4 +1,4 @@
-"""What comes out of evaluating models side by side: a table, JSON, pictures and a plot."""
+"""Show the results of several models: a table, JSON, pictures and a plot."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from srtrain.models.count import Cost
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One model on one set, under one protocol, by one method.
+    """The result of one model on one set, under one protocol, by one method.
 
     Attributes:
-        label: names the model in tables and folders.
-        paper_name: what papers call it, or an empty string.
-        engine: what ran it.
-        protocol: the protocol's registered name; ``result.protocol`` has it in words.
-        cost: ``None`` for bicubic and for files that do not say what they hold.
+        label: name of the model in tables and folders.
+        paper_name: name of the model in papers, or an empty string.
+        engine: name of the engine that ran it.
+        protocol: registered name of the protocol; ``result.protocol`` describes it in words.
+        published: score of the same model in a paper, if there is one.
+        cost: ``None`` for bicubic, and for files that do not describe their network.
     """
 
     label: str
@@ -40,12 +41,12 @@ class Row:
 
     @property
     def seconds_per_picture(self) -> float:
-        """Mean time to upscale a picture, reading and scoring not counted."""
+        """Mean time to upscale a picture, without reading and scoring."""
         return sum(score.seconds for score in self.result.scores) / len(self.result.scores)
 
 
 def to_text(rows: Sequence[Row]) -> str:
-    """Return the table, and under it the protocols in words."""
+    """Return the table, followed by the protocols in words."""
     head = (
         "model", "set", "scale", "protocol", "method", "PSNR", "SSIM", "published", "difference", "gain", "s/picture",
     )  # fmt: skip
@@ -81,7 +82,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _printed(printed: Published | None) -> str:
-    """Return a published score with the digits it is published with."""
+    """Return a published score with its published number of digits."""
     if printed is None:
         return ""
     psnr = f"{printed.psnr:.2f}" if round(printed.psnr, 2) == printed.psnr else f"{printed.psnr:.3f}"
@@ -89,7 +90,7 @@ def _printed(printed: Published | None) -> str:
 
 
 def to_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return every number, each picture's included; an infinite PSNR is written as ``None``."""
+    """Return all numbers, including those of each picture; an infinite PSNR becomes ``None``."""
     return [
         {
             "model": row.label,
@@ -130,13 +131,13 @@ def write_pictures(folder: Path, example: Example) -> None:
 
 
 def write_worst(file: Path, examples: Sequence[Example], row: Row) -> None:
-    """Write one sheet of the pictures with the lowest PSNR, the lowest first."""
+    """Write one sheet of pictures, from the lowest PSNR up."""
     file.parent.mkdir(parents=True, exist_ok=True)
     write_png(file, stacked([example_sheet(e, row.result.protocol, row.label) for e in examples]))
 
 
 def plot(file: Path, rows: Sequence[Row]) -> None:
-    """Plot PSNR over multi-adds, a panel a set; the area of a point is its number of parameters.
+    """Plot PSNR over multi-adds, one panel for each set; the area of a point shows the number of parameters.
 
     Raises:
         DeviceError: matplotlib is not installed.

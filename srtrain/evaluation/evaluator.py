@@ -1,4 +1,4 @@
-"""Scores a network on whole pictures, one at a time."""
+"""Score a network on whole pictures, one at a time."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from srtrain.evaluation.results import EvalResult, Example, PictureScore
 from srtrain.metrics.protocol import Protocol, quantise
 
 Upscale = Callable[[Float32], Float32]
-"""From float32 NCHW RGB in [0, 255] to the same at ``scale`` times the size, not clipped."""
+"""Maps float32 NCHW RGB in [0, 255] to the same at ``scale`` times the size, not clipped."""
 
 
 @dataclass
 class EvalSet:
-    """A benchmark made live: its pictures and the protocol that scores them."""
+    """A benchmark: its pictures, and the protocol that scores them."""
 
     name: str
     pictures: Pictures
@@ -33,7 +33,7 @@ class EvalSet:
     bicubic_psnr: dict[tuple[Protocol, int], float] = field(default_factory=dict)
 
     def score_bicubic(self, protocol: Protocol, index: int, lq: UInt8, gt: UInt8) -> float:
-        """Return the PSNR of bicubic interpolation, which is computed once a picture and protocol."""
+        """Return the PSNR of bicubic interpolation in dB; it is computed once for each picture and protocol."""
         if (protocol, index) not in self.bicubic_psnr:
             enlarged = imresize(lq, self.scale)
             self.bicubic_psnr[protocol, index] = protocol.psnr(enlarged, gt, self.scale)
@@ -45,8 +45,8 @@ class Evaluator:
 
     Args:
         upscale: the network.
-        backend: knows the ranks; the result is the same on each of them, and on any number of them.
-        n_examples: pictures an evaluation hands on to be looked at.
+        backend: the ranks; every rank returns the same result, and it does not depend on the number of ranks.
+        n_examples: number of pictures that a result contains as examples.
     """
 
     def __init__(self, upscale: Upscale, backend: Backend, n_examples: int = 1) -> None:
@@ -58,9 +58,9 @@ class Evaluator:
         """Evaluate one benchmark under its own protocol.
 
         Args:
-            benchmark: what to score.
-            method: says in the result how ``upscale`` differs from the network alone.
-            upscale: used instead of the network alone.
+            benchmark: its pictures are scored.
+            method: name of the method in the result, such as ``self-ensemble x8``.
+            upscale: used instead of the network.
         """
         return self.run_protocols(benchmark, (benchmark.protocol,), method, upscale)[0]
 
@@ -72,13 +72,14 @@ class Evaluator:
         upscale: Upscale | None = None,
         look: Callable[[Example], None] | None = None,
     ) -> list[EvalResult]:
-        """Upscale each picture once and score it under several protocols; a result a protocol.
+        """Upscale each picture once and score it under several protocols; return one result for each protocol.
 
         Args:
-            benchmark: its pictures are scored; its own protocol plays no part.
-            protocols: what to score with.
-            method: as in ``run``, like ``upscale``.
-            look: shown each picture of this rank with its score under the first protocol.
+            benchmark: its pictures are scored; its own protocol is not used.
+            protocols: the protocols to score with.
+            method: as in ``run``.
+            upscale: as in ``run``.
+            look: called with each picture of this rank and its score under the first protocol.
         """
         started = time.perf_counter()
         n_pictures = len(benchmark.pictures)
@@ -112,14 +113,13 @@ class Evaluator:
         ]
 
     def _of_all_ranks(self, rows: list[list[float]], n_pictures: int, n_columns: int) -> NDArray[np.float64]:
-        """Return one row a picture, in the order of the benchmark, on every rank."""
+        """Return one row for each picture, in the order of the benchmark, on every rank."""
         world_size = self.backend.world_size
         padded = np.full((-(-n_pictures // world_size), n_columns), np.nan)
         padded[: len(rows)] = np.reshape(rows, (-1, n_columns))
         gathered = self.backend.gather(padded)  # (ranks, rows, columns)
-        return gathered.transpose(1, 0, 2).reshape(-1, n_columns)[
-            :n_pictures
-        ]  # picture i is with rank i % ranks
+        by_picture = gathered.transpose(1, 0, 2).reshape(-1, n_columns)  # picture i was on rank i % ranks
+        return by_picture[:n_pictures]
 
     def _result(
         self,
@@ -149,7 +149,7 @@ class Evaluator:
     def examine(
         self, benchmark: EvalSet, index: int, protocols: Sequence[Protocol], upscale: Upscale
     ) -> list[Example]:
-        """Upscale one picture; return it with its score under each protocol."""
+        """Upscale one picture; return it once for each protocol, with its score."""
         lq, gt = benchmark.pictures.lq(index), benchmark.pictures.gt(index)
         name, scale = benchmark.pictures.name(index), benchmark.scale
         started = time.perf_counter()

@@ -1,15 +1,16 @@
-"""The results of an evaluation, as plain values."""
+"""Results of an evaluation, as plain values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from srtrain.arrays import UInt8
+from srtrain.errors import counted
 
 
 @dataclass(frozen=True)
 class PictureScore:
-    """One picture of a benchmark: PSNR in dB and SSIM under its protocol."""
+    """The score of one picture: PSNR in dB, SSIM, and the seconds that upscaling took."""
 
     name: str
     psnr: float
@@ -20,7 +21,7 @@ class PictureScore:
 
 @dataclass(frozen=True)
 class Example:
-    """An evaluated picture to look at: uint8 HWC RGB."""
+    """An evaluated picture; ``lq``, ``sr`` and ``gt`` are uint8 HWC RGB."""
 
     name: str
     lq: UInt8
@@ -35,10 +36,10 @@ class EvalResult:
 
     Attributes:
         benchmark: its name in the recipe.
-        protocol: the protocol in words, to be printed wherever the number is.
+        protocol: the protocol in words; print it beside every score.
         method: ``plain`` or ``self-ensemble x8``.
-        psnr: mean over the pictures in dB, as are ``ssim`` and ``bicubic_psnr``.
-        scores: one a picture, over all ranks, in the order of the benchmark.
+        psnr: in dB, mean over the pictures; ``ssim`` and ``bicubic_psnr`` are means too.
+        scores: one for each picture, over all ranks, in the order of the benchmark.
         examples: the first few pictures of this rank.
     """
 
@@ -67,5 +68,5 @@ class EvalResult:
         return (
             f"{self.benchmark} ({self.method}): PSNR {self.psnr:.3f} dB, SSIM {self.ssim:.4f}, "
             f"bicubic {self.bicubic_psnr:.3f} dB, gain {self.gain:+.3f} dB  "
-            f"[{self.n_pictures} pictures, {self.protocol}]"
+            f"[{counted(self.n_pictures, 'picture')}, {self.protocol}]"
         )

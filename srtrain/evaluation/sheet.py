@@ -1,4 +1,4 @@
-"""The comparison sheet: pictures side by side with captions, and the same detail of each enlarged below."""
+"""Draw comparison sheets: pictures side by side with captions, and below them the same detail, enlarged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Colour = tuple[int, int, int]
 
-# A caption needs the one, a screen that shows four panels the other.
+# Captions need the first width; a screen that shows four panels limits the second.
 _MIN_COLUMN_PX, _MAX_PICTURE_PX = 280, 640
 _DETAIL_PX = 72
 _INK, _GREY, _FRAME = (24, 24, 24), (100, 100, 100), (255, 214, 0)
@@ -30,8 +30,8 @@ class Panel:
     """One picture of a sheet.
 
     Attributes:
-        title: such as ``bicubic``, drawn large. The font has Latin letters, digits and punctuation.
-        picture: uint8 HWC RGB, of the ground truth's size or of that size divided by a whole number.
+        title: such as ``bicubic``. The font has Latin letters, digits and punctuation.
+        picture: uint8 HWC RGB, of the size of the ground truth or of that size divided by a whole number.
         note: the line under the title, such as ``35.25 dB, paper_y``.
     """
 
@@ -64,11 +64,11 @@ class _Columns:
 
     @property
     def sheet_px(self) -> int:
-        """The width of the whole sheet."""
+        """Width of the whole sheet."""
         return self.n_columns * (self.width_px + self.gap_px) + self.gap_px
 
     def left_px(self, column: int) -> int:
-        """Where a column begins."""
+        """Return the left edge of a column."""
         return self.gap_px + column * (self.width_px + self.gap_px)
 
     def blank(self, height: int) -> UInt8:
@@ -77,21 +77,22 @@ class _Columns:
 
 
 def comparison_sheet(panels: Sequence[Panel], *, crop: Crop | None = None, footer: str = "") -> UInt8:
-    """Lay panels side by side with captions under them, and beneath the same detail of each, enlarged.
+    """Return panels side by side with captions, and below them the same detail of each, enlarged.
 
-    A panel smaller than the ground truth (the low-resolution input) is enlarged by repeating pixels, so that
-    nothing is shown that is not there. Pictures too large for a screen are shrunk; details never are.
+    A panel smaller than the ground truth, such as the low-resolution input, is enlarged by repeating pixels, which
+    adds nothing to it. Pictures that are too large for a screen are shrunk; details never are.
 
     Args:
         panels: at least two; the last one is the ground truth.
-        crop: the detail. By default it is where the first panel of full size, usually bicubic, is most wrong.
-        footer: text under everything; the place for the description of the protocol.
+        crop: the detail. By default it is the area where the first panel of full size, usually bicubic, has the
+            largest error.
+        footer: text at the bottom, such as the description of the protocol.
 
     Returns:
         uint8 HWC RGB on white.
 
     Raises:
-        DataError: fewer than two panels, pictures that do not fit together, or a crop outside of them.
+        DataError: there are fewer than two panels, their sizes do not fit together, or the crop is outside of them.
     """
     pictures = _at_full_size(panels)
     gt = pictures[-1]
@@ -135,7 +136,7 @@ def example_sheet(example: Example, protocol: str, title: str = "ours") -> UInt8
 
 
 def stacked(sheets: Sequence[UInt8]) -> UInt8:
-    """Return sheets one above the other on white."""
+    """Return sheets below each other on white."""
     width = max(sheet.shape[1] for sheet in sheets)
     padded = [
         np.pad(sheet, ((0, 0), (0, width - sheet.shape[1]), (0, 0)), constant_values=255) for sheet in sheets
@@ -144,9 +145,9 @@ def stacked(sheets: Sequence[UInt8]) -> UInt8:
 
 
 def error_map(sr: UInt8, gt: UInt8, gain: int = 8) -> UInt8:
-    """Return where a picture is wrong: the mean absolute error of a pixel times ``gain``, from black over red to white.
+    """Return the mean absolute error of each pixel times ``gain`` as a colour, from black over red to white.
 
-    Full brightness is an error of ``255 / gain`` grey levels or more.
+    White is an error of ``255 / gain`` grey levels or more.
     """
     error = np.abs(sr.astype(np.int16) - gt).mean(axis=2) * gain
     coloured = cv2.applyColorMap(np.clip(error, 0, 255).astype(np.uint8), cv2.COLORMAP_HOT)
@@ -155,7 +156,7 @@ def error_map(sr: UInt8, gt: UInt8, gain: int = 8) -> UInt8:
 
 
 def worst_crop(sr: UInt8, gt: UInt8, height: int, width: int) -> Crop:
-    """Return the rectangle of this size, inside the picture, that holds the largest squared error."""
+    """Return the rectangle of this size inside the picture with the largest sum of squared errors."""
     error = np.square(sr.astype(np.float64) - gt).sum(axis=2)
     sums = cv2.integral(error, sdepth=cv2.CV_64F)
     inside = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
@@ -164,10 +165,10 @@ def worst_crop(sr: UInt8, gt: UInt8, height: int, width: int) -> Crop:
 
 
 def _at_full_size(panels: Sequence[Panel]) -> list[UInt8]:
-    """Check the panels and enlarge the small ones to the size of the last."""
+    """Check the panels, and return their pictures, the small ones enlarged to the size of the last."""
     if len(panels) < 2:
         raise DataError(
-            f"a comparison sheet needs at least two panels, the last the ground truth, not {len(panels)}."
+            f"a comparison sheet needs at least two panels, the last one for the ground truth, but got {len(panels)}."
         )
     gt = panels[-1].picture
     pictures = []
@@ -194,11 +195,11 @@ def _check_crop(crop: Crop, gt: UInt8) -> None:
     fits_down = 0 <= crop.top < crop.top + crop.height <= height
     fits_across = 0 <= crop.left < crop.left + crop.width <= width
     if not (fits_down and fits_across):
-        raise DataError(f"{crop} does not lie inside of a picture of {height} x {width} (height x width).")
+        raise DataError(f"{crop} is not inside a picture of {height} x {width} (height x width).")
 
 
 def _detail_size(gt: UInt8, column_px: int) -> tuple[int, int]:
-    """Return (height, width), 2 to 3, of a detail that fills its column when enlarged whole times."""
+    """Return (height, width), in the ratio 2 to 3, of a detail that fills its column after a whole enlargement."""
     zoom = max(2, round(column_px / _DETAIL_PX))
     width = min(column_px // zoom, gt.shape[1])
     return min(width * 2 // 3, gt.shape[0]), width
@@ -209,7 +210,7 @@ def _repeat_pixels(picture: UInt8, factor: int) -> UInt8:
 
 
 def _fit_to_screen(picture: UInt8) -> UInt8:
-    """Return a copy: shrunk where it is too large for a screen, whole times enlarged where it is tiny."""
+    """Return a copy, shrunk if it is too large for a screen, enlarged a whole number of times if it is tiny."""
     longest = max(picture.shape[:2])
     if longest <= _MAX_PICTURE_PX:
         return _repeat_pixels(picture, max(1, _MIN_COLUMN_PX // longest))
@@ -219,7 +220,7 @@ def _fit_to_screen(picture: UInt8) -> UInt8:
 
 
 def _draw_frame(overview: UInt8, crop: Crop, zoom: float) -> None:
-    """Mark the detail: a bright line with a dark one around it is seen on any picture."""
+    """Mark the detail with a bright line inside a dark one, which is visible on any picture."""
     height, width = overview.shape[:2]
     for distance, colour in ((2, (0, 0, 0)), (1, _FRAME)):
         left, top = (max(0, round(side * zoom) - distance) for side in (crop.left, crop.top))
@@ -237,7 +238,7 @@ def _row_of_pictures(pictures: Sequence[UInt8], columns: _Columns) -> UInt8:
 
 
 def _row_of_texts(texts: Sequence[str], size_px: int, colour: Colour, columns: _Columns) -> UInt8:
-    """Draw one text a column, wrapped to its width."""
+    """Draw one text in each column, wrapped to its width."""
     font = ImageFont.load_default(size_px)
     wrapped = [_wrap(text, font, columns.width_px) for text in texts]
     line_px = round(1.4 * size_px)
@@ -256,7 +257,7 @@ def _line(text: str, size_px: int, colour: Colour, columns: _Columns) -> UInt8:
 
 
 def _wrap(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width_px: int) -> list[str]:
-    """Break a text into lines no wider than this: between words, and inside a word that is wider alone."""
+    """Break a text into lines of at most ``width_px``, between words, or inside a word that is too wide itself."""
     lines = [""]
     for word in text.split():
         if lines[-1] and font.getlength(f"{lines[-1]} {word}") > width_px:

@@ -37,6 +37,7 @@ class LossScaleHook(Hook):
         if counts.n_overflows_in_a_row >= self.stop_after:
             raise TrainingDivergedError(
                 f"step {trainer.step}: overflowing gradients skipped the last "
-                f"{counted(counts.n_overflows_in_a_row, 'update')}; the loss scale is {scale:g}. Lower it (precision.loss_scale=128, or dynamic), lower optim.lr, or train "
-                f"in float32 (precision=float32)."
+                f"{counted(counts.n_overflows_in_a_row, 'update')}; the loss scale is {scale:g}. "
+                f"Lower it (precision.loss_scale=128, or dynamic), lower optim.lr, or train in float32 "
+                f"(precision=float32)."
             )

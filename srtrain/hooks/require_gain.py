@@ -39,6 +39,7 @@ class RequireGainHook(Hook):
             if result.gain < self.db:
                 side = "above" if result.gain >= 0 else "below"
                 raise SrtrainError(
-                    f"PSNR on {result.benchmark} is {abs(result.gain):.2f} dB {side} bicubic, but must be at least {self.db:.2f} dB above it ({result.protocol}). Train longer, or "
-                    f"change hooks.require_gain.db."
+                    f"PSNR on {result.benchmark} is {abs(result.gain):.2f} dB {side} bicubic, but must be "
+                    f"at least {self.db:.2f} dB above it ({result.protocol}). Train longer, or change "
+                    f"hooks.require_gain.db."
                 )

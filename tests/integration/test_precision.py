@@ -148,7 +148,7 @@ def test_a_run_that_only_overflows_ends_with_advice(run, capsys: pytest.CaptureF
 def test_a_network_with_batch_norm_is_refused_at_o3(run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("run", "train.steps=3", "precision=O3", "model.block=normalised") == 2
     message = capsys.readouterr().err
-    assert "precision = 'O3' puts every layer into float16, and EDSR has BatchNorm2d" in message
+    assert "precision = 'O3' runs every layer in float16, and EDSR has BatchNorm2d" in message
     assert "use precision=O2" in message
 
 

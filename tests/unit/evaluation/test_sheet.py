@@ -129,7 +129,7 @@ def test_a_detail_wider_than_its_column_widens_the_column():
 
 def test_pictures_that_make_no_sheet_are_refused():
     lq, bicubic, truth = some_panels()
-    with pytest.raises(DataError, match="at least two panels, the last the ground truth, not 1"):
+    with pytest.raises(DataError, match="at least two panels, the last one for the ground truth, but got 1"):
         comparison_sheet([truth])
     with pytest.raises(
         DataError, match=r"panel 'low-resolution' is 99 x 150 .* of the last panel's 200 x 300"
@@ -139,5 +139,5 @@ def test_pictures_that_make_no_sheet_are_refused():
         comparison_sheet([Panel("bicubic", bicubic.picture.repeat(2, 0).repeat(2, 1)), truth])
     with pytest.raises(DataError, match=r"panel 'bicubic' is float32 of shape \(200, 300, 3\)"):
         comparison_sheet([Panel("bicubic", bicubic.picture.astype(np.float32)), truth])
-    with pytest.raises(DataError, match=r"Crop\(top=190, left=0, height=20, width=20\) does not lie inside"):
+    with pytest.raises(DataError, match=r"Crop\(top=190, left=0, height=20, width=20\) is not inside"):
         comparison_sheet([bicubic, truth], crop=Crop(190, 0, 20, 20))

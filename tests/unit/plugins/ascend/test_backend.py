@@ -87,8 +87,9 @@ def test_a_machine_without_a_card_is_told_what_is_missing():
     with pytest.raises(DeviceError) as caught:
         AscendBackend().start("graph", 0)
     assert str(caught.value) == (
-        "device = 'ascend' cannot be used here: MindSpore finds no Ascend NPU. It needs the CANN toolkit and driver "
-        "(source Ascend's set_env.sh first; npu-smi info lists the cards). On this machine use --device cpu."
+        "device = 'ascend' cannot be used here: MindSpore finds no Ascend NPU. Install the CANN toolkit and "
+        "driver, and source Ascend's set_env.sh; npu-smi info lists the cards. To run on this "
+        "machine, use --device cpu."
     )
 
 

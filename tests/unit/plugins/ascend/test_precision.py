@@ -159,9 +159,9 @@ def test_o2_keeps_normalisation_in_float32_and_o3_refuses_it():
     with pytest.raises(RecipeError) as caught:
         PRECISIONS.build("O3").prepare(model)
     assert str(caught.value) == (
-        "precision = 'O3' puts every layer into float16, and Net has BatchNorm2d: means and variances lose their "
-        "digits there. O3 is for networks without normalisation, as EDSR; use precision=O2, which keeps these layers "
-        "in float32."
+        "precision = 'O3' runs every layer in float16, and Net has BatchNorm2d, whose means and variances need "
+        "float32. Use precision=O2, which keeps these layers in float32. O3 is for networks without normalisation, "
+        "such as EDSR."
     )
 
 
