@@ -1,4 +1,4 @@
-"""The two kinds of arrays that pictures come in."""
+"""The two types of arrays that hold pictures."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,4 +7,4 @@ UInt8 = NDArray[np.uint8]
 """A decoded picture or patch: HWC RGB."""
 
 Float32 = NDArray[np.float32]
-"""What networks take and give: NCHW RGB in [0, 255], outputs not clipped."""
+"""Input and output of networks: NCHW RGB in [0, 255]; outputs are not clipped."""

@@ -1,7 +1,7 @@
-"""The errors a user can meet, and the one helper that guesses what was meant.
+"""The errors that users can see, and helpers for their messages.
 
-Exit codes follow from the type: a ``UserError`` is something the user can mend (exit code 2), every
-other ``SrtrainError`` is a failure of the run itself (exit code 1).
+The type decides the exit code: 2 for a ``UserError``, which the user can fix, and 1 for every other ``SrtrainError``,
+which is a failure of the run itself.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from collections.abc import Iterable
 
 
 class SrtrainError(Exception):
-    """Base of every error raised on purpose by this project; the command line exits with 1."""
+    """Base of all errors that srtrain raises on purpose; the command line prints the message and exits with 1."""
 
     exit_code = 1
 
 
 class UserError(SrtrainError):
-    """The user can mend it: a wrong name, value, folder or file; the command line exits with 2."""
+    """An error that the user can fix: a wrong name, value, folder or file; the command line exits with 2."""
 
     exit_code = 2
 
 
 class RecipeError(UserError):
-    """A recipe or an override that says something impossible."""
+    """A recipe or an override with an unknown key, a wrong type or an impossible value."""
 
 
 class DataError(UserError):
-    """Pictures that are missing, unreadable or do not fit together."""
+    """Pictures that are missing, unreadable, or do not fit together."""
 
 
 class CheckpointError(UserError):
@@ -61,17 +61,17 @@ class UnsupportedError(ExportError):
 
 
 class TrainingDivergedError(SrtrainError):
-    """The loss is no longer a finite number."""
+    """The loss or the weights are not finite, and the run cannot recover."""
 
 
 def first_line(error: BaseException) -> str:
-    """Return what an error says before MindSpore's call stacks, or what kind it is when it says nothing."""
+    """Return the first line of a message, without MindSpore's call stacks, or the error's type if there is none."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """Return `` Did you mean 'x'?`` for the nearest known name, or an empty string."""
+    """Return `` Did you mean 'x'?`` with the most similar known name, or an empty string if none is similar."""
     lowered = {name.lower(): name for name in known}
     near = difflib.get_close_matches(given.lower(), lowered, n=1, cutoff=0.6)
     return f" Did you mean {lowered[near[0]]!r}?" if near else ""
@@ -83,7 +83,7 @@ def counted(n: int, noun: str, plural: str = "") -> str:
 
 
 def listing(names: Iterable[str], limit: int = 20) -> str:
-    """Return the names sorted and joined for an error message, the tail counted past ``limit``."""
+    """Return the names, sorted and joined for a message; names beyond ``limit`` are only counted."""
     ordered = sorted(names)
     if not ordered:
         return "(none)"

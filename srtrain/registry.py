@@ -8,8 +8,8 @@
 
     model = MODELS.build("edsr", n_feats=64)
 
-A registry lives in the package of its entries, and imports the modules of that package at the first lookup. A new
-built-in entry is therefore one new file. Everything else comes from plugins.
+A registry lives in the package of its entries and imports the modules of that package at the first lookup. A new
+built-in entry is therefore one new file. All other entries come from plugins.
 """
 
 from __future__ import annotations

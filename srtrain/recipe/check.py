@@ -1,4 +1,4 @@
-"""Check the types and values of a recipe without building anything."""
+"""Check the types and values of a recipe before anything is built."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from srtrain.recipe.schema import Benchmark, Epochs, Recipe
 
 
 def check_recipe(recipe: Recipe) -> None:
-    """Check every type and value that can be checked without building anything.
+    """Check every type and value that can be checked before anything is built.
 
     Raises:
-        RecipeError: all mistakes, one a line.
+        RecipeError: lists all mistakes, one per line.
     """
     mistakes = list(_type_mistakes(recipe, ""))
     if not mistakes:
@@ -42,8 +42,8 @@ def _value_mistakes(recipe: Recipe) -> list[str]:
     mistakes = []
     if (train.steps is None) == (train.epochs is None):
         mistakes.append(
-            f"say how long to train once: train.steps={train.steps!r} and train.epochs={train.epochs!r} "
-            f"(give one of them, set the other to None)."
+            f"train.steps={train.steps!r} and train.epochs={train.epochs!r}: exactly one of them must be set. Set the "
+            f"other to None."
         )
     for key, value in {
         "train.steps": train.steps,
@@ -69,16 +69,16 @@ def _value_mistakes(recipe: Recipe) -> list[str]:
         mistakes.append(f"data.cache = {data.cache!r} must be 'memory', 'mmap' or 'none'.")
     if recipe.scale > 0 and data.gt_patch_px % recipe.scale:
         mistakes.append(
-            f"data.gt_patch_px = {data.gt_patch_px} is no multiple of scale = {recipe.scale}: the input patch "
-            f"would not be whole. Nearest: {max(1, data.gt_patch_px // recipe.scale) * recipe.scale}."
+            f"data.gt_patch_px = {data.gt_patch_px} is not a multiple of scale = {recipe.scale}, so the input "
+            f"patch would not have whole pixels. Nearest: {max(1, data.gt_patch_px // recipe.scale) * recipe.scale}."
         )
     if not recipe.name or "/" in recipe.name:
-        mistakes.append(f"name = {recipe.name!r} must be a plain word: it names the run folder.")
+        mistakes.append(f"name = {recipe.name!r} must be a word without '/': it names the run folder.")
     return mistakes
 
 
 def type_mistake(key: str, value: Any, annotation: Any) -> str:
-    """Return what is wrong with the type of ``value``, or an empty string."""
+    """Return a message if ``value`` does not have the type ``annotation``, or an empty string if it has."""
     wanted = annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
     says = f"{key} = {value!r} is {kind_of(value)}, but must be {wanted}.".replace(
         "srtrain.recipe.schema.", ""
@@ -108,7 +108,7 @@ def item_type(annotation: Any) -> Any:
 
 
 def raise_all(mistakes: Iterable[str]) -> None:
-    """Raise all mistakes as one ``RecipeError``, one a line, if there are any."""
+    """Raise one ``RecipeError`` with all mistakes, one per line, if there are any."""
     found = list(mistakes)
     if found:
         raise RecipeError("\n".join(found))

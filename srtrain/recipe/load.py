@@ -20,10 +20,10 @@ def load_recipe(path: str | Path, function: str = "recipe") -> Recipe:
 
     Args:
         path: the file or folder.
-        function: which function of a ``.py`` file makes the recipe; ``smoke`` makes its one-minute twin.
+        function: the function of a ``.py`` file that returns the recipe; ``smoke`` returns its one-minute twin.
 
     Raises:
-        RecipeError: no such file, not a recipe, or a recipe that cannot be run.
+        RecipeError: there is no such file, it is not a recipe, or it raises an error.
     """
     file = Path(path)
     if file.is_dir():
@@ -60,7 +60,7 @@ def load_recipe(path: str | Path, function: str = "recipe") -> Recipe:
 
 
 def _called(file: Path, function: Callable[..., Any], *args: Any) -> Any:
-    """Call something of a recipe file; its mistakes become one message with their line."""
+    """Call a function of a recipe file; turn its errors into a ``RecipeError`` that names the line."""
     try:
         return function(*args)
     except RecipeError:
@@ -75,7 +75,7 @@ def _called(file: Path, function: Callable[..., Any], *args: Any) -> Any:
 
 
 def _import_file(file: Path) -> ModuleType:
-    """Execute a recipe file; a recipe may import its neighbours (``from _edsr import paper``)."""
+    """Import a recipe file, which may import files beside it (``from _edsr import paper``)."""
     folder = str(file.resolve().parent)
     sys.path.insert(0, folder)
     try:

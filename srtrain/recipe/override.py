@@ -23,10 +23,10 @@ _EPOCHS = re.compile(r"(?<![\w.'\"])(\d+(?:\.\d*)?)ep(?![\w'\"])")
 
 
 def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
-    """Return ``recipe`` with ``a.b=c`` assignments applied, in order.
+    """Return a copy of ``recipe`` with the ``a.b=c`` assignments applied in order.
 
     Raises:
-        RecipeError: all mistakes of all assignments, one a line.
+        RecipeError: lists all mistakes of all assignments, one per line.
     """
     mistakes: list[str] = []
     for assignment in assignments:
@@ -43,7 +43,7 @@ def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
 
 
 def parse_value(text: str) -> Any:
-    """Read the right side of an override: ``20ep``, a Python literal or ``Spec(…)``, else the string itself."""
+    """Return the value of an override: of ``20ep``, a Python literal or ``Spec(…)``; anything else is a string."""
     try:
         return _literal(ast.parse(_EPOCHS.sub(r"Epochs(\1)", text), mode="eval").body)
     except (ValueError, SyntaxError):
@@ -51,7 +51,7 @@ def parse_value(text: str) -> Any:
 
 
 def _literal(node: ast.expr) -> Any:
-    """Evaluate literals, with sequences as tuples, ``Spec(…)`` and ``Epochs(…)``; execute nothing else."""
+    """Evaluate literals, ``Spec(…)`` and ``Epochs(…)`` without executing code; lists become tuples."""
     if isinstance(node, (ast.Tuple, ast.List)):
         return tuple(_literal(item) for item in node.elts)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) == 1:
@@ -68,7 +68,7 @@ def _tuples(value: Any) -> Any:
 
 
 def _assign(owner: Any, annotation: Any, path: list[str], text: str, key: str) -> Any:
-    """Return a copy of ``owner``, whose type is ``annotation``, in which ``path`` is what ``text`` says."""
+    """Return a copy of ``owner``, of type ``annotation``, in which the field at ``path`` has the value of ``text``."""
     head, rest = path[0], path[1:]
     if isinstance(owner, Spec):
         old = owner.args.get(head)

@@ -19,16 +19,16 @@ def to_json(recipe: Recipe) -> str:
 
 
 def digest(recipe: Recipe) -> str:
-    """Return a short hash that two recipes share when they say the same, wherever the files are."""
+    """Return a short hash, equal for recipes that differ only in ``run_dir`` and ``data.root``."""
     same_place = dataclasses.replace(recipe, run_dir="", data=dataclasses.replace(recipe.data, root=""))
     return hashlib.sha256(to_json(same_place).encode()).hexdigest()[:16]
 
 
 def from_json(text: str, where: str = "recipe.json") -> Recipe:
-    """Read what ``to_json`` wrote.
+    """Read what ``to_json`` wrote; ``where`` names the file in errors.
 
     Raises:
-        RecipeError: not JSON, or not a recipe of this version.
+        RecipeError: it is not JSON, or not a recipe of this version.
     """
     try:
         value = json.loads(text)

@@ -1,9 +1,9 @@
-"""The schema of a recipe: what can be said about a run, as plain data.
+"""The schema of a recipe: all settings of a run, as plain data.
 
-A recipe file holds ``def recipe() -> Recipe:``. Its values are literals, tuples, dicts, ``Spec`` (something
-from a registry, with arguments) and ``Epochs`` (a length or period in epochs instead of steps), so that
-every recipe can be printed, written to JSON and read back without loss. No class of this package ever
-sees a recipe: ``build.py`` turns it into live objects.
+A recipe file defines ``def recipe() -> Recipe:``. Its values are literals, tuples, dicts, ``Spec`` (an entry of a
+registry, with arguments) and ``Epochs`` (a length or period in epochs instead of steps). Every recipe can therefore be
+printed, written to JSON and read back without loss. No class of a run gets the recipe itself: ``srtrain/build`` turns
+it into objects.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class Spec:
-    """A registered thing by name, with the arguments to build it: ``Spec("edsr", n_feats=64)``."""
+    """An entry of a registry and the arguments to build it with: ``Spec("edsr", n_feats=64)``."""
 
     __slots__ = ("args", "name")
 
@@ -34,7 +34,7 @@ class Spec:
 
 @dataclass(frozen=True)
 class Epochs:
-    """A length or a period in epochs; ``build.py`` turns it into steps once. On a command line: ``20ep``."""
+    """A length or a period in epochs, which ``srtrain/build`` turns into steps. On a command line: ``20ep``."""
 
     n: float
 
@@ -47,18 +47,18 @@ Period = int | Epochs
 
 @dataclass(frozen=True)
 class Data:
-    """What the network learns from.
+    """The training data.
 
     Attributes:
-        root: folder of the data; handed to every data set of this recipe that names no root of its own.
+        root: folder of the data, for every data set of this recipe that has no ``root`` of its own.
         train: the training set, from ``DATASETS``.
-        gt_patch_px: side of the square cut from the ground truth; the input is this over the scale.
-        batch_size: samples an update over all ranks together.
+        gt_patch_px: side of the square patch of ground truth; the side of the input is this divided by the scale.
+        batch_size: samples of one update, over all ranks together.
         augment: random flips and 90° turns, the same for input and ground truth.
-        degrade: what is done to the input beyond bicubic shrinking, from ``DEGRADATIONS``, in this order;
-            training only.
-        cache: where decoded pictures are kept; ``memory``, ``mmap`` or ``none``.
-        cache_dir: folder for ``mmap``; empty means ``$SRTRAIN_CACHE``, else the user's cache folder.
+        degrade: degradations of the input beyond bicubic downscaling, from ``DEGRADATIONS``, applied in this order;
+            in training only.
+        cache: where decoded pictures are kept: ``memory``, ``mmap`` or ``none``.
+        cache_dir: folder for ``mmap``; empty means ``$SRTRAIN_CACHE``, or the user's cache folder if that is not set.
         workers: threads that assemble batches ahead of the trainer.
     """
 
@@ -79,9 +79,9 @@ class Benchmark:
 
     Attributes:
         data: the set, from ``DATASETS``.
-        protocol: from ``PROTOCOLS``: which colour, border and rounding the PSNR is taken with.
-        psnr: what the finished network is expected to reach, in dB; ``srtrain verify`` compares with it.
-        ssim: the same for SSIM.
+        protocol: from ``PROTOCOLS``: the colour, border and rounding of the PSNR.
+        psnr: the expected PSNR of the trained network, in dB; ``srtrain verify`` compares with it.
+        ssim: the expected SSIM.
     """
 
     data: Spec
@@ -92,15 +92,15 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class Optim:
-    """How weights are updated.
+    """The update of the weights.
 
     Attributes:
         optimizer: a name of ``mindcv.optim`` with its arguments.
-        lr: base learning rate, which the schedule multiplies.
+        lr: base learning rate, which the schedule multiplies with a factor.
         schedule: from ``SCHEDULES``.
-        clip_norm: largest global norm of the gradient; ``None`` leaves gradients alone.
-        skip_above: skip an update whose loss is above this many times the running mean; ``None`` skips only
-            what is not finite.
+        clip_norm: largest allowed global norm of the gradient; ``None`` does not clip.
+        skip_above: skip an update whose loss is more than this many times its running mean; ``None`` skips only
+            updates whose loss or gradient is not finite.
     """
 
     optimizer: Spec = Spec("adam", beta1=0.9, beta2=0.999)
@@ -112,21 +112,21 @@ class Optim:
 
 @dataclass(frozen=True)
 class Train:
-    """How long, and how the loop runs. Exactly one of ``steps`` and ``epochs`` is given.
+    """The length of the training, and how the loop runs. Set exactly one of ``steps`` and ``epochs``.
 
     Attributes:
         steps: number of updates.
-        epochs: passes over the training set; one is ``steps_per_epoch`` updates.
-        steps_per_epoch: updates an epoch; ``None`` takes pictures // batch_size, at least 1.
+        epochs: passes over the training set; one pass is ``steps_per_epoch`` updates.
+        steps_per_epoch: updates per epoch; ``None`` means pictures // batch_size, at least 1.
         log_every: period of the console, TensorBoard and ``metrics.jsonl``.
-        mode: ``graph`` compiles the update, ``pynative`` runs it line by line for debugging.
-        threads: threads for the CPU kernels; 0 takes all cores this process may use.
-        accumulate: parts that each rank works through its share of a batch in, one after the other, to need
-            less memory; the update is the same.
-        sink_steps: updates at a time from a queue on the device, which the host does not wait for; hooks and the
-            learning rate move at multiples of it. Ascend only.
-        compile_cache: folder in which MindSpore keeps what it compiled, so that the same run starts quicker when it is
-            started again, as a resume does; empty keeps nothing. Each recipe has a folder of its own in it.
+        mode: ``graph`` compiles the update; ``pynative`` runs it line by line, for debugging.
+        threads: threads of the CPU kernels; 0 means all cores that this process may use.
+        accumulate: number of parts into which each rank splits its share of a batch. The parts are computed one after
+            the other, which takes less memory; the update is the same.
+        sink_steps: number of updates that the device takes from a queue without waiting for the host. Hooks run, and
+            the learning rate changes, only at multiples of it. Ascend only.
+        compile_cache: folder in which MindSpore keeps compiled graphs, so that a second start of the same run, such as
+            a resume, is faster; empty keeps nothing. Each recipe has a folder of its own in it.
     """
 
     steps: int | None = None
@@ -141,7 +141,7 @@ class Train:
 
 
 def standard_hooks(**changes: Spec | None) -> dict[str, Spec | None]:
-    """Return the hooks of an ordinary run; ``changes`` replaces, adds, or with ``None`` removes some."""
+    """Return the hooks of an ordinary run; ``changes`` replaces or adds hooks, and ``None`` removes one."""
     return {
         "signals": Spec("signals"),
         "timing": Spec("timing"),
@@ -161,22 +161,25 @@ def standard_hooks(**changes: Spec | None) -> dict[str, Spec | None]:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything about one run.
+    """All settings of one run.
 
     Attributes:
-        name: names the run folder.
-        scale: enlargement factor; handed to the model and to every data set.
-        model: from ``MODELS``.
-        init: from ``INITIALISERS``: how weights start.
-        init_from: a checkpoint whose weights are loaded before the first step.
+        name: name of the run and of its folder.
+        scale: upscaling factor, for the model and every data set.
+        model: the network, from ``MODELS``.
+        data: the training data.
+        train: the length of the training, and how the loop runs.
+        optim: the update of the weights.
         loss: from ``LOSSES``.
+        init: how weights are initialised, from ``INITIALISERS``.
+        init_from: a run, checkpoint or file whose weights are loaded before the first step; empty for none.
         precision: from ``PRECISIONS``.
         device: from ``BACKENDS``.
-        benchmarks: what evaluation hooks score, by name; ``None`` removes one.
+        benchmarks: the sets that evaluation hooks score, by name; ``None`` removes one.
         hooks: from ``HOOKS``, by the name that overrides use; ``None`` removes one.
-        plugins: plugins this recipe needs: an entry point, a module, or a ``.py`` path.
-        seed: of initialisation, order and augmentation.
-        run_dir: folder of this run; empty means ``runs/<name>``.
+        plugins: plugins that this recipe needs: the name of an entry point, a module, or the path of a ``.py`` file.
+        seed: seed of initialisation, order and augmentation.
+        run_dir: folder of the run; empty means ``runs/<name>``.
     """
 
     name: str

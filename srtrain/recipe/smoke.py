@@ -1,4 +1,4 @@
-"""The twin of a recipe: the same in kind, small enough for a minute on a CPU, and required to learn."""
+"""The smoke twin of a recipe: the same kinds of parts, small enough for one minute on a CPU, and required to learn."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ N_STEPS = 48
 
 
 def twin(recipe: Recipe, **model_args: Any) -> Recipe:
-    """Return a recipe's twin, which a file offers as ``smoke()``.
+    """Return the smoke twin of a recipe; a recipe file returns it from ``smoke()``.
 
-    Model, loss, optimizer, kind of schedule, precision, degradation and the starting point are those of the
-    recipe. The network is as small as ``model_args`` say, the pictures are the package's, periods shrink with
-    the length of the run, and the run fails when its loss does not fall or its PSNR does not rise.
+    The twin has the recipe's model, loss, optimizer, kind of schedule, precision, degradation and starting point. The
+    network is made small by ``model_args``, the pictures are those of the package, and periods shrink in proportion to
+    the length of the run. The run fails if its loss does not fall or its PSNR does not rise.
 
     Args:
-        recipe: the real one.
-        model_args: replace those of the recipe's model.
+        recipe: the full-size recipe.
+        model_args: arguments that replace those of the recipe's model.
     """
     shrink = N_STEPS / _length(recipe)
     optim = recipe.optim
@@ -38,7 +38,7 @@ def twin(recipe: Recipe, **model_args: Any) -> Recipe:
         train=Train(
             steps=N_STEPS, log_every=N_STEPS // 4, mode=recipe.train.mode, threads=recipe.train.threads
         ),
-        # A small network bears, and for so few steps needs, a higher learning rate.
+        # A small network tolerates a higher learning rate, and needs it to learn in so few steps.
         optim=dataclasses.replace(
             optim, lr=max(optim.lr, 2e-3), schedule=_shrunk(optim.schedule, recipe, shrink)
         ),
@@ -51,13 +51,13 @@ def twin(recipe: Recipe, **model_args: Any) -> Recipe:
 
 
 def _length(recipe: Recipe) -> float:
-    """Return the number of updates, as far as the recipe alone says it."""
+    """Return the number of updates; an epoch counts as one update if the recipe does not say its length."""
     train = recipe.train
     return train.steps or (train.epochs or 0) * (train.steps_per_epoch or 1)
 
 
 def _shrunk(schedule: Spec, recipe: Recipe, shrink: float) -> Spec:
-    """Return a schedule whose steps and epochs come as early as the shorter run asks for."""
+    """Return a schedule with its steps and epochs scaled to the shorter run."""
 
     def shrunk(value: Any) -> Any:
         if isinstance(value, Epochs):
@@ -70,7 +70,10 @@ def _shrunk(schedule: Spec, recipe: Recipe, shrink: float) -> Spec:
 
 
 def _hook(spec: Spec | None) -> Spec | None:
-    """Return a hook that acts four times in the twin, the costly self-ensemble once; bicubic is out of its reach."""
+    """Return a hook with its period changed: it acts four times in the twin, the slow self-ensemble once.
+
+    ``require_gain`` is removed, because so short a run cannot exceed bicubic.
+    """
     if spec is not None and spec.name == "require_gain":
         return None
     if spec is None or "every" not in spec.args:

@@ -1,4 +1,4 @@
-"""A recipe as flat ``key = value`` lines, and what differs between two recipes."""
+"""A recipe as flat ``key = value`` lines, and the differences between two recipes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from srtrain.recipe.schema import Epochs, Recipe, Spec
 
 
 def flatten(recipe: Recipe) -> dict[str, Any]:
-    """Return every leaf of a recipe under the dotted key that overrides it."""
+    """Return all values of a recipe by the dotted keys that override them."""
     return dict(_leaves(recipe, ""))
 
 
@@ -30,14 +30,14 @@ def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
 
 
 def differences(old: Recipe, new: Recipe) -> dict[str, tuple[Any, Any]]:
-    """Return the leaves that differ, each as (old value, new value); a missing leaf is ``None``."""
+    """Return the values that differ, each as (old, new); a key that one recipe lacks counts as ``None``."""
     before, after = flatten(old), flatten(new)
     keys = dict.fromkeys([*before, *after])
     return {k: (before.get(k), after.get(k)) for k in keys if before.get(k) != after.get(k)}
 
 
 def to_text(recipe: Recipe, original: Recipe | None = None) -> str:
-    """Return flat ``key = value`` lines; what differs from ``original`` is marked with the old value."""
+    """Return flat ``key = value`` lines; values that differ from ``original`` are marked with the old value."""
     changed = differences(original, recipe) if original else {}
     lines = []
     for key, value in flatten(recipe).items():

@@ -140,7 +140,7 @@ def test_patch_larger_than_a_picture(fails: Fails, tiny_div2k: Path) -> None:
 
 
 def test_patch_that_the_scale_does_not_divide(fails: Fails) -> None:
-    assert "data.gt_patch_px = 47 is no multiple of scale = 2" in fails("data.gt_patch_px=47")
+    assert "data.gt_patch_px = 47 is not a multiple of scale = 2" in fails("data.gt_patch_px=47")
 
 
 def test_truncated_png(fails: Fails, broken: Path) -> None:

@@ -13,11 +13,11 @@ from srtrain.recipe.check import check_recipe
     [
         (
             {"train": Train()},
-            "say how long to train once: train.steps=None and train.epochs=None (give one of them",
+            "train.steps=None and train.epochs=None: exactly one of them must be set.",
         ),
         (
             {"train": Train(steps=1, epochs=2)},
-            "say how long to train once: train.steps=1 and train.epochs=2 (give",
+            "train.steps=1 and train.epochs=2: exactly one of them must be set.",
         ),
         ({"train": Train(steps=0)}, "train.steps = 0 must be above 0."),
         ({"train": Train(epochs=-1)}, "train.epochs = -1 must be above 0."),
@@ -28,12 +28,13 @@ from srtrain.recipe.check import check_recipe
         ({"data": Data(batch_size=0)}, "data.batch_size = 0 must be above 0."),
         ({"data": Data(cache="disk")}, "data.cache = 'disk' must be 'memory', 'mmap' or 'none'."),
         ({"optim": Optim(clip_norm=0.0)}, "optim.clip_norm = 0.0 must be above 0."),
-        ({"name": "a/b"}, "name = 'a/b' must be a plain word: it names the run folder."),
-        ({"name": ""}, "name = '' must be a plain word: it names the run folder."),
+        ({"name": "a/b"}, "name = 'a/b' must be a word without '/': it names the run folder."),
+        ({"name": ""}, "name = '' must be a word without '/': it names the run folder."),
         ({"scale": 0}, "scale = 0 must be above 0."),
         (
             {"scale": 3, "data": Data(gt_patch_px=100)},
-            "data.gt_patch_px = 100 is no multiple of scale = 3: the input patch would not be whole. Nearest: 99.",
+            "data.gt_patch_px = 100 is not a multiple of scale = 3, so the input patch would not have whole pixels. "
+            "Nearest: 99.",
         ),
         ({"scale": 2.0}, "scale = 2.0 is a float, but must be int."),
         ({"hooks": {"lr": "lr"}}, "hooks = {'lr': 'lr'} is a dict, but must be dict[str, Spec | None]."),
