@@ -1,4 +1,4 @@
-"""Devices: the backend of a process, its precision, cores and sign of life, and Ctrl-C."""
+"""Devices: backend and precision, the number of cores, signs of life, and Ctrl-C."""
 
 from srtrain.registry import Registry
 

@@ -1,4 +1,4 @@
-"""What differs between kinds of devices. The base class is the CPU, and the default."""
+"""The interface to a kind of device. The base class is the CPU, which is the default."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from numpy.typing import NDArray
 from srtrain.device import BACKENDS
 from srtrain.device.cores import usable_cores
 from srtrain.device.progress import LOCAL_VARIABLE, Progress
-from srtrain.errors import DeviceError, RecipeError, did_you_mean, first_line, listing
+from srtrain.errors import DeviceError, RecipeError, counted, did_you_mean, first_line, listing
 
 KERNELS = ("plain", "f23", "f43", "auto")
 
 
 @BACKENDS.register("cpu")
 class Backend:
-    """One kind of device, and the processes that share the work on it.
+    """One kind of device, and the group of processes that train on it together.
 
-    A plugin derives from this class and overrides what differs. A process that ``msrun`` started belongs
-    to a group; alone it is rank 0 of 1.
+    A plugin derives from this class and overrides what differs. A process that ``msrun`` started belongs to a group; a
+    single process is rank 0 of 1.
 
     Args:
         kernels: the convolutions of a training on a CPU: ``plain`` for MindSpore's own, ``f23`` or ``f43`` for
             srtrain's Winograd kernels (docs/kernels.md), ``auto`` for ``f43`` where it can be built.
 
     Attributes:
-        threads: cores that kernels use; known once the backend has started.
-        progress: what this process has passed, for whoever watches that it goes on; long pieces of work
-            call ``progress.beat()``.
+        threads: number of cores that kernels use; known after the backend has started.
+        progress: the signs of life of this process, which the launcher watches. Long pieces of work call
+            ``progress.beat()``.
     """
 
     target = "CPU"
@@ -56,14 +56,18 @@ class Backend:
         self.progress = Progress()
 
     def unavailable(self) -> str:
-        """Return why this machine cannot run the backend, or an empty string."""
+        """Return the reason why this machine cannot run the backend, or an empty string."""
         return ""
 
     def start(self, mode: str, threads: int) -> None:
-        """Claim the device, choose graph or PyNative mode, and join the other processes.
+        """Claim the device, set graph or PyNative mode, and join the other processes.
+
+        Args:
+            mode: ``graph`` or ``pynative``.
+            threads: threads for kernels; 0 divides the usable cores among the processes of this machine.
 
         Raises:
-            DeviceError: the machine does not have the device, or the others cannot be reached.
+            DeviceError: the machine does not have the device, or the other processes cannot be reached.
         """
         if reason := self.unavailable():
             raise DeviceError(f"device = {self.target.lower()!r} cannot be used here: {reason}")
@@ -81,39 +85,39 @@ class Backend:
         """Join the other processes of the run.
 
         Raises:
-            DeviceError: they cannot be reached.
+            DeviceError: the other processes cannot be reached.
         """
         try:
             communication.init()
         except (RuntimeError, ValueError) as error:
             raise DeviceError(
                 f"this process could not join the other {group_size() - 1} of the run: {first_line(error)} "
-                f"Start them with 'srtrain launch'; 'srtrain doctor' looks for what is in the way."
+                f"Start all of them with 'srtrain launch'. 'srtrain doctor' checks this machine for problems."
             ) from error
         self.rank, self.world_size = communication.get_rank(), communication.get_group_size()
 
     def set_threads(self, threads: int) -> None:
-        """Bound the threads that kernels run on; MindSpore lets a process decide this once.
+        """Set the number of threads for kernels. MindSpore allows this once per process.
 
         Raises:
-            DeviceError: an earlier run in this process decided otherwise.
+            DeviceError: an earlier run in this process set another number.
         """
         if Backend._threads is None:
             ms.device_context.cpu.op_tuning.threads_num(threads)
             Backend._threads = threads
         elif Backend._threads != threads:
             raise DeviceError(
-                f"train.threads = {threads}: MindSpore already runs on {Backend._threads} threads in this process "
-                f"and cannot change that. Start another process."
+                f"train.threads = {threads}: MindSpore already runs on {counted(Backend._threads, 'thread')} in this process "
+                f"and cannot change that. Start a new process."
             )
 
     def set_options(self) -> None:
-        """Set what a device alone knows, before the processes join; a CPU has nothing of the kind."""
+        """Set options of the device, before the processes join. A CPU has none."""
 
     def why_no_sink(self) -> str:
-        """Return why batches cannot wait in a queue on the device, or an empty string."""
+        """Return the reason why the device has no queue for batches, or an empty string."""
         return (
-            f"device = {self.target.lower()!r} has no queue that batches could wait in; an Ascend card has "
+            f"device = {self.target.lower()!r} has no queue for batches; an Ascend card has one "
             f"(--plugin ascend device=ascend). Leave it at 1."
         )
 
@@ -121,30 +125,32 @@ class Backend:
         """Return a function that runs ``n_steps`` updates on batches from a queue on the device.
 
         Raises:
-            DeviceError: it has none.
+            DeviceError: the device has no queue.
         """
         raise DeviceError(self.why_no_sink())
 
     def gradient_reducer(self, parameters: list[ms.Parameter]) -> nn.Cell | None:
-        """Return a Cell that averages a loss and gradients over the ranks, or ``None`` for a single process."""
+        """Return a Cell that averages the loss and the gradients over the ranks; ``None`` for a single process."""
         return Reducer(parameters, self.world_size) if self.world_size > 1 else None
 
     def all_reduce_sum(self, array: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the sum of equally shaped float arrays over all ranks."""
+        """Return the sum over all ranks; the arrays have the same shape. The sum is computed in float32."""
         if self.world_size == 1:
             return array
         total = ops.AllReduce()(ms.Tensor(array.astype(np.float32))).asnumpy()
         return np.asarray(total, np.float64)
 
     def gather(self, array: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the equally shaped arrays of all ranks, stacked along a new first axis, bit for bit."""
+        """Return the arrays of all ranks, bit for bit, along a new first axis; they have the same shape."""
         if self.world_size == 1:
             return array[None]
-        bits = np.ascontiguousarray(array).reshape(-1).view(np.int32)  # devices have no float64
+        bits = (
+            np.ascontiguousarray(array).reshape(-1).view(np.int32)
+        )  # as integers, because devices have no float64
         return ops.AllGather()(ms.Tensor(bits)).asnumpy().view(np.float64).reshape(-1, *array.shape)
 
     def barrier(self) -> None:
-        """Wait until every rank is here."""
+        """Wait for all ranks."""
         self.all_reduce_sum(np.zeros(1))
 
     def peak_memory_bytes(self) -> int:
@@ -163,10 +169,10 @@ class Backend:
 
 
 class Reducer(nn.Cell):
-    """The mean over the ranks of a loss and of gradients, inside a compiled update.
+    """Averages a loss and its gradients over the ranks, inside a compiled update.
 
-    All of it travels as one vector: what a small message costs is the meeting, and a message a Parameter
-    would be dozens of them.
+    All values are sent as one vector. A small message costs mostly waiting for the other ranks, and one message for
+    each Parameter would be dozens of them.
     """
 
     def __init__(self, parameters: list[ms.Parameter], n_ranks: int) -> None:
@@ -176,7 +182,7 @@ class Reducer(nn.Cell):
         self.sizes = [1, *(parameter.size for parameter in parameters)]
 
     def construct(self, loss: ms.Tensor, gradients: tuple[ms.Tensor, ...]) -> tuple[Any, Any]:
-        """Return both means."""
+        """Return the mean loss and the mean gradients."""
         flat = [ops.cast(gradient, ms.float32).reshape(-1) for gradient in gradients]
         means = ops.split(self.all_reduce(ops.concat([loss.reshape(1), *flat])) / self.n_ranks, self.sizes)
         reduced = []
@@ -186,6 +192,6 @@ class Reducer(nn.Cell):
 
 
 def group_size() -> int:
-    """Return how many processes the run has, by the environment of msrun or of a rank table."""
+    """Return the number of processes of the run, from the environment of msrun or of a rank table."""
     by_table = os.environ.get("RANK_SIZE", "1") if os.environ.get("RANK_TABLE_FILE") else "1"
     return int(os.environ.get("MS_WORKER_NUM", by_table))

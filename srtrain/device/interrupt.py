@@ -1,8 +1,8 @@
-"""Tells Ctrl-C from SIGTERM while MindSpore runs a graph.
+"""Ctrl-C while MindSpore runs a graph.
 
-While a graph runs, MindSpore answers SIGINT with a handler of its own that sends the process a SIGTERM. An interrupted
-run could then not be told from a cancelled one. ``InterruptWatch`` therefore blocks SIGINT before MindSpore starts its
-threads, which inherit that, and a thread of its own waits for SIGINT and hands it to Python's handler.
+While a graph runs, MindSpore's own handler turns SIGINT into SIGTERM, so an interrupted run would look like a cancelled
+one. ``InterruptWatch`` therefore blocks SIGINT before MindSpore starts its threads, which inherit the mask. A separate
+thread waits for SIGINT and passes it to Python's handler.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from types import TracebackType
 
 
 class InterruptWatch:
-    """A context in which the first Ctrl-C reaches Python's handler and the second ends the process.
+    """Within this context, the first Ctrl-C reaches Python's handler and the second ends the process.
 
     It does nothing on Windows and macOS, which cannot wait for a blocked signal with a time limit.
     """

@@ -1,4 +1,4 @@
-"""Graph or line by line."""
+"""Graph mode and PyNative mode."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from srtrain.arrays import Float32
 
 @contextmanager
 def pynative() -> Iterator[None]:
-    """Run line by line in this block, which compiles nothing and calls the hooks of cells."""
+    """Use PyNative mode in this block: nothing is compiled, and hooks of cells are called."""
     before = ms.get_context("mode")
     ms.set_context(mode=ms.PYNATIVE_MODE)
     try:
@@ -24,7 +24,7 @@ def pynative() -> Iterator[None]:
 
 
 def as_function(model: nn.Cell) -> Callable[[Float32], Float32]:
-    """Return a network as a function of arrays that compiles nothing: for a few calls that takes less time."""
+    """Return a network as a function of arrays that compiles nothing, which is faster for a few calls."""
 
     def upscale(lq: Float32) -> Float32:
         with pynative():

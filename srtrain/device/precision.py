@@ -1,4 +1,4 @@
-"""How numbers are stored and scaled during training. The base class is float32, and the default."""
+"""How numbers are stored and scaled during training. The base class is float32, which is the default."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from srtrain.device import PRECISIONS
 
 @PRECISIONS.register("float32")
 class Precision:
-    """Everything in float32; a plugin's mixed precision overrides what differs.
+    """Training in float32. Mixed precision in a plugin overrides what differs.
 
-    ``scaler`` multiplies the loss before and divides the gradients after differentiation; with one, the
-    compiled update checks the gradients and skips itself when one is not finite.
+    Attributes:
+        scaler: multiplies the loss before differentiation and divides the gradients after it; ``None`` for no loss
+            scaling. With a scaler, the compiled update checks the gradients and skips an update that is not finite.
     """
 
     def __init__(self) -> None:
@@ -24,9 +25,9 @@ class Precision:
         return model
 
     def state(self) -> dict[str, ms.Parameter]:
-        """Return what a checkpoint must hold for an exact resume."""
+        """Return the Parameters that a checkpoint needs for an exact resume."""
         return {}
 
     def loss_scale(self) -> float:
-        """Return the present scale of the loss."""
+        """Return the current loss scale."""
         return 1.0

@@ -155,7 +155,7 @@ def test_a_network_with_batch_norm_is_refused_at_o3(run, capsys: pytest.CaptureF
 def test_sinking_needs_a_card(run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("run", "train.steps=20", "train.sink_steps=10") == 2
     message = capsys.readouterr().err
-    assert "train.sink_steps = 10: device = 'cpu' has no queue that batches could wait in" in message
+    assert "train.sink_steps = 10: device = 'cpu' has no queue for batches" in message
     assert "Leave it at 1." in message
 
 

@@ -33,7 +33,7 @@ def test_starting_chooses_the_mode_and_threads_once_a_process():
     assert result.stdout.splitlines() == [
         "CPU True",
         "CPU False",
-        "train.threads = 2: MindSpore already runs on 1 threads in this process and cannot change that. Start another "
+        "train.threads = 2: MindSpore already runs on 1 thread in this process and cannot change that. Start a new "
         "process.",
     ]
 

@@ -29,7 +29,7 @@ def test_another_process_sees_the_last_point_of_one_that_died(tmp_path):
     position = seen.position(1)
     assert (position.passed, position.point, position.step, position.limit_seconds) == (2, "after_step", 3, 7)
     assert before < position.beat < time.monotonic()
-    assert position.doing == "past update 3, waiting for the next batch or in a hook before update 4"
+    assert position.doing == "after update 3, waiting for the next batch or in a hook before update 4"
     assert seen.position(0) == Position(0, "", 0, 0, 0)
 
 

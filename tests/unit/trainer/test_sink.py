@@ -127,7 +127,7 @@ def test_a_cpu_has_no_queue(make_trainer):
     with pytest.raises(DeviceError) as caught:
         make_trainer().sink(4)
     reason = (
-        "device = 'cpu' has no queue that batches could wait in; an Ascend card has (--plugin ascend device=ascend). "
+        "device = 'cpu' has no queue for batches; an Ascend card has one (--plugin ascend device=ascend). "
         "Leave it at 1."
     )
     assert str(caught.value) == f"sink_steps = 4: {reason}"
