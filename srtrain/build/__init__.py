@@ -1,1 +1,1 @@
-"""From a recipe to live objects. This is the only room that knows both."""
+"""Build live objects from a recipe. No room below this one knows recipes and live objects."""

@@ -1,4 +1,4 @@
-"""Check every name and argument of a recipe against what is registered, without building it."""
+"""Check every name and argument of a recipe against the registries, without building anything."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def check_names(recipe: Recipe) -> None:
     """Check every name and every argument of a recipe without building anything.
 
     Raises:
-        RecipeError: all mistakes, one a line.
+        RecipeError: lists all mistakes, one per line.
     """
     check_recipe(recipe)
     mistakes = []
@@ -65,18 +65,18 @@ def check_names(recipe: Recipe) -> None:
 
 
 def planned_hooks(recipe: Recipe) -> list[Hook]:
-    """Return the hooks of a recipe in the order in which they run, without data or model behind them.
+    """Return the hooks of a recipe in the order in which they run, without data or a model.
 
     Raises:
-        UserError: a hook that refuses its arguments.
-        HookError: hooks that break the contract.
+        UserError: a hook refuses its arguments.
+        HookError: a hook breaks the contract of hooks.
     """
     nothing = dict.fromkeys(OFFERED)
     return plan([build_spec(HOOKS, spec, 1, nothing) for spec in recipe.hooks.values() if spec is not None])
 
 
 def _specs(recipe: Recipe) -> Iterator[tuple[str, Registry, Spec]]:
-    """Yield every Spec of a recipe with its key and the registry its name is from."""
+    """Yield every Spec of a recipe, with its key and the registry of its name."""
     yield "model", MODELS, recipe.model
     yield "data.train", DATASETS, recipe.data.train
     for index, step in enumerate(recipe.data.degrade):
@@ -120,9 +120,11 @@ def _epochs_in(value: Any) -> list[Epochs]:
 
 
 def _hints(target: Callable[..., Any]) -> dict[str, Any]:
-    """Return the annotations of a class's or function's parameters."""
+    """Return the annotations of the parameters of a class or function."""
     function = target.__init__ if inspect.isclass(target) else getattr(target, "func", target)
     try:
         return typing.get_type_hints(function)
-    except NameError:  # a user's annotations may name what only type checkers import: no types to check
+    except (
+        NameError
+    ):  # a user's annotation may be imported for type checkers only; then types are not checked
         return {}

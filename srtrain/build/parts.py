@@ -1,4 +1,4 @@
-"""Build one part of a recipe: the device, pictures, benchmarks, the network."""
+"""Build single parts of a recipe: the device, pictures, benchmarks, the network."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from srtrain.registry import Registry
 def build_spec(
     registry: Registry, spec: Spec, steps_per_epoch: int, offered: Mapping[str, Any] | None = None
 ) -> Any:
-    """Build what a Spec names, with epochs turned into steps, and with what it declares to take from the run."""
+    """Build a Spec: epochs become steps, and parameters declared in ``from_run`` come from ``offered``."""
     given = {name: in_steps(value, steps_per_epoch) for name, value in spec.args.items()}
     return registry.build(spec.name, offered or {}, **given)
 
 
 def in_steps(value: Any, steps_per_epoch: int) -> Any:
-    """Turn epochs into steps, also inside tuples; leave everything else alone."""
+    """Convert epochs to steps, also inside tuples; return everything else unchanged."""
     if isinstance(value, Epochs):
         return max(1, round(value.n * steps_per_epoch))
     if isinstance(value, tuple):
@@ -42,10 +42,10 @@ def in_steps(value: Any, steps_per_epoch: int) -> Any:
 
 
 def build_backend(recipe: Recipe) -> Backend:
-    """Return the device, started.
+    """Build and start the device.
 
     Raises:
-        DeviceError: this machine does not have it.
+        DeviceError: this machine does not have the device.
     """
     backend: Backend = build_spec(BACKENDS, recipe.device, 1)
     backend.start(recipe.train.mode, recipe.train.threads)
@@ -69,8 +69,8 @@ def build_pictures(recipe: Recipe, key: str, spec: Spec, cache: str) -> Pictures
     """Return the pictures of a data set.
 
     Raises:
-        DataError: folders or pictures that are missing or do not fit together.
-        RecipeError: the set needs a folder and neither it nor ``data.root`` names one.
+        DataError: folders or pictures are missing, or do not match.
+        RecipeError: the data set needs a folder, and neither its arguments nor ``data.root`` name one.
     """
     needs_root = "root" in DATASETS.from_run(spec.name) and "root" not in spec.args
     if needs_root and not recipe.data.root:
@@ -91,7 +91,7 @@ def build_benchmarks(recipe: Recipe) -> list[EvalSet]:
     """Return the benchmarks of a recipe.
 
     Raises:
-        DataError: as ``build_pictures``, like RecipeError.
+        UserError: see ``build_pictures``.
     """
     benchmarks = []
     for name, benchmark in wanted_benchmarks(recipe):
@@ -101,13 +101,13 @@ def build_benchmarks(recipe: Recipe) -> list[EvalSet]:
 
 
 def build_model(recipe: Recipe) -> nn.Cell:
-    """Return the network of a recipe, as its layers initialise themselves."""
+    """Return the network of a recipe, with the initial values that MindSpore's layers set."""
     model: nn.Cell = build_spec(MODELS, recipe.model, 1, {"scale": recipe.scale})
     return model
 
 
 def about(recipe: Recipe) -> dict[str, Any]:
-    """Return what every checkpoint of a run says about itself."""
+    """Return the description that every checkpoint of a run stores."""
     return {
         "model": recipe.model.name,
         "model_args": encode(recipe.model.args),

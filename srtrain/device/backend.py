@@ -107,8 +107,8 @@ class Backend:
             Backend._threads = threads
         elif Backend._threads != threads:
             raise DeviceError(
-                f"train.threads = {threads}: MindSpore already runs on {counted(Backend._threads, 'thread')} in this process "
-                f"and cannot change that. Start a new process."
+                f"train.threads = {threads}: MindSpore already runs on {counted(Backend._threads, 'thread')} in this "
+                f"process and cannot change that. Start a new process."
             )
 
     def set_options(self) -> None:

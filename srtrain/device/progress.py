@@ -133,6 +133,6 @@ def behind(positions: Mapping[int, Position]) -> list[int]:
     if len(late) < len(positions):
         return late
     if all(position.point == "before_eval" for position in positions.values()):
-        # Each rank scores its own pictures and then waits for the rest. The slow rank is the one that was silent longest.
+        # Each rank scores its own pictures and then waits. The slow rank is the one that was silent longest.
         return [min(positions, key=lambda rank: positions[rank].beat)]
     return []

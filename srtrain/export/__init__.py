@@ -1,1 +1,1 @@
-"""Export: write a checkpoint as a file for another runtime, and check that file before anybody gets it."""
+"""Export: write a checkpoint as a file for another runtime, and check the file before it gets its name."""

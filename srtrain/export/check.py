@@ -1,4 +1,4 @@
-"""Whether an exported file computes what the checkpoint does: asked of every file, before anybody gets it."""
+"""The check that an exported file computes the same as the checkpoint."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from srtrain.errors import ExportError
 from srtrain.export.options import Options
 
 LIMIT = 1e-3
-"""In grey levels of [0, 255]: a tenth of a percent of what rounding to 8 bit changes at most."""
+"""Largest allowed difference, in grey levels of [0, 255]. Rounding to 8 bits changes up to 500 times as much."""
 
 ADVICE = (
-    "Networks that can be exported take srtrain.models.blocks.PixelShuffle, which becomes one operator, and reshape to "
-    "no number that comes from the input's shape."
+    "To make a network exportable, use srtrain.models.blocks.PixelShuffle, and do not reshape to numbers that come "
+    "from the shape of the input."
 )
 
 _SHAPES = ((1, 1, 1), (1, 7, 5), (2, 9, 16))  # batch, height, width
-_PHOTO_SHAPE = (1, 45, 34)  # larger than what MindSpore traced
+_PHOTO_SHAPE = (1, 45, 34)  # larger than the size that MindSpore traced
 _SEED = 255
 
 Upscale = Callable[[Float32], Float32]
@@ -30,12 +30,12 @@ Upscale = Callable[[Float32], Float32]
 
 @dataclass(frozen=True)
 class Difference:
-    """What a comparison found.
+    """Result of a comparison.
 
     Attributes:
-        largest: difference of any value, in grey levels; where a network leaves [0, 255], of its own largest value
-            taken as 255, since float32 rounds in proportion.
-        shapes: of the inputs that were compared: batch, height, width.
+        largest: largest difference of any value, in grey levels of 255. If the output exceeds 255, the difference is
+            divided by (largest value / 255), because float32 rounds in proportion.
+        shapes: (batch, height, width) of the inputs.
     """
 
     largest: float
@@ -43,15 +43,17 @@ class Difference:
 
     @property
     def passed(self) -> bool:
-        """Whether it is small enough; what is no number is not."""
+        """Whether the difference is finite and within the limit."""
         return self.largest <= LIMIT
 
 
 def compare(reference: Upscale, candidate: Upscale, options: Options) -> Difference:
-    """Run both on noise and on a photograph: 1 x 1, odd, not square, several at once, or the only size there is.
+    """Run both on noise and on a photograph, and compare the outputs.
+
+    The inputs are 1 x 1, of odd size, not square, and in a batch; or only of the size that the options fix.
 
     Raises:
-        ExportError: the candidate fails, or gives another shape, at one of the sizes.
+        ExportError: the candidate fails for one of the sizes, or returns another shape.
     """
     largest, shapes = 0.0, []
     for lq in inputs(options):
@@ -61,21 +63,21 @@ def compare(reference: Upscale, candidate: Upscale, options: Options) -> Differe
             got = candidate(lq)
         except (RuntimeError, ValueError) as error:
             raise ExportError(
-                f"the exported file fails on (batch, height, width) = {shape}: {error}"
+                f"the exported file fails for (batch, height, width) = {shape}: {error}"
             ) from error
         if got.shape != wanted.shape:
             raise ExportError(
-                f"the exported file makes {got.shape} of (batch, height, width) = {shape} instead of {wanted.shape}: "
-                f"a size is baked into the network. {ADVICE}"
+                f"for (batch, height, width) = {shape}, the exported file returns the shape {got.shape} instead of "
+                f"{wanted.shape}: the network contains a fixed size. {ADVICE}"
             )
         difference = float(np.abs(got - wanted).max()) / max(1.0, float(np.abs(wanted).max()) / 255)
-        largest = float(np.maximum(largest, difference))  # unlike max(), keeps what is no number
+        largest = float(np.maximum(largest, difference))  # unlike max(), keeps NaN
         shapes.append(shape)
     return Difference(largest, tuple(shapes))
 
 
 def inputs(options: Options) -> list[Float32]:
-    """Return the pictures that are compared, float32 NCHW RGB in [0, 255]."""
+    """Return the pictures for the comparison, float32 NCHW RGB in [0, 255]."""
     if options.input_px is not None:
         return [_noise(n, *options.input_px) for n in ([options.batch] if options.batch else [1, 2])]
     shapes = [(options.batch or n, height, width) for n, height, width in _SHAPES]

@@ -1,4 +1,4 @@
-"""What an exported network does otherwise than a trained one, without another result."""
+"""Changes to a network for export that do not change its result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from srtrain.models.parameters import put
 
 
 class DepthToSpace(nn.Cell):
-    """``PixelShuffle`` as one operator: slower in training on a CPU, but no size is baked into a file."""
+    """``PixelShuffle`` as one operator, which fixes no size in the file but trains more slowly on a CPU."""
 
     def __init__(self, factor: int) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class DepthToSpace(nn.Cell):
 
 
 class TakeChannels(nn.Cell):
-    """``ChannelShuffle`` as one operator that knows the new order of the channels, and bakes no size into a file."""
+    """``ChannelShuffle`` as one operator that takes the channels in a fixed order, which fixes no size in the file."""
 
     def __init__(self, n_channels: int, n_groups: int) -> None:
         super().__init__()
@@ -36,21 +36,21 @@ class TakeChannels(nn.Cell):
 
 
 class KeepSize(nn.Cell):
-    """Stands where ``CropLike`` was."""
+    """Replaces ``CropLike``."""
 
     def construct(self, sr: Tensor, lq: Tensor) -> Tensor:
-        """Return the first."""
+        """Return ``sr`` unchanged."""
         return sr
 
 
 def fold(model: nn.Cell) -> nn.Cell:
-    """Put a network into the form that is exported; it computes the same, up to rounding.
+    """Prepare a network for export; it computes the same, up to rounding.
 
-    Every pixel shuffle and every channel shuffle becomes one operator, and ``res_scale`` goes into the weights of each
-    residual block's second convolution. What the ONNX graph alone can show is folded there (``export/onnx_graph.py``).
+    Every pixel shuffle and every channel shuffle becomes one operator. ``res_scale`` becomes part of the weights of the
+    second convolution in each residual block. ``export/onnx_graph.py`` folds more in the ONNX graph.
 
     Args:
-        model: is changed in place and not to be trained any more; build one of its own for the export.
+        model: changed in place and of no use for training afterwards, so build a separate network for the export.
     """
     for parent in list(model.cells_and_names()):
         for name, cell in list(parent[1].name_cells().items()):
@@ -67,7 +67,7 @@ def fold(model: nn.Cell) -> nn.Cell:
 
 
 def take_padding_off(model: nn.Cell) -> bool:
-    """Take off what pads a picture to even sides and crops it again; return whether there was any."""
+    """Remove the padding to even sides and the crop of the output; return whether there was any."""
     found = False
     for parent in list(model.cells_and_names()):
         for name, cell in list(parent[1].name_cells().items()):
@@ -80,7 +80,7 @@ def take_padding_off(model: nn.Cell) -> bool:
 
 
 def _replace(parent: nn.Cell, name: str, cell: nn.Cell) -> None:
-    """Let ``cell`` take the place of a child; a sequence runs its own list of children."""
+    """Replace a child of a cell. Sequences keep their own list of children, so they need an assignment by index."""
     if isinstance(parent, (nn.SequentialCell, nn.CellList)):
         parent[list(parent.name_cells()).index(name)] = cell
     else:

@@ -1,7 +1,7 @@
-"""ncnn: an ONNX graph written as ncnn's layers, a ``.param`` of text and a ``.bin`` of float32 weights.
+"""ncnn: translate an ONNX graph to ncnn's layers, a ``.param`` file of text and a ``.bin`` file of float32 weights.
 
-ncnn's own converters lose DepthToSpace in the order that networks here use (DCR), which ncnn itself has. Sizes are
-always free in ncnn, and it takes one picture at a time.
+ncnn's own converters cannot translate DepthToSpace in DCR order, which our networks use, although ncnn supports it.
+Sizes are always free in ncnn, and it runs one picture at a time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from srtrain.errors import UnsupportedError
 from srtrain.export.graph import INPUT, OUTPUT, PADDING, rename_tensors
 
 _MAGIC = 7767517  # the first line of every .param file
-_FLOAT32 = struct.pack("<I", 0)  # precedes weights that may be stored otherwise
+_FLOAT32 = struct.pack("<I", 0)  # marks the weights that follow as float32
 _BINARY = {"Add": 0, "Sub": 1, "Mul": 2, "Div": 3}
 _RELU = 1  # activation_type of a convolution
 _TO_THE_END = -233
@@ -35,10 +35,10 @@ def write_ncnn(source: Path, file: Path) -> None:
 
     Args:
         source: a float32 ONNX file with one input and one output.
-        file: in a folder that nobody else writes to.
+        file: the ``.param`` file, in a private folder.
 
     Raises:
-        UnsupportedError: an operator, or a use of one, that is not translated here; names it.
+        UnsupportedError: an operator, or a use of one, cannot be translated; the message names it.
     """
     writer = _Writer(onnx.load(str(source)).graph)
     writer.translate()
@@ -49,7 +49,7 @@ def write_ncnn(source: Path, file: Path) -> None:
 
 
 def take_padding_off(graph: onnx.GraphProto) -> None:
-    """Remove the padding to even sides from a graph (``export/onnx_graph.py``). ncnn lacks it, so its engine pads."""
+    """Remove the padding to even sides that ``onnx_graph.py`` added. ncnn lacks the operators, so its engine pads."""
     kept = [node for node in graph.node if not node.name.startswith(PADDING)]
     if len(kept) == len(graph.node):
         return
@@ -59,7 +59,7 @@ def take_padding_off(graph: onnx.GraphProto) -> None:
 
 
 class _Layer:
-    """A line of a .param file."""
+    """One line of a ``.param`` file."""
 
     def __init__(self, kind: str, name: str, inputs: list[str], outputs: list[str], params: str) -> None:
         self.kind, self.name, self.inputs, self.outputs, self.params = kind, name, inputs, outputs, params
@@ -70,9 +70,9 @@ class _Layer:
 
 
 class _Writer:
-    """Walks a graph in its order, which ONNX promises to be one that can be computed.
+    """Translates the nodes of a graph in their order, which ONNX guarantees to be an order of computation.
 
-    A blob of ncnn is read once: what several layers read is copied by a layer ``Split``.
+    In ncnn, a tensor ("blob") can be read once. If several layers read it, a layer ``Split`` copies it.
     """
 
     def __init__(self, graph: onnx.GraphProto) -> None:
@@ -84,8 +84,8 @@ class _Writer:
         self.uses = Counter(name for node in graph.node for name in node.input)
         self.uses.update(output.name for output in graph.output)
         self.readers = {name: node for node in graph.node for name in node.input}
-        self.blobs: dict[str, list[str]] = {}  # copies of a tensor that nobody reads yet
-        self.done: set[str] = set()  # nodes that went into the layer before, by their first output
+        self.blobs: dict[str, list[str]] = {}  # copies of each tensor that no layer reads yet
+        self.done: set[str] = set()  # nodes that were fused into an earlier layer, by their first output
         self.kinds: dict[str, Callable[[onnx.NodeProto, Attributes], None]] = {
             "Conv": self.convolution,
             "Relu": self.relu,
@@ -99,10 +99,10 @@ class _Writer:
         }
 
     def translate(self) -> None:
-        """Write every layer."""
+        """Translate every node."""
         inputs = [value.name for value in self.graph.input if value.name not in self.constants]
         if len(inputs) != 1 or len(self.graph.output) != 1:
-            raise UnsupportedError("ncnn: only a graph of one input and one output is translated.")
+            raise UnsupportedError("ncnn: only graphs with one input and one output can be translated.")
         self.add("Input", [], inputs)
         for node in self.graph.node:
             if node.output[0] in self.done:
@@ -113,10 +113,10 @@ class _Writer:
             self.kinds[node.op_type](node, attributes)
 
     def unsupported(self, node: onnx.NodeProto, what: str) -> UnsupportedError:
-        """Return the error that names a node and what of it ncnn, or this file, cannot do."""
+        """Return the error for a node that cannot be translated; ``what`` is the part that is not supported."""
         return UnsupportedError(
             f"ncnn: {what} of {node.op_type} ({node.output[0]!r}) is not translated (srtrain/export/ncnn_graph.py). "
-            f"ONNX Runtime runs it: export to .onnx, or take --engine onnxruntime."
+            f"ONNX Runtime supports it: export to .onnx, or use --engine onnxruntime."
         )
 
     def add(
@@ -124,7 +124,7 @@ class _Writer:
     ) -> None:
         """Append a layer, and a ``Split`` for each output that is read more than once.
 
-        ``params`` are by ncnn's numbers for them.
+        The keys of ``params`` are ncnn's numbers of the parameters.
         """
         words = [
             f"{-23300 - number}={','.join(map(str, [len(value), *value]))}"
@@ -143,16 +143,16 @@ class _Writer:
             self.blobs[output] = list(copies)
 
     def read(self, tensor: str) -> str:
-        """Return the blob of a tensor that the next layer is to read."""
+        """Return the next unread copy of a tensor."""
         return self.blobs[tensor].pop(0)
 
     def store(self, *arrays: Float32) -> None:
-        """Append weights in ncnn's order: rows of bytes, lowest byte first."""
+        """Append weights as little-endian float32."""
         for array in arrays:
             self.weights += np.ascontiguousarray(array, "<f4").tobytes()
 
     def convolution(self, node: onnx.NodeProto, attributes: Attributes) -> None:
-        """Conv, with a ReLU behind it where there is one."""
+        """Translate Conv, together with a ReLU that follows it."""
         if node.input[1] not in self.constants or (
             len(node.input) > 2 and node.input[2] not in self.constants
         ):
@@ -180,11 +180,11 @@ class _Writer:
         self.store(weight, bias)
 
     def relu(self, node: onnx.NodeProto, attributes: Attributes) -> None:
-        """Relu that follows no convolution of its own."""
+        """Translate a Relu that was not fused into a convolution."""
         self.add("ReLU", [node.input[0]], [node.output[0]])
 
     def binary(self, node: onnx.NodeProto, attributes: Attributes) -> None:
-        """Two tensors, or a tensor and a number, or a number for each channel."""
+        """Translate arithmetic of two tensors, of a tensor and a number, or of a tensor and one number per channel."""
         constants = [name for name in node.input if name in self.constants]
         code, output = _BINARY[node.op_type], [node.output[0]]
         if not constants:
@@ -207,24 +207,24 @@ class _Writer:
             self.store(value if node.op_type == "Mul" else 1 / value)
 
     def concat(self, node: onnx.NodeProto, attributes: Attributes) -> None:
-        """Channels one after the other."""
+        """Translate Concat of channels."""
         self.check_axis(node, attributes.get("axis", 1))
         if any(name in self.constants for name in node.input):
             raise self.unsupported(node, "a constant operand")
         self.add("Concat", list(node.input), [node.output[0]], {0: 0})
 
     def split(self, node: onnx.NodeProto, attributes: Attributes) -> None:
-        """Groups of channels."""
+        """Translate Split of channels."""
         self.check_axis(node, attributes.get("axis", 0))
         sizes = attributes.get("split")
-        if len(node.input) > 1:  # where operator sets from 13 on have the sizes
+        if len(node.input) > 1:  # operator sets from 13 on store the sizes here
             sizes = self.constants[node.input[1]].tolist()
         if sizes is None:
             raise self.unsupported(node, "a division without sizes")
         self.add("Slice", [node.input[0]], list(node.output), {0: list(sizes), 1: 0})
 
     def slice(self, node: onnx.NodeProto, attributes: Attributes) -> None:
-        """A range of channels; the other axes whole."""
+        """Translate Slice to a range of channels; the other axes must be whole."""
         if len(node.input) < 4 or any(name not in self.constants for name in node.input[1:]):
             raise self.unsupported(node, "a computed range")
         ranges = [self.constants[name].tolist() for name in node.input[1:]]
@@ -239,12 +239,12 @@ class _Writer:
         self.add("Crop", [node.input[0]], [node.output[0]], {9: [channels[0]], 10: [end], 11: [0]})
 
     def depth_to_space(self, node: onnx.NodeProto, attributes: Attributes) -> None:
-        """ncnn's PixelShuffle has both orders of channels: 0 is CRD, PyTorch's, and 1 is DCR."""
+        """Translate DepthToSpace; ncnn's PixelShuffle knows two orders of channels: 0 is CRD (PyTorch), 1 is DCR."""
         order = int(attributes.get("mode", b"DCR") == b"DCR")
         self.add("PixelShuffle", [node.input[0]], [node.output[0]], {0: attributes["blocksize"], 1: order})
 
     def gather(self, node: onnx.NodeProto, attributes: Attributes) -> None:
-        """Channels in another order, which ncnn has for those that deal out groups in turn."""
+        """Translate Gather of all channels to ShuffleChannel, if it interleaves groups of channels."""
         self.check_axis(node, attributes.get("axis", 0))
         order = self.constants.get(node.input[1])
         if order is None:
@@ -258,7 +258,7 @@ class _Writer:
         self.add("ShuffleChannel", [node.input[0]], [node.output[0]], {0: n_groups})
 
     def average_pool(self, node: onnx.NodeProto, attributes: Attributes) -> None:
-        """The mean of each square, without padding."""
+        """Translate AveragePool without padding."""
         (height, width), strides = attributes["kernel_shape"], attributes.get("strides", [1, 1])
         padded = any(attributes.get("pads", [])) or attributes.get("auto_pad", b"NOTSET") not in (
             b"NOTSET",
@@ -270,6 +270,6 @@ class _Writer:
         self.add("Pooling", [node.input[0]], [node.output[0]], params)
 
     def check_axis(self, node: onnx.NodeProto, axis: int) -> None:
-        """Refuse all axes but the channels'."""
+        """Refuse every axis except the channels."""
         if axis % 4 != 1:
             raise self.unsupported(node, f"axis {axis}")

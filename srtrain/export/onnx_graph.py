@@ -1,4 +1,4 @@
-"""ONNX: the network's operators as MindSpore writes them, then folded, with free sizes and what it is inside."""
+"""ONNX: MindSpore writes the operators; this module simplifies the graph, frees its sizes and adds metadata."""
 
 from __future__ import annotations
 
@@ -23,17 +23,20 @@ from srtrain.export.graph import INPUT, OUTPUT, PADDING, rename_tensors
 from srtrain.export.options import Options
 
 _AXES = {0: "batch", 2: "height", 3: "width"}
-_TRACED_PX = (12, 10)  # what MindSpore compiles for, even; the check runs smaller and larger pictures
+_TRACED_PX = (12, 10)  # size for tracing; even. The check runs smaller and larger pictures
 
 
 def write_onnx(model: nn.Cell, file: Path, about: dict[str, Any], options: Options) -> None:
     """Write a folded network.
 
     Args:
-        model: from ``fold``.
-        file: ``….onnx``, in a folder that nobody else writes to.
-        about: is stored in the file's metadata.
+        model: a network from ``fold``; it is changed.
+        file: the file to write, ``….onnx``, in a private folder.
+        about: description of the network for the metadata.
         options: the sizes; the precision is float32 here.
+
+    Raises:
+        ExportError: the network has an operator that MindSpore cannot write correctly.
     """
     raw = file.with_suffix(".raw.onnx")
     padded = take_padding_off(model)
@@ -59,15 +62,16 @@ def write_onnx(model: nn.Cell, file: Path, about: dict[str, Any], options: Optio
 
 
 def free_axes(options: Options) -> dict[int, str]:
-    """Return the axes of the input that any size may take, with their names in the file."""
+    """Return the axes of the input that are not fixed, with their names in the file."""
     fixed = {0: options.batch, 2: options.input_px, 3: options.input_px}
     return {axis: name for axis, name in _AXES.items() if fixed[axis] is None}
 
 
 def write_out_padding(model: onnx.ModelProto) -> None:
-    """Turn padding by name into numbers, where these do not depend on the size: not every runtime knows all names.
+    """Replace the named padding of convolutions by numbers, where the numbers do not depend on the size.
 
-    ONNX Runtime, for one, refuses SAME_UPPER with a dilation, which is what MindSpore makes of ``pad_mode="same"``.
+    Not every runtime supports all names. MindSpore writes SAME_UPPER for ``pad_mode="same"``, which ONNX Runtime
+    refuses together with a dilation.
     """
     kernels = {tensor.name: list(tensor.dims[2:]) for tensor in model.graph.initializer}
     for node in model.graph.node:
@@ -86,9 +90,9 @@ def write_out_padding(model: onnx.ModelProto) -> None:
 
 
 def pad_to_even(model: onnx.ModelProto, scale: int) -> None:
-    """Put a padding to even sides before a graph, and a crop behind it: MindSpore can write neither for free sizes.
+    """Pad the input to even sides and crop the output. MindSpore cannot write these operations for free sizes.
 
-    The nodes' names begin with ``PADDING``, by which ``export/ncnn_graph.py`` knows them.
+    The names of the new nodes start with ``PADDING``, so ``export/ncnn_graph.py`` can find and remove them.
     """
     graph = model.graph
     rename_tensors(graph.node, {name: PADDING + name for name in (INPUT, OUTPUT)})
@@ -98,7 +102,7 @@ def pad_to_even(model: onnx.ModelProto, scale: int) -> None:
         graph.initializer.append(tensor)
 
     def node(kind: str, inputs: str, output: str, **attributes: Any) -> onnx.NodeProto:
-        """Return a node whose tensors are the padding's own, but for those in capitals."""
+        """Return a node. ``LQ`` and ``SR`` are input and output of the graph; other names get the prefix."""
         theirs = {"LQ": INPUT, "SR": OUTPUT}
         names = [theirs.get(name, PADDING + name) for name in inputs.split()]
         to = theirs.get(output, PADDING + output)
@@ -120,13 +124,13 @@ def pad_to_even(model: onnx.ModelProto, scale: int) -> None:
 
 
 def simplify(source: Path, target: Path) -> None:
-    """Let ONNX Runtime compute what is constant, and fold factors and sums into the convolutions before them.
+    """Let ONNX Runtime compute constants, and fold factors and sums into the convolutions before them.
 
     Raises:
-        ExportError: MindSpore has written what is no valid graph, as it does of some operators.
+        ExportError: the graph from MindSpore is not valid, which happens with some operators.
     """
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what fails is raised
+    options.log_severity_level = 4  # failures are raised
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(target)
     try:
@@ -138,7 +142,7 @@ def simplify(source: Path, target: Path) -> None:
 
 
 def set_output_shape(model: onnx.ModelProto, scale: int, options: Options) -> None:
-    """Replace the shapes that MindSpore traced at one size by what holds at all."""
+    """Replace the shapes of the traced size by symbolic ones."""
     del model.graph.value_info[:]
     free = free_axes(options)
     height, width = options.input_px or (0, 0)
@@ -153,10 +157,10 @@ def set_output_shape(model: onnx.ModelProto, scale: int, options: Options) -> No
 
 
 def save(model: onnx.ModelProto, file: Path, about: dict[str, Any]) -> None:
-    """Write a graph with its metadata, after ONNX's own checks.
+    """Check a graph with ONNX, and write it with its metadata.
 
-    ONNX Runtime lists every set of operators it knows as needed; only those in use are kept, since other
-    runtimes refuse what they do not know.
+    ONNX Runtime declares every operator set that it knows. Only the sets in use are kept, because other runtimes refuse
+    unknown sets.
     """
     used = {node.domain or "" for node in model.graph.node} | {""}
     kept = [opset for opset in model.opset_import if (opset.domain or "") in used]

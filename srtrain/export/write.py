@@ -1,4 +1,4 @@
-"""From a checkpoint to a file, in the order of the work: build, fold, write, check, and only then give it its name."""
+"""Export a checkpoint: build the network, fold it, write the file, check it, and only then give it its name."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from srtrain.weights.transfer import Weights
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What was written.
+    """Result of an export.
 
     Attributes:
-        file: where it is now; ``.json`` beside it says what this says.
-        about: what the file says of itself.
-        difference: from the checkpoint.
+        file: the exported file; the JSON beside it has the same content as this report.
+        about: the metadata of the file.
+        difference: the difference from the checkpoint.
     """
 
     file: Path
@@ -44,21 +44,22 @@ class Report:
 def export(
     source: Path, target: Path, options: Options | None = None, overwrite: bool = False, threads: int = 0
 ) -> Report:
-    """Export a checkpoint, check the file against it, and write what was found beside the file, in ``….json``.
+    """Export a checkpoint, check the file against it, and write the result of the check to the JSON beside the file.
 
     Args:
-        source: whatever ``read_weights`` reads.
-        target: ``….onnx``, ``….mindir``, ``….param`` (ncnn, with a ``….bin``) or ``….air``. Nothing of that name
-            exists until the check has passed.
-        options: sizes; the precision is float32 here, and ``export_quantised`` does the others.
+        source: a run folder, a checkpoint, or a file of weights; see ``read_weights``.
+        target: ``….onnx``, ``….mindir``, ``….param`` (ncnn, with a ``….bin``) or ``….air``. The file gets this name
+            after
+            the check has passed.
+        options: the sizes; the precision is float32 here (``export_quantised`` writes the others).
         overwrite: whether an existing file may be replaced.
-        threads: cores to use; 0 takes all.
+        threads: number of cores to use; 0 uses all.
 
     Raises:
-        UserError: a suffix or a size that cannot be, a file that exists, no permission to write.
-        DeviceError: AIR without Ascend.
-        CheckpointError: no checkpoint, or a broken one.
-        ExportError: the file would not compute what the checkpoint does.
+        UserError: the suffix or a size is not supported, the file exists, or the folder is not writable.
+        DeviceError: AIR without an Ascend device.
+        CheckpointError: the checkpoint is missing or damaged.
+        ExportError: the network cannot be exported, or the file does not compute the same as the checkpoint.
     """
     options = options or Options()
     format_ = prepared_format(target, options, overwrite)
@@ -74,21 +75,21 @@ def export(
 
 
 def describe(weights: Weights, options: Options) -> dict[str, Any]:
-    """Return what the file will say of itself.
+    """Return the metadata for the file.
 
     Raises:
-        CheckpointError: the checkpoint does not say which network it is of.
+        CheckpointError: the checkpoint does not describe its network.
     """
     theirs = weights.about
     if "model" not in theirs or "scale" not in theirs:
-        build_model(weights)  # says what is missing
+        build_model(weights)  # raises the error that says what is missing
     kept = ("model", "model_args", "scale", "step", "recipe_hash", "origin", "score")
     return {
         **{key: theirs[key] for key in kept if key in theirs},
         "receptive_px": receptive_px(theirs),
         "size_multiple": size_multiple(theirs),
         "input": "float32 NCHW RGB in [0, 255]",
-        "output": f"the same, {theirs['scale']} times as high and wide, not clipped",
+        "output": f"the same with {theirs['scale']} times the height and width, not clipped",
         "input_px": options.input_px,
         "batch": options.batch,
         "precision": options.precision,
@@ -100,17 +101,17 @@ def _check(weights: Weights, file: Path, engine: str, options: Options, threads:
     """Compare the file with the checkpoint.
 
     Raises:
-        ExportError: they differ by more than rounding explains.
+        ExportError: the difference is larger than rounding can explain.
     """
     reference = as_function(build_model(weights))
     if engine:
         difference = compare(reference, engine_named(engine)(file, threads), options)
-    else:  # nothing here runs the file: check the network that it was written from
+    else:  # no engine here runs the file: check the network that it was written from
         difference = compare(reference, as_function(fold(build_model(weights))), options)
     if not difference.passed:
         raise ExportError(
-            f"the exported file differs from {str(weights.source)!r} by {difference.largest:.2g} grey levels, and "
-            f"{LIMIT:g} is allowed; it was not kept. Please report this with the network's arguments."
+            f"the exported file differs from {str(weights.source)!r} by {difference.largest:.2g} grey levels, but only "
+            f"{LIMIT:g} is allowed. It was deleted. Please report this with the arguments of the network."
         )
     return difference
 
@@ -118,7 +119,7 @@ def _check(weights: Weights, file: Path, engine: str, options: Options, threads:
 def write_json(
     file: Path, about: dict[str, Any], difference: Difference, limit: float | None = LIMIT, **more: Any
 ) -> None:
-    """Write what is known about a file beside it."""
+    """Write the JSON beside a file: its metadata, the result of the check, and ``more``."""
     found = {
         "about": about,
         "check": {"largest_difference": difference.largest, "limit": limit, "shapes": difference.shapes},

@@ -1,1 +1,1 @@
-"""Networks that are ready to upscale, whatever runs them, and pictures of any kind and size for them."""
+"""Inference: open a model, and upscale pictures and videos of any kind and size."""

@@ -1,4 +1,4 @@
-"""Transparency beside a network that knows of none."""
+"""Transparency: networks upscale colours only, so alpha is handled separately."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ Pixels = NDArray[Any]
 
 
 def fill_hidden(colours: Pixels, alpha: Pixels) -> Pixels:
-    """Return the colours, HWC, with those that nobody sees (``alpha`` of 0, HW) replaced by the nearest visible ones.
+    """Replace the colours of fully transparent pixels by the colour of the nearest visible pixel.
 
-    Programs store black or anything there. A network would carry that over the edge, and draw a rim around
-    everything that is cut out.
+    Programs store any colour there, often black. A network would spread it over the edge, which would be visible as a
+    rim.
+
+    Args:
+        colours: HWC.
+        alpha: HW; 0 is fully transparent.
     """
     hidden = alpha == 0
     if not hidden.any() or hidden.all():
@@ -32,7 +36,7 @@ def fill_hidden(colours: Pixels, alpha: Pixels) -> Pixels:
 
 
 def enlarge_alpha(alpha: Pixels, scale: int) -> Pixels:
-    """Enlarge by bicubic interpolation: uint8, uint16, or floating point in [0, 1], HW."""
+    """Enlarge HW alpha by bicubic interpolation; uint8, uint16, or floating point in [0, 1]."""
     if alpha.dtype == np.uint8:
         return imresize(np.ascontiguousarray(alpha), scale)
     enlarged = imresize(alpha.astype(np.float32), scale)

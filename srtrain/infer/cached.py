@@ -1,4 +1,4 @@
-"""Checkpoints exported on the fly, once each, for engines that read exported files alone."""
+"""Checkpoints that are exported on first use and then cached, for engines that read only exported files."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from srtrain.data.cache import default_cache_dir
 from srtrain.errors import ExportError
 from srtrain.files import write_whole
 
-_FORMAT = "1"  # of what is written: another number is another file
+_FORMAT = "1"  # version of the cache; changing it invalidates all cached files
 
 
 def cached_export(source: Path, suffix: str, threads: int = 0) -> Path:
-    """Return the exported file of a checkpoint: ``exports/<digest><suffix>`` in the cache, written where it is not yet.
+    """Return the exported file of a checkpoint: ``exports/<digest><suffix>`` in the cache. Write it if it is missing.
 
-    What is refused is remembered too, since finding out takes MindSpore's start-up.
+    A refusal is cached as well, because finding out takes as long as starting MindSpore.
 
     Raises:
-        CheckpointError: no checkpoint, or a broken one.
-        ExportError: it cannot be exported.
+        CheckpointError: the checkpoint is missing or damaged.
+        ExportError: the checkpoint cannot be exported.
     """
     target = default_cache_dir() / "exports" / f"{digest(source)}{suffix}"
     refused = target.with_name(target.name + ".refused")
@@ -31,7 +31,7 @@ def cached_export(source: Path, suffix: str, threads: int = 0) -> Path:
         return target
     if refused.is_file():
         raise ExportError(refused.read_text(encoding="utf-8").strip())
-    print(f"note: exporting {str(source)!r} to {str(target)!r}, once", file=sys.stderr)
+    print(f"note: exporting {str(source)!r} to {str(target)!r} (only once)", file=sys.stderr)
     from srtrain.export.write import export
 
     try:
@@ -43,10 +43,10 @@ def cached_export(source: Path, suffix: str, threads: int = 0) -> Path:
 
 
 def digest(source: Path) -> str:
-    """Return a name for the weights and what is said about them, whatever the file is called.
+    """Return a hash of the weights and their description; the name of the file does not matter.
 
     Raises:
-        CheckpointError: no checkpoint.
+        CheckpointError: there is no checkpoint.
     """
     file, about = _find(source)
     told = hashlib.sha256(json.dumps([_FORMAT, srtrain.__version__, about], sort_keys=True).encode())

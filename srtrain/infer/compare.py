@@ -1,4 +1,4 @@
-"""The sheet that shows a picture beside its enlargements, where there is no ground truth to compare with."""
+"""The sheet that shows a picture beside its enlargements, for pictures without a ground truth."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from srtrain.arrays import UInt8
 from srtrain.data.resize import imresize
 from srtrain.evaluation.sheet import Panel, comparison_sheet
 
-_SIDE_PX = 1024  # of the input: a sheet is for looking, and finding the detail takes 50 bytes a pixel
+_SIDE_PX = 1024  # of the input; finding the detail takes 50 bytes per pixel
 
 
 def compare_sheet(lq: NDArray[Any], sr: NDArray[Any], title: str) -> UInt8:
-    """Lay a picture beside its bicubic enlargement and the network's; the detail is where these differ most.
+    """Show a picture beside its bicubic enlargement and the network's output, and the detail where they differ most.
 
-    Of a large picture the middle is shown. Alpha is laid on white.
+    Of a large picture, only the middle is shown. Transparent parts are shown on white.
 
     Args:
         lq: uint8 or uint16; HW, or HWC with 2, 3 or 4 channels.
-        sr: the same, larger a whole number of times.
-        title: names the network.
+        sr: the output for ``lq``, with ``scale`` times the height and width.
+        title: name of the network.
     """
     scale = sr.shape[0] // lq.shape[0]
     top, left = (max(0, (side - _SIDE_PX) // 2) for side in lq.shape[:2])
@@ -38,7 +38,7 @@ def compare_sheet(lq: NDArray[Any], sr: NDArray[Any], title: str) -> UInt8:
 
 
 def _as_rgb(pixels: NDArray[Any]) -> UInt8:
-    """Return a picture as it is seen on white, 8 bit."""
+    """Return a picture as 8-bit RGB on white."""
     if pixels.dtype == np.uint16:
         pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if pixels.ndim == 2:

@@ -1,10 +1,10 @@
-"""Which pictures a command line means, and where each one goes.
+"""Find the inputs that a command line means, and name the output of each.
 
 | given | without ``--to`` | with ``--to`` |
 | --- | --- | --- |
-| a file | beside it: ``a.png`` → ``a_x2.png`` | that file, or that folder under its own name |
+| a file | beside it: ``a.png`` → ``a_x2.png`` | that file, or the same name in that folder |
 | a folder | ``photos/b/a.png`` → ``photos_x2/b/a.png`` | ``TO/b/a.png`` |
-| a pattern | as files | below the folder, from where the pattern begins to vary |
+| a pattern | as for files | in that folder, with the path from the first wildcard on |
 | ``-`` | standard output | that file |
 """
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from srtrain.data.header import FOREIGN_SUFFIXES
-from srtrain.errors import DataError, RecipeError
+from srtrain.errors import DataError, RecipeError, counted
 from srtrain.infer.picture import FORMATS
 
 STANDARD = Path("-")
@@ -27,10 +27,10 @@ VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm")
 
 @dataclass(frozen=True)
 class Job:
-    """One file to upscale; either side may be ``STANDARD``.
+    """One file to upscale; source and target may be ``STANDARD``.
 
     Attributes:
-        format: of the output picture, one of the values of ``FORMATS``; ``None`` is that of the input.
+        format: format of the output picture, a value of ``FORMATS``; ``None`` keeps the format of the input.
     """
 
     source: Path
@@ -39,17 +39,17 @@ class Job:
 
     @property
     def is_video(self) -> bool:
-        """Whether it holds many pictures."""
+        """Whether the source is a video."""
         return _is_video(self.source)
 
 
 @dataclass
 class Plan:
-    """What is to be done.
+    """The files to upscale.
 
     Attributes:
-        jobs: in order.
-        notes: what was left out and why, a sentence each.
+        jobs: the files in order.
+        notes: one sentence for each group of files that was left out.
     """
 
     jobs: list[Job] = field(default_factory=list)
@@ -57,19 +57,19 @@ class Plan:
 
 
 def make_plan(inputs: Sequence[str], to: str | None, scale: int, suffix: str | None = None) -> Plan:
-    """Find the files that are meant and name their outputs; nothing is opened.
+    """Find the inputs and name their outputs; no file is opened.
 
-    A file that is missing has its job all the same, so that it is named beside the other bad files.
+    A file that does not exist also becomes a job, so it is reported together with other files that cannot be read.
 
     Args:
         inputs: files, folders, patterns such as ``photos/**/*.png``, or ``-``.
-        to: a file, a folder, ``-``, or ``None`` for beside the input.
-        scale: part of the default names.
-        suffix: of the outputs, such as ``.png``; ``None`` keeps that of the input.
+        to: a file, a folder, ``-``, or ``None`` for a file beside the input.
+        scale: the scale in default names.
+        suffix: suffix of the outputs, such as ``.png``; ``None`` keeps the suffix of the input.
 
     Raises:
-        DataError: nothing found, two inputs with one output, or an output that is its own input.
-        RecipeError: a combination of inputs and ``to`` that makes no sense.
+        DataError: no input was found, two inputs have the same output, or an output is its own input.
+        RecipeError: ``inputs`` and ``to`` cannot be combined.
     """
     _check_to(inputs, to, suffix)
     plan = Plan()
@@ -95,23 +95,26 @@ def _check_to(inputs: Sequence[str], to: str | None, suffix: str | None) -> None
         return
     given = Path(to).suffix.lower()
     if given in FOREIGN_SUFFIXES and given not in FORMATS:
-        raise RecipeError(f"--to {to}: {given} is not written; {', '.join((*FORMATS, *VIDEO_SUFFIXES))} are.")
+        known = ", ".join((*FORMATS, *VIDEO_SUFFIXES))
+        raise RecipeError(f"--to {to}: {given} files cannot be written. Use one of {known}.")
     one_file = to == "-" or _is_file_name(to)
     many = [
         name for name in inputs if Path(name).is_dir() or (glob.has_magic(name) and not Path(name).exists())
     ]
     if one_file and (many or len(inputs) > 1):
         raise RecipeError(
-            f"--to {to} is one file and {', '.join(many or inputs[:3])} may be many; give a folder."
+            f"--to {to} is one file, but {', '.join(many or inputs[:3])} may be many. Give a folder."
         )
     if "-" in inputs and not one_file:
-        raise RecipeError(f"a picture from standard input has no name: give --to a file, not {to!r}.")
+        raise RecipeError(
+            f"a picture from standard input has no name: give a file with --to, not the folder {to!r}."
+        )
     if suffix is not None and given in FORMATS and one_file and FORMATS[given] != FORMATS[suffix]:
-        raise RecipeError(f"--to {to} and --format {suffix[1:]} contradict each other; leave one out.")
+        raise RecipeError(f"--to {to} and --format {suffix[1:]} contradict each other. Leave one out.")
 
 
 def _add(plan: Plan, source: Path, target: Path, suffix: str | None) -> None:
-    """Add a job; ``suffix``, where given, replaces that of a picture's target."""
+    """Add a job; ``suffix``, if given, replaces the suffix of a picture's target."""
     if suffix is not None and target != STANDARD and not _is_video(source):
         target = target.with_suffix(suffix)
     plan.jobs.append(Job(source, target, FORMATS.get((suffix or target.suffix).lower())))
@@ -122,7 +125,7 @@ def _is_video(path: Path) -> bool:
 
 
 def _is_file_name(to: str) -> bool:
-    """Return whether ``to`` is a file to write, and not a folder."""
+    """Return whether ``to`` names a file and not a folder."""
     path = Path(to).expanduser()
     return path.suffix.lower() in (*FORMATS, *VIDEO_SUFFIXES) and not path.is_dir()
 
@@ -134,7 +137,9 @@ def _add_folder(plan: Plan, folder: Path, to: str | None, scale: int, suffix: st
     found = [path for path in below if path.suffix.lower() in FORMATS and root not in path.parents]
     _note_others(plan, str(folder), [path for path in below if path.suffix.lower() not in FORMATS])
     if not found:
-        raise DataError(f"there is no picture in {str(folder)!r} ({', '.join(FORMATS)}).")
+        raise DataError(
+            f"there is no picture in {str(folder)!r}. Suffixes of pictures: {', '.join(FORMATS)}."
+        )
     for path in found:
         _add(plan, path, root / path.relative_to(folder), suffix)
 
@@ -166,20 +171,20 @@ def _is_hidden(path: Path, folder: Path) -> bool:
 def _note_others(plan: Plan, given: str, others: list[Path]) -> None:
     if others:
         videos = any(_is_video(path) for path in others)
-        hint = " Videos are taken when they are named themselves." if videos else ""
+        hint = " To upscale videos, name the files or use a pattern." if videos else ""
         plan.notes.append(
-            f"{len(others)} other file(s) in {given!r} left out, such as {others[0].name}.{hint}"
+            f"{counted(len(others), 'other file')} in {given!r} left out, such as {others[0].name}.{hint}"
         )
 
 
 def _leave_out_earlier_outputs(plan: Plan) -> None:
-    """A pattern such as ``*.png`` matches what the last run made of it."""
+    """Leave out inputs that are outputs of an earlier run, which a pattern such as ``*.png`` also matches."""
     targets = {job.target.resolve() for job in plan.jobs if job.target.resolve() != job.source.resolve()}
     earlier = [job for job in plan.jobs if job.source != STANDARD and job.source.resolve() in targets]
     if earlier:
         plan.jobs = [job for job in plan.jobs if job not in earlier]
         plan.notes.append(
-            f"{len(earlier)} input(s) left out that are outputs of others, such as {earlier[0].source}."
+            f"{counted(len(earlier), 'output')} of an earlier run left out, such as {earlier[0].source}."
         )
 
 
@@ -188,7 +193,7 @@ def _check_jobs(jobs: Sequence[Job]) -> None:
     for job in jobs:
         if job.is_video != _is_video(job.target):
             raise RecipeError(
-                f"{str(job.source)!r} cannot become {str(job.target)!r}: one is a video, one is not."
+                f"{str(job.source)!r} cannot become {str(job.target)!r}: one is a video and the other is a picture."
             )
         if job.target == STANDARD:
             continue
@@ -198,6 +203,6 @@ def _check_jobs(jobs: Sequence[Job]) -> None:
         if target in seen:
             raise DataError(
                 f"{str(seen[target])!r} and {str(job.source)!r} would both become {str(job.target)!r}. Upscale them "
-                f"one after the other into two folders."
+                f"in two calls, into two folders."
             )
         seen[target] = job.source

@@ -1,9 +1,9 @@
-"""A network from Python, in three lines.
+"""The Python interface for inference.
 
 import srtrain
 
 model = srtrain.load("edsr_x2.onnx")
-sr = model.upscale(picture)          # a NumPy array, height × width × RGB: the same, model.scale times larger
+sr = model.upscale(picture)    # NumPy arrays, height × width × RGB; sr is model.scale times larger
 """
 
 from __future__ import annotations
@@ -26,29 +26,31 @@ from srtrain.metrics.protocol import quantise
 
 DEFAULT_MEMORY = "1.5GB"
 
-# What stands for the 255 of the network. Floating point in [0, 1] is scaled, and stays what it is.
+# The value that corresponds to the 255 of the network, by dtype.
 _PEAKS = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0, "float64": 1.0}
-_CHANNELS = {1: 1, 2: 1, 3: 3, 4: 3}  # of all, how many are grey or RGB; alpha is the last beside them
+_CHANNELS = {1: 1, 2: 1, 3: 3, 4: 3}  # all channels: channels without alpha, which is the last one
 
-_BAND_PX = 64  # rows of an output that are rounded at a time: it takes several copies
+_BAND_PX = 64  # rows of the output that are rounded at a time, because rounding makes several copies
 
 Pixels = NDArray[Any]
 
 
 class Model:
-    """A network that upscales pictures of every kind and size.
+    """A network that upscales pictures of all kinds and sizes.
 
     Args:
         engine: runs the network.
-        memory: what the whole process may hold, such as ``1.5GB``; larger pictures are cut into tiles.
-        tile_px: side of the tiles, instead of what the memory allows.
-        overlap_px: of the tiles; by default as far as the network looks, so that no seam is there.
-        self_ensemble: mean over the picture's eight orientations: eight times the work, about 0.1 to 0.2 dB.
-        say: is told what a user should know, such as that memory ran out.
+        memory: memory limit of the whole process, such as ``1.5GB``. Pictures that need more are cut into tiles.
+        tile_px: side of the tiles; by default it follows from the memory.
+        overlap_px: overlap of the tiles; by default the receptive radius of the network, which leaves no seams.
+        self_ensemble: take the mean over the eight orientations of the picture. This takes eight times as long and
+            gains
+            about 0.1 to 0.2 dB.
+        say: receives notes for the user, such as that memory ran out.
 
     Attributes:
-        scale: how many times larger the output is.
-        about: what the file says of itself: ``model``, ``model_args``, ``scale``, ….
+        scale: factor by which height and width grow.
+        about: the metadata of the file: ``model``, ``model_args``, ``scale``, ….
     """
 
     def __init__(
@@ -64,17 +66,18 @@ class Model:
         self.scale, self.about = engine.scale, engine.about
 
     def upscale(self, picture: Pixels) -> Pixels:
-        """Return the picture ``scale`` times larger, of the same kind.
+        """Return the picture with ``scale`` times the height and width; dtype and channels stay the same.
 
         Args:
-            picture: uint8 or uint16 over their whole range, or float32 or float64 in [0, 1]; HW grey, or HWC with
-                1 (grey), 2 (grey and alpha), 3 (RGB) or 4 channels (RGBA). Grey goes through the network as three
-                equal channels, of which the mean is kept. Alpha is enlarged by bicubic interpolation, and colours
-                that it hides wholly are replaced by the nearest visible ones.
+            picture: uint8 or uint16 over their whole range, or float32 or float64 in [0, 1]. HW is grey; HWC has 1
+                (grey),
+                2 (grey and alpha), 3 (RGB) or 4 channels (RGBA). Grey goes through the network as three equal
+                channels, and the output is their mean. Alpha is enlarged by bicubic interpolation; the colours of
+                fully transparent pixels are first replaced by the nearest visible ones.
 
         Raises:
-            DataError: an array of another kind.
-            SrtrainError: the network's output is not finite, or memory runs out whatever the tiles.
+            DataError: the array has another dtype, shape or range.
+            SrtrainError: the output of the network is not finite, or memory runs out even with the smallest tiles.
         """
         peak = _check(picture)
         if picture.ndim == 2:
@@ -91,7 +94,7 @@ class Model:
             rgb = np.broadcast_to(part, (*part.shape[:2], 3))
             return np.ascontiguousarray(rgb.transpose(2, 0, 1)[None])
 
-        # The encoded input and output are held too, and a copy of the output in the layout of Pillow or OpenCV.
+        # The caller also holds the encoded input and output, and a copy of the output for Pillow or OpenCV.
         held_bytes = 2 * picture.nbytes + round(2.5 * sr.nbytes)
         for place, tile in self.tiled.tiles(height, width, read, held_bytes):
             rows, columns = place.kept(self.scale)
@@ -121,49 +124,49 @@ def load(
 
     Args:
         path: a run folder, a checkpoint, a file of weights, or an exported model.
-        engine: what runs it; ``auto`` goes by the file.
-        threads: cores to use; 0 takes all.
-        memory: see `Model`, as for the rest.
+        engine: name of the engine; ``auto`` chooses one for the file.
+        threads: number of cores to use; 0 uses all.
+        memory: see `Model`, also for the other arguments.
 
     Raises:
-        CheckpointError: missing, broken, or not for this engine.
-        RecipeError: a memory or a tile that is none.
+        CheckpointError: the file is missing, damaged, or not for this engine.
+        RecipeError: the memory, the tile or the overlap is not possible.
     """
-    parse_bytes(memory)  # before seconds are spent on opening
+    parse_bytes(memory)  # check it before opening takes seconds
     return Model(open_engine(path, engine, threads), memory, tile_px, overlap_px, self_ensemble, say)
 
 
 def _check(picture: Pixels) -> float:
-    """Return what white is in this picture.
+    """Check a picture, and return the value of white.
 
     Raises:
-        DataError: an array that is no picture of a kind that is understood.
+        DataError: the array has a dtype, a shape or values that are not supported.
     """
     channels = picture.shape[2] if picture.ndim == 3 else 1
     if picture.dtype.name not in _PEAKS or picture.ndim not in (2, 3) or channels not in _CHANNELS:
         raise DataError(
-            f"{picture.dtype} of shape {picture.shape} is no picture that can be upscaled. Give uint8, uint16, or "
-            f"floating point in [0, 1]; height × width, or height × width × channels with 1 to 4 channels."
+            f"an array of {picture.dtype} and shape {picture.shape} cannot be upscaled. Give uint8, uint16, float32 or "
+            f"float64; height × width, or height × width × channels with 1 to 4 channels."
         )
     if picture.size == 0:
         raise DataError(f"a picture of shape {picture.shape} has no pixels.")
     if picture.dtype.kind == "f":
         low, high = float(picture.min()), float(picture.max())
-        if not (low >= 0 and high <= 1):  # as it stands, so that not-a-number is refused too
+        if not (low >= 0 and high <= 1):  # written like this, NaN is refused too
             raise DataError(
-                f"a {picture.dtype} picture has values from {low:g} to {high:g}; floating point is in [0, 1]. Divide "
-                f"it by its white, such as 255, or convert it to uint8."
+                f"a {picture.dtype} picture has values from {low:g} to {high:g}, but floating point must be in [0, 1]. "
+                f"Divide it by its value of white, such as 255, or convert it to uint8."
             )
     return _PEAKS[picture.dtype.name]
 
 
 def _stored(colours: Float32, dtype: np.dtype[Any], peak: float) -> Pixels:
-    """Return an output in [0, 255] as values of a picture: clipped, and rounded where they are whole numbers."""
+    """Convert an output in [0, 255] to the range of a dtype: clipped, and rounded for integers."""
     if dtype == np.uint8:
-        return quantise(colours)  # as scores are taken
+        return quantise(colours)  # as in evaluation
     if not np.isfinite(colours).all():
         raise SrtrainError(
-            "the network's output is not a finite number everywhere; its weights have diverged."
+            "the network's output is not finite everywhere, so its weights have diverged. Use another checkpoint."
         )
     values = np.clip(colours.astype(np.float64) * (peak / 255), 0, peak)
     return np.rint(values) if dtype.kind == "u" else values

@@ -1,8 +1,8 @@
-"""Open a model for inference: a checkpoint or an exported file, by the engine that is named or by the fastest one.
+"""Open a checkpoint or an exported file for inference.
 
-engine = open_engine("runs/edsr_x2")         # a checkpoint, exported once for the fastest engine installed
-engine = open_engine("edsr_x2.onnx")         # an exported file, by the engine of its suffix
-sr = engine(lq)                              # float32 NCHW RGB in [0, 255] → the same, ``scale`` times larger
+engine = open_engine("runs/edsr_x2")    # a checkpoint; it is exported once for the fastest engine
+engine = open_engine("edsr_x2.onnx")    # an exported file; the suffix chooses the engine
+sr = engine(lq)                         # float32 NCHW RGB in [0, 255], ``scale`` times larger
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CHECKPOINTS = "mindspore"
 """The engine that runs checkpoints and weights directly."""
 
 FASTEST = "onnxruntime"
-"""The engine that ``auto`` exports a checkpoint for on a CPU (docs/benchmarks.md)."""
+"""The engine that ``auto`` uses for checkpoints on a CPU (docs/benchmarks.md)."""
 
 
 def open_engine(path: str | Path, engine: str = "auto", threads: int = 0) -> Engine:
@@ -28,13 +28,15 @@ def open_engine(path: str | Path, engine: str = "auto", threads: int = 0) -> Eng
 
     Args:
         path: a run folder, a checkpoint, or a file that an engine reads.
-        engine: its name; ``auto`` goes by the suffix, and takes the fastest that is installed for a checkpoint.
-        threads: cores to use; 0 takes all.
+        engine: name of the engine. ``auto`` chooses it by the suffix; for checkpoints, it chooses the fastest engine
+            that
+            is installed.
+        threads: number of cores to use; 0 uses all.
 
     Raises:
-        UnknownNameError: an engine that nobody registered.
-        CheckpointError: missing, broken, or not for this engine.
-        DeviceError: the engine is not installed or not on this machine.
+        UnknownNameError: no engine has this name.
+        CheckpointError: the file is missing, damaged, or not for this engine.
+        DeviceError: the engine is not installed, or needs a device that this machine does not have.
         ExportError: the checkpoint cannot be exported for the engine that was named.
     """
     path = Path(path).expanduser()
@@ -49,12 +51,12 @@ def open_engine(path: str | Path, engine: str = "auto", threads: int = 0) -> Eng
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Return whether ``path`` holds weights, and not an exported file."""
+    """Return whether ``path`` is a checkpoint or a file of weights, and not an exported file."""
     return engine_named(CHECKPOINTS).reads(path)
 
 
 def _open_fastest(path: Path, threads: int) -> Engine:
-    """Open a checkpoint by the fastest engine that can run it; on an accelerator that is MindSpore."""
+    """Open a checkpoint with the fastest engine that can run it; on an accelerator, that is MindSpore."""
     fastest: type[Engine] = ENGINES.get(FASTEST)  # type: ignore[assignment]
     if not _on_accelerator() and fastest.is_installed() and find_spec("onnx"):
         try:
@@ -75,7 +77,7 @@ def _open(name: str, path: Path, threads: int) -> Engine:
     if not kind.reads(path):
         if not is_checkpoint(path):
             raise CheckpointError(
-                f"{str(path)!r} is not for the engine {name!r}, which reads {', '.join(kind.suffixes)}. The engine for "
+                f"the engine {name!r} cannot read {str(path)!r}: it reads {', '.join(kind.suffixes)}. The engine for "
                 f"this file is {engine_for(path)!r}."
             )
         file = cached_export(path, kind.suffixes[0], threads)

@@ -1,4 +1,4 @@
-"""Videos, picture by picture, through OpenCV; it reads and writes no sound."""
+"""Videos, frame by frame, with OpenCV, which reads and writes no sound."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from srtrain.files import whole_file
 from srtrain.infer.model import Model
 
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "FFV1", ".webm": "VP90"}
-"""What a file is written with that OpenCV's own wheels have; FFV1 loses nothing."""
+"""Codecs that OpenCV's wheels contain, by suffix; FFV1 is lossless."""
 
 
 def upscale_video(model: Model, source: Path, target: Path) -> int:
-    """Upscale every picture of a video; return their number. The file appears whole or not at all.
+    """Upscale every frame of a video and return the number of frames. The file appears whole or not at all.
 
     Raises:
-        DataError: it cannot be read, has no picture, or its output cannot be written.
-        SrtrainError: as `Model.upscale`.
+        DataError: the video cannot be read, has no frame, or its output cannot be written.
+        SrtrainError: see `Model.upscale`.
     """
     if not source.is_file():
         raise DataError(f"cannot read video {str(source)!r}: there is no such file.")
@@ -32,7 +32,7 @@ def upscale_video(model: Model, source: Path, target: Path) -> int:
         found, frame = capture.read()
         if not found:
             raise DataError(
-                f"video {str(source)!r} cannot be decoded; it is damaged or of a kind OpenCV lacks."
+                f"video {str(source)!r} cannot be decoded; it is damaged, or OpenCV lacks its codec."
             )
         with whole_file(target) as hidden:
             n_frames = _upscale_all(model, capture, frame, hidden)
@@ -73,12 +73,12 @@ def _upscale_all(model: Model, capture: Any, frame: UInt8, hidden: Path) -> int:
 
 
 def _check(hidden: Path, n_frames: int, target: Path) -> None:
-    """Look whether all of it was written: OpenCV's writer does not say when a disk is full."""
+    """Check that all frames were written, because OpenCV's writer does not report a full disk."""
     written = cv2.VideoCapture(str(hidden))
     n_written = int(written.get(cv2.CAP_PROP_FRAME_COUNT)) if written.isOpened() else 0
     written.release()
-    if abs(n_written - n_frames) > 1:  # some containers tell a duration, from which the number is rounded
+    if abs(n_written - n_frames) > 1:  # some containers store a duration, from which the number is rounded
         raise DataError(
-            f"{str(target)!r} could not be written whole: of {n_frames} pictures not all are in the file. Is there "
-            f"room on the disk?"
+            f"{str(target)!r} could not be written: not all of its {n_frames} frames are in the file. "
+            f"Check that the disk is not full."
         )

@@ -106,7 +106,7 @@ def test_bad_files_are_named_and_the_rest_goes_on(onnx, photos, capsys):
     assert "'photos/b_cmyk.jpg' has colours of the kind 'CMYK'" in captured.err
     assert "photos/gone.png': No such file" in captured.err
     assert "3 of 8 inputs failed" in captured.err
-    assert "1 other file(s) in 'photos' left out, such as notes.txt" in captured.out
+    assert "1 other file in 'photos' left out, such as notes.txt" in captured.out
     written = sorted(str(path.relative_to("out")) for path in Path("out").rglob("*.*"))
     assert written == ["alpha.png", "deep/16.png", "deep/grey.png", "rgb.png", "turned.png"]
     assert infer(onnx, "photos/alpha.webp", "--to", "out/alpha.jpg") == 1
@@ -127,7 +127,7 @@ def test_standard_input_to_standard_output_is_the_picture_alone(onnx, photos):
     assert subprocess.run(words, capture_output=True, check=True).stdout[8:12] == b"WEBP"
     failed = subprocess.run([*words[:5], "-"], input=b"", capture_output=True, check=False)
     assert (failed.returncode, failed.stdout) == (1, b"")
-    assert b"error: 'standard input' is no PNG" in failed.stderr
+    assert b"error: 'standard input' is not a PNG" in failed.stderr
 
 
 def test_a_sheet_beside_bicubic_of_every_kind(onnx, photos, capsys):

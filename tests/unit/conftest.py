@@ -246,3 +246,20 @@ TINY = {"n_resblocks": 2, "n_feats": 6, "res_scale": 0.1}
 def tiny() -> dict[str, float]:
     """Arguments of a tiny EDSR with layers that can be folded."""
     return dict(TINY)
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Make an installed distribution with plugin entry points, as pip would leave it."""
+
+    def make(entries, modules, name="thirdparty"):
+        for module, text in modules.items():
+            (tmp_path / f"{module}.py").write_text(text)
+        info = tmp_path / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        lines = "".join(f"{entry} = {module}\n" for entry, module in entries.items())
+        (info / "entry_points.txt").write_text(f"[srtrain.plugins]\n{lines}")
+        monkeypatch.syspath_prepend(str(tmp_path))
+
+    return make

@@ -1,7 +1,8 @@
-"""A class takes from the run what it declares, and nothing else."""
+"""Names, arguments and values of a recipe; a class takes from the run what it declares, and nothing else."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +14,7 @@ from srtrain.build.trainer import build_trainer
 from srtrain.device.backend import Backend
 from srtrain.errors import RecipeError
 from srtrain.hooks import HOOKS, Hook
-from srtrain.recipe import Data, Recipe, Spec, Train
+from srtrain.recipe import Benchmark, Data, Epochs, Optim, Recipe, Spec, Train
 from srtrain.trainer.log import Log
 
 UNSET = object()
@@ -114,3 +115,44 @@ def test_what_the_class_has_no_parameter_for_is_refused_when_it_is_registered() 
         HOOKS.register("sees", from_run=("sed",))(Needs)
     pattern = r"the hook 'sees' asks for 'sed' from the run, but \S+test_check\.py:\d+ has no such parameter\. Did you "
     assert re.match(pattern + r"mean 'seed'\? It has: seed\.$", str(caught.value))
+
+
+def test_milestones_may_be_in_epochs() -> None:
+    schedule = Spec("milestones", at=(Epochs(4000),))
+    check_names(dataclasses.replace(recipe(), optim=Optim(schedule=schedule)))
+
+
+def test_all_mistakes_are_reported_together() -> None:
+    wrong = dataclasses.replace(
+        recipe(),
+        model=Spec("edsr", n_feat=8),
+        loss=Spec("l2"),
+        benchmarks={"set5": Benchmark(Spec("embedded"), protocol="paper_z")},
+        optim=Optim(optimizer=Spec("adamm")),
+    )
+    with pytest.raises(RecipeError) as caught:
+        check_names(wrong)
+    lines = str(caught.value).splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        "model",
+        "loss",
+        "benchmarks.set5.protocol",
+        "optim.optimizer",
+    ]
+    assert "Did you mean 'n_feats'" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (
+            Spec("evaluate", every=0),
+            r"hooks\.mine\.every = 0 must be 1 or more steps; hooks\.mine=None removes it",
+        ),
+        (Spec("evaluate", every=Epochs(-1)), r"hooks\.mine\.every = .* must be above 0 epochs"),
+        (Spec("evaluate", every="often"), r"hooks\.mine\.every"),
+    ],
+)
+def test_a_value_that_is_not_possible_is_named(spec: Spec, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        check_names(recipe(mine=spec))

@@ -5,8 +5,19 @@ import dataclasses
 import mindspore as ms
 import pytest
 
-from srtrain.build.parts import build_backend
-from srtrain.recipe import Recipe, Spec, Train
+from srtrain.build.parts import build_backend, build_benchmarks, build_pictures, build_spec, in_steps
+from srtrain.errors import RecipeError
+from srtrain.recipe import Benchmark, Data, Epochs, Recipe, Spec, Train
+from srtrain.trainer.schedules import SCHEDULES
+
+RECIPE = Recipe(
+    name="s",
+    scale=2,
+    model=Spec("edsr"),
+    data=Data(train=Spec("embedded"), gt_patch_px=48),
+    train=Train(steps=9),
+    benchmarks={"one": Benchmark(Spec("embedded", names=("chelsea",))), "off": None},
+)
 
 
 @pytest.fixture
@@ -39,3 +50,28 @@ def test_recipes_share_no_compiled_graph_unless_they_are_equal(cache_of):
     folders = [cache_of(recipe), *(cache_of(dataclasses.replace(recipe, **change)) for change in changes)]
     assert len(set(folders)) == len(folders)
     assert cache_of(dataclasses.replace(recipe, name="b", run_dir="elsewhere")) == folders[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "steps"),
+    [(Epochs(2), 20), (Epochs(0.26), 3), (Epochs(0.001), 1), ((Epochs(1), 7), (10, 7)), ("text", "text")],
+)
+def test_epochs_become_steps(value, steps):
+    assert in_steps(value, 10) == steps
+
+
+def test_a_spec_takes_what_it_declares_from_the_run():
+    schedule = build_spec(SCHEDULES, Spec("cosine"), 10, {"max_steps": 100, "seed": 1})
+    assert schedule(0) > schedule(50) > schedule(99)
+
+
+def test_benchmarks_that_are_switched_off_are_left_out():
+    [benchmark] = build_benchmarks(RECIPE)
+    assert (benchmark.name, len(benchmark.pictures), benchmark.scale) == ("one", 1, 2)
+
+
+def test_a_missing_folder_of_data_says_how_to_name_it():
+    with pytest.raises(
+        RecipeError, match=r"benchmarks\.b\.data = 'set5' needs the folder of the data: add data\.root"
+    ):
+        build_pictures(RECIPE, "benchmarks.b.data", Spec("set5"), "none")

@@ -1,10 +1,9 @@
-"""The checks of a recipe against everything that is registered."""
+"""The trainer of a recipe, and the trainers of a search's candidates."""
 
-from srtrain.build.check import check_names
 from srtrain.build.trainer import build_trainer
 from srtrain.device.backend import Backend
 from srtrain.hooks import HOOKS, Hook
-from srtrain.recipe import Data, Epochs, Optim, Recipe, Spec, Train
+from srtrain.recipe import Data, Recipe, Spec, Train
 from srtrain.recipe.override import override
 from srtrain.trainer.log import Log
 
@@ -15,11 +14,6 @@ SMALL = Recipe(
     data=Data(train=Spec("embedded"), gt_patch_px=48),
     train=Train(steps=9),
 )
-
-
-def test_milestones_may_be_in_epochs():
-    schedule = Spec("milestones", at=(Epochs(4000),))
-    check_names(override(Recipe(**{**vars(SMALL), "optim": Optim(schedule=schedule)}), []))
 
 
 def test_a_factorys_trainers_differ_in_their_network_alone(tmp_path):

@@ -60,12 +60,12 @@ def test_beyond_the_range_of_pictures_rounding_grows_in_proportion():
 
 def test_another_shape_and_a_failure_are_told_from_a_difference():
     with pytest.raises(
-        ExportError, match=r"makes \(1, 3, 2, 2\) of .*\(1, 7, 5\) instead of \(1, 3, 14, 10\)"
+        ExportError, match=r"\(1, 7, 5\), .* returns the shape \(1, 3, 2, 2\) instead of \(1, 3, 14, 10\)"
     ):
         compare(enlarge, lambda lq: enlarge(lq[:, :, :1, :1]), Options())
 
     def fails(lq):
         raise RuntimeError("no")
 
-    with pytest.raises(ExportError, match=r"fails on \(batch, height, width\) = \(1, 1, 1\): no"):
+    with pytest.raises(ExportError, match=r"fails for \(batch, height, width\) = \(1, 1, 1\): no"):
         compare(enlarge, fails, Options())

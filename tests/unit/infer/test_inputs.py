@@ -55,7 +55,7 @@ def test_a_folder_keeps_its_structure_and_says_what_it_left_out():
     assert plan("photos", to="out") == {"photos/b.png": "out/b.png", "photos/deep/a.JPG": "out/deep/a.JPG"}
     [note] = make_plan(["photos"], None, 2).notes
     assert note == (
-        "2 other file(s) in 'photos' left out, such as f.mp4. Videos are taken when they are named themselves."
+        "2 other files in 'photos' left out, such as f.mp4. To upscale videos, name the files or use a pattern."
     )
 
 
@@ -84,7 +84,7 @@ def test_what_the_last_run_made_is_no_input():
     Path("c_x2.png").touch()
     made = make_plan(["*.png"], None, 2)
     assert made.jobs == [Job(Path("c.png"), Path("c_x2.png"), "png")]
-    assert made.notes == ["1 input(s) left out that are outputs of others, such as c_x2.png."]
+    assert made.notes == ["1 output of an earlier run left out, such as c_x2.png."]
 
 
 def test_standard_input_and_output():
@@ -100,18 +100,28 @@ def test_a_missing_file_keeps_its_job_and_is_named_when_it_is_read():
 @pytest.mark.parametrize(
     ("inputs", "to", "suffix", "message"),
     [
-        (["photos"], "d.png", None, r"--to d\.png is one file and photos may be many; give a folder"),
-        (["*.png"], "-", None, r"--to - is one file and \*\.png may be many"),
+        (["photos"], "d.png", None, r"--to d\.png is one file, but photos may be many\. Give a folder"),
+        (["*.png"], "-", None, r"--to - is one file, but \*\.png may be many"),
         (
             ["c.png", "photos/b.png"],
             "d.png",
             None,
-            r"--to d\.png is one file and c\.png, photos/b\.png may be many",
+            r"--to d\.png is one file, but c\.png, photos/b\.png may be many",
         ),
-        (["-"], "out", None, "a picture from standard input has no name: give --to a file, not 'out'"),
+        (
+            ["-"],
+            "out",
+            None,
+            "a picture from standard input has no name: give a file with --to, not the folder 'out'",
+        ),
         (["c.png"], "d.jpg", ".png", r"--to d\.jpg and --format png contradict each other"),
-        (["c.png"], "d.gif", None, r"--to d\.gif: \.gif is not written; \.png, \.jpg"),
-        (["c.png"], "d.mp4", None, r"'c\.png' cannot become 'd\.mp4': one is a video, one is not"),
+        (["c.png"], "d.gif", None, r"--to d\.gif: \.gif files cannot be written\. Use one of \.png, \.jpg"),
+        (
+            ["c.png"],
+            "d.mp4",
+            None,
+            r"'c\.png' cannot become 'd\.mp4': one is a video and the other is a picture",
+        ),
         (["photos/f.mp4"], "-", None, r"'photos/f\.mp4' cannot become '-'"),
     ],
 )

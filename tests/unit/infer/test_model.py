@@ -81,11 +81,14 @@ def test_an_ensemble_in_tiles_and_a_view_of_a_picture(onnx_engine):
 @pytest.mark.parametrize(
     ("picture", "message"),
     [
-        (np.zeros((4, 4, 3), np.int16), r"int16 of shape \(4, 4, 3\) is no picture that can be upscaled"),
-        (np.zeros((4, 4, 5), np.uint8), r"uint8 of shape \(4, 4, 5\) is no picture"),
-        (np.zeros((1, 4, 4, 3), np.uint8), r"shape \(1, 4, 4, 3\) is no picture"),
+        (np.zeros((4, 4, 3), np.int16), r"int16 and shape \(4, 4, 3\) cannot be upscaled"),
+        (np.zeros((4, 4, 5), np.uint8), r"uint8 and shape \(4, 4, 5\) cannot be upscaled"),
+        (np.zeros((1, 4, 4, 3), np.uint8), r"shape \(1, 4, 4, 3\) cannot be upscaled"),
         (np.zeros((0, 4, 3), np.uint8), r"a picture of shape \(0, 4, 3\) has no pixels"),
-        (np.full((4, 4, 3), 255.0), "float64 picture has values from 255 to 255; floating point is in"),
+        (
+            np.full((4, 4, 3), 255.0),
+            "float64 picture has values from 255 to 255, but floating point must be in",
+        ),
         (np.full((4, 4, 3), np.nan, np.float32), "float32 picture has values from nan to nan"),
     ],
 )

@@ -116,7 +116,7 @@ def test_what_no_engine_reads_is_refused(tmp_path):
     (tmp_path / "x.onnx").write_text("text")
     with pytest.raises(
         CheckpointError,
-        match=r"'ncnn', which reads \.param\. The engine for this file is 'onnxruntime'",
+        match=r"'ncnn' cannot read .*: it reads \.param\. The engine for this file is 'onnxruntime'",
     ):
         open_engine(tmp_path / "x.onnx", "ncnn")
     with pytest.raises(CheckpointError, match=r"gone\.onnx' does not exist"):

@@ -72,7 +72,7 @@ def test_an_output_that_does_not_fit_is_noticed_and_leaves_nothing(onnx_engine, 
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, hard))  # as a full disk, a write fails
     try:
-        with pytest.raises(DataError, match=r"out\.mkv' could not be written whole: of 9 pictures not all"):
+        with pytest.raises(DataError, match=r"out\.mkv' could not be written: not all of its 9 frames"):
             upscale_video(Model(onnx_engine), tmp_path / "in.mkv", tmp_path / "out.mkv")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
