@@ -109,7 +109,7 @@ def zipped(div2k: Path) -> bytes:
 
 def contents(folder: Path) -> dict[str, bytes]:
     files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
-    return {name: p.read_bytes() for name, p in files.items() if p.name != ".lock"}
+    return {name: p.read_bytes() for name, p in files.items() if p.name not in (".lock", ".lock.owner")}
 
 
 def words(repo_root: Path, machine: Path, *more: str, steps: int = 4) -> list[str]:
