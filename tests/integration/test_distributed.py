@@ -232,7 +232,7 @@ def test_a_rank_that_fails_ends_all_and_is_named(
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     """Wait until a condition holds, as long as the process is alive."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not condition():
         assert process.poll() is None, f"ended with {process.returncode}"
         assert time.monotonic() < deadline

@@ -78,9 +78,6 @@ def run(repo_root: Path, parts: Path, tmp_path: Path) -> Callable[..., int]:
     return run
 
 
-BY_LINE = "train.mode=pynative"  # what is compiled is in the last test and in tests/unit/plugins/ascend
-
-
 def numbers(run_dir: Path, name: str) -> list[float]:
     lines = map(json.loads, (run_dir / "metrics.jsonl").read_text().splitlines())
     return [line[name] for line in lines if name in line]
@@ -88,7 +85,7 @@ def numbers(run_dir: Path, name: str) -> list[float]:
 
 @pytest.mark.slow
 def test_a_dynamic_scale_moves_is_shown_and_resumes_exactly(curve, run, tmp_path: Path) -> None:
-    dynamic = (BY_LINE, "precision=O2", "precision.loss_scale=dynamic", "precision.window=3")
+    dynamic = ("precision=O2", "precision.loss_scale=dynamic", "precision.window=3")
     assert run("straight", "train.steps=24", *dynamic) == 0
     straight, parts = tmp_path / "straight", tmp_path / "parts"
     scales, skipped = numbers(straight, "loss_scale"), numbers(straight, "skipped_steps")
@@ -115,7 +112,6 @@ def test_an_overflow_halves_the_scale_skips_the_update_and_training_goes_on(
 ) -> None:
     run_dir = tmp_path / "run"
     overflow = (
-        BY_LINE,
         "loss=shout",
         "hooks.whiten=whiten",
         "hooks.whiten.steps=(12,)",
@@ -137,7 +133,12 @@ def test_an_overflow_halves_the_scale_skips_the_update_and_training_goes_on(
 
 @pytest.mark.slow
 def test_a_run_that_only_overflows_ends_with_advice(run, capsys: pytest.CaptureFixture[str]) -> None:
-    scale = (BY_LINE, "precision=O2", "precision.loss_scale=1e38", "hooks.loss_scale.stop_after=5")
+    scale = (
+        "train.mode=pynative",
+        "precision=O2",
+        "precision.loss_scale=1e38",
+        "hooks.loss_scale.stop_after=5",
+    )
     assert run("run", "train.steps=30", *scale) == 1
     assert (
         "step 5: overflowing gradients skipped the last 5 updates; the loss scale is 1e+38. Lower it "

@@ -204,7 +204,7 @@ def quickstart(repo_root: Path, run_dir: Path, *arguments: str) -> list[str]:
     ]
 
 
-def wait_for(condition, process: subprocess.Popen[bytes], seconds: float = 120) -> None:
+def wait_for(condition, process: subprocess.Popen[bytes], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, "the run ended before it could be interrupted"

@@ -182,7 +182,7 @@ def kill_once_known(individuals: Path, n: int, process: subprocess.Popen[str]) -
     assert len(list(individuals.glob("[!.]*.json"))) < 9
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 120) -> None:
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, process.stderr and process.stderr.read()

@@ -182,7 +182,6 @@ def test_spoilt_weights_go_back_to_the_checkpoint_and_the_run_recovers_the_same_
     curve, run, tmp_path: Path
 ) -> None:
     trouble = (
-        BY_LINE,
         "hooks.checkpoint.keep=9",
         "hooks.nan_guard.patience=4",
         "hooks.ruin=ruin",
