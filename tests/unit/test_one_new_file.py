@@ -230,6 +230,7 @@ def output(repo_root, tmp_path_factory):
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -5,6 +5,7 @@ import sys
 
 import cv2
 import numpy as np
+import pytest
 
 CHILD = """
 import os, pkgutil, signal, sys
@@ -43,12 +44,14 @@ def run(*words):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_every_module_is_imported_without_what_only_posix_has():
     names = run("import").split()
     assert {"srtrain.files", "srtrain.trainer.run_folder", "srtrain_plugins.modelarts.transfer"} <= set(names)
     assert len(names) > 150
 
 
+@pytest.mark.slow
 def test_infer_runs_without_what_only_posix_has(exported, tmp_path):
     cv2.imwrite(str(tmp_path / "small.png"), np.full((12, 10, 3), 90, np.uint8))
     target = tmp_path / "large.png"
