@@ -94,7 +94,7 @@ def recipe(tiny_div2k: Path, tmp_path_factory: pytest.TempPathFactory) -> list[s
 def alone(recipe: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run of one process."""
     run_dir = tmp_path_factory.mktemp("runs") / "alone"
-    subprocess.run(srtrain("run", *recipe, f"run_dir={run_dir}"), check=True, timeout=120)
+    subprocess.run(srtrain("run", *recipe, f"run_dir={run_dir}"), check=True, timeout=400)
     return run_dir
 
 
@@ -120,7 +120,7 @@ def launch(*words: str, n: int = 2) -> subprocess.CompletedProcess[str]:
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=180,
+        timeout=400,
     )
 
 
@@ -269,8 +269,8 @@ def test_a_request_to_stop_stops_all_at_one_step(
     ranks = rank_processes(process.pid)
     assert sorted(ranks) == [0, 1]
     os.kill(process.pid if to == "launcher" else ranks[1].pid, number)
-    assert process.wait(timeout=60) == code
-    assert not psutil.wait_procs(ranks.values(), timeout=60)[1]
+    assert process.wait(timeout=240) == code
+    assert not psutil.wait_procs(ranks.values(), timeout=240)[1]
     logs = [(run_dir / log).read_text() for log in ("run.log", "run.rank1.log")]
     steps = [re.findall(r"stopped by SIGTERM at step (\d+)", text) for text in logs]
     assert steps[0] == steps[1]
@@ -296,7 +296,7 @@ def test_two_machines_train_together_and_one_learns_of_the_others_end(
         )
         for k in "01"
     ]
-    shown = [machine.communicate(timeout=180)[0] for machine in machines]
+    shown = [machine.communicate(timeout=400)[0] for machine in machines]
     assert [machine.returncode for machine in machines] == [1, 137], shown
     assert "step 2/6" in shown[0]
     assert "error: rank 1 no longer answers. See the output on its machine" in shown[0]

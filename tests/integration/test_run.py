@@ -280,6 +280,6 @@ def test_a_polite_signal_saves_and_stops(repo_root: Path, tmp_path: Path, number
     process = subprocess.Popen(command)
     wait_for(lambda: _lines(run_dir) >= 3, process)
     os.kill(process.pid, number)
-    assert process.wait(timeout=60) == code
+    assert process.wait(timeout=240) == code
     steps = [json.loads(line)["step"] for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     assert (run_dir / "checkpoints" / "latest").read_text().strip() == f"step_{steps[-1]:08}"

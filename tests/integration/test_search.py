@@ -220,7 +220,7 @@ def test_two_processes_make_the_same_search_and_a_lost_ones_candidate_is_trained
     wait_for(lambda: at_work() == {"rank 0", "rank 1"}, process)
     lost = child_of_rank(process.pid, 1)
     os.kill(lost, signal.SIGKILL)
-    assert process.wait(timeout=120) != 0
+    assert process.wait(timeout=240) != 0
     assert process.stderr is not None
     assert "rank 1" in process.stderr.read()
 

@@ -72,14 +72,17 @@ BRIEF = (
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "mode"), list(zip(SEARCHES, ("graph", "pynative"), strict=True)))
+@pytest.mark.parametrize(
+    ("name", "words"),
+    list(zip(SEARCHES, ((), ("train.mode=pynative", "train.steps=16", "train.log_every=8")), strict=True)),
+)
 def test_the_twin_of_a_search_finds_something(
-    name: str, mode: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, words: tuple[str, ...], workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each candidate is another network, which takes longer to compile than to train: one search compiles."""
     monkeypatch.chdir(workplace)
-    shorter = (f"train.mode={mode}", "hooks.search.evolution.n_generations=2")
-    assert main(["run", str(FOLDER / f"{name}.py"), "--smoke", *shorter]) == 0
+    shorter = "hooks.search.evolution.n_generations=2"
+    assert main(["run", str(FOLDER / f"{name}.py"), "--smoke", shorter, *words]) == 0
     run = workplace / "runs" / f"{name}_smoke"
     candidates = json.loads((run / "search" / "history.json").read_text())
     scores = [c["objectives"]["psnr"] for c in candidates if not c["reason"]]
