@@ -28,7 +28,7 @@ def write_bicubic(gt_dir: Path, target: Path, scales: Sequence[int], overwrite: 
     folders = {scale: target / f"X{scale}" for scale in scales}
     for folder in folders.values():
         if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-            raise DataError(f"{str(folder)!r} is not empty. Write --overwrite to replace what is in it.")
+            raise DataError(f"{str(folder)!r} is not empty. Add --overwrite to replace its contents.")
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

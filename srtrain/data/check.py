@@ -22,7 +22,7 @@ from srtrain.data.header import FOREIGN_SUFFIXES, SUFFIXES, Header, notices
 from srtrain.data.parallel import in_parallel
 from srtrain.data.picture import look, read_rgb
 from srtrain.data.resize import crop_to_multiple, imresize, make_lq
-from srtrain.errors import DataError
+from srtrain.errors import DataError, counted
 from srtrain.metrics import published
 from srtrain.metrics.protocol import basicsr_rgb, paper_y
 from srtrain.registry import check_arguments
@@ -110,7 +110,9 @@ def check_set(name: str, arguments: dict[str, Any], with_psnr: bool = True) -> t
 def compare(name: str, train: Sequence[Seen], report: Report, tests: Sequence[Seen]) -> None:
     """Note in a test set's report which of its pictures are in the training set ``name`` too."""
     for one, other, how in _copies(train, tests):
-        message = f"{str(one.path)!r} of {name} and {str(other.path)!r} {how}: a result on it would be learnt by heart."
+        message = (
+            f"{str(one.path)!r} of {name} and {str(other.path)!r} {how}: a score on it would not be valid."
+        )
         if one.pixels == other.pixels:
             report.fault("duplicate", message)
         else:
@@ -145,10 +147,12 @@ def _files(directory: Path, layout: Layout, report: Report) -> list[Path]:
     foreign = files_in(directory, FOREIGN_SUFFIXES)
     if foreign:
         where = str(directory)
-        report.fault("format", f"{len(foreign)} file(s) in {where!r} are not read: {first_five(foreign)}.")
+        report.fault(
+            "format", f"{counted(len(foreign), 'file')} in {where!r} cannot be read: {first_five(foreign)}."
+        )
     files = files_in(directory, SUFFIXES)
     if not files:
-        report.fault("empty", f"{str(directory)!r} holds no picture.")
+        report.fault("empty", f"the folder {str(directory)!r} contains no picture.")
     return files
 
 
@@ -173,7 +177,9 @@ def _describe(report: Report, good: dict[Path, Seen], truths: Sequence[Seen]) ->
     report.modes = dict(kinds.most_common())
     grey = [seen.path for seen in truths if seen.header.mode == "grey"]
     if grey:
-        report.notice("colour", f"{len(grey)} grey, read as three equal channels: {first_five(grey)}.")
+        report.notice(
+            "colour", f"{len(grey)} grey, will be read as three equal channels: {first_five(grey)}."
+        )
     if truths:
         small, large = min(truths, key=_area), max(truths, key=_area)
         report.sizes = f"{_words(small.size)} to {_words(large.size)}"
@@ -194,7 +200,7 @@ def _sizes_fit(pair: Pair, good: dict[Path, Seen], report: Report) -> bool:
     if pair.lq is not None and good[pair.lq].size != wanted:
         report.fault(
             "size",
-            f"{str(pair.lq)!r} is {_words(good[pair.lq].size)} and has to be {_words(wanted)}, because "
+            f"{str(pair.lq)!r} is {_words(good[pair.lq].size)} but must be {_words(wanted)}, because "
             f"{str(pair.gt)!r} is {_words(gt)} and the scale is {report.scale}.",
         )
         return False
@@ -224,9 +230,9 @@ def _bicubic(report: Report, pairs: Sequence[Pair], good: dict[Path, Seen], lr_t
     report.verdict = f"{off:+.2f} dB off"
     report.fault(
         "bicubic",
-        f"the bicubic PSNR is {report.psnr:.2f} dB and {report.published:.2f} dB is published: the low resolution "
-        f"was not made by MATLAB's imresize, or the ground truth is another copy. Make it with 'srtrain data "
-        f"bicubic', and download the ground truth again.",
+        f"the bicubic PSNR is {report.psnr:.2f} dB, but {report.published:.2f} dB is published. Either the low "
+        f"resolution was not made by MATLAB's imresize, or the ground truth is another copy. Make the low resolution "
+        f"with 'srtrain data bicubic', or download the ground truth again.",
     )
 
 

@@ -133,7 +133,7 @@ def _range(what: str, name: str, given: Range, lowest: float, highest: float) ->
     numbers = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
     if not numbers or len(values) != 2 or not lowest <= values[0] <= values[1] <= highest:
         raise DataError(
-            f"degradation {what!r}: {name}={given!r} is neither a number nor a pair (low, high) within "
+            f"degradation {what!r}: {name}={given!r} must be a number or a pair (low, high) within "
             f"{lowest} to {highest}."
         )
     return float(values[0]), float(values[1])

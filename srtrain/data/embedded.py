@@ -30,7 +30,7 @@ def embedded(scale: int, names: Sequence[str] = TRAIN_NAMES) -> list[Pair]:
         DataError: a name that is not in the package, or no name at all.
     """
     if isinstance(names, str) or not names:
-        raise DataError(f"embedded pictures: names={names!r} is no list of names such as ('chelsea',).")
+        raise DataError(f"embedded pictures: names={names!r} must be a list of names such as ('chelsea',).")
     for name in names:
         if name not in _FILES:
             raise DataError(

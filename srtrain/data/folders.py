@@ -14,7 +14,7 @@ from typing import ParamSpec
 
 from srtrain.data import DATASETS
 from srtrain.data.header import FOREIGN_SUFFIXES, SUFFIXES
-from srtrain.errors import DataError
+from srtrain.errors import DataError, counted
 
 ON_THE_FLY = "on_the_fly"
 """The ``lr_type`` that reads no low-resolution files: they are made from the ground truth."""
@@ -86,8 +86,8 @@ def folder(
         start, end = 1 if first is None else first, len(pairs) if last is None else last
         if not 1 <= start <= end <= len(pairs):
             raise DataError(
-                f"{what} has {len(pairs)} pictures; first={first!r}, last={last!r} does not choose from 1 to "
-                f"{len(pairs)}."
+                f"{what} has {counted(len(pairs), 'picture')}; first={first!r} and last={last!r} must choose from "
+                f"1 to {len(pairs)}."
             )
         return pairs[start - 1 : end]
 
@@ -150,10 +150,9 @@ def _div2k_layout(
         missing = sorted(set(range(start, end + 1)) - set(numbers))
         if missing or start > end:
             raise DataError(
-                f"{what} in {str(gt_dir)!r} is incomplete: of the pictures {start} to {end}, "
-                f"{len(missing)} are "
-                f"missing: {first_five([f'{n:04d}' for n in missing])}. Unpack the official zip files again "
-                f"(srtrain data unpack), or choose with first= and last=."
+                f"{what} in {str(gt_dir)!r} is incomplete: of the pictures {start} to {end}, {len(missing)} "
+                f"{'is' if len(missing) == 1 else 'are'} missing: {first_five([f'{n:04d}' for n in missing])}. Unpack "
+                f"the official zip files again (srtrain data unpack), or choose with first= and last=."
             )
         return [pair for pair, number in zip(pairs, numbers, strict=True) if start <= number <= end]
 
@@ -171,18 +170,16 @@ def _benchmark_layout(title: str, n_pictures: int, root: str, scale: int, lr_typ
     home = next((place for place in places if (place / "HR").is_dir()), None)
     if home is None:
         raise DataError(
-            f"benchmark set {title} is not there: none of "
-            f"{', '.join(repr(str(place)) for place in places)} has "
-            f"a folder HR. Give the folder that holds {title}/HR and {title}/LR_{lr_type}/X{scale}."
+            f"benchmark set {title} was not found: none of "
+            f"{', '.join(repr(str(place)) for place in places)} has a folder HR. "
+            f"Give the folder that contains {title}/HR and {title}/LR_{lr_type}/X{scale}."
         )
 
     def choose(pairs: list[Pair]) -> list[Pair]:
         if len(pairs) != n_pictures:
             raise DataError(
-                f"benchmark set {title} has {n_pictures} pictures and {str(home / 'HR')!r} has "
-                f"{len(pairs)}; a "
-                "result on it would not be comparable. To use the folder as it is, name the data "
-                "set 'folder'."
+                f"benchmark set {title} has {n_pictures} pictures, but {str(home / 'HR')!r} has {len(pairs)}, so a "
+                "score on it would not be comparable. To use the folder as it is, name the data set 'folder'."
             )
         return pairs
 
@@ -203,13 +200,13 @@ def pair_folders(layout: Layout) -> list[Pair]:
     """
     what, scale = layout.what, layout.scale
     if isinstance(scale, bool) or not isinstance(scale, int) or scale < 1:
-        raise DataError(f"{what}: scale={scale!r} is no whole number from 1 up.")
+        raise DataError(f"{what}: scale={scale!r} must be a whole number of 1 or more.")
     gt_files = list_pictures(layout.gt_dir, what)
     lq_files = None if layout.lq_dir is None else list_pictures(layout.lq_dir, what)
     matched = match(gt_files, lq_files, scale)
     complaints = matched.complaints(layout)
     if complaints:
-        raise DataError(f"{what}: the pictures of two folders do not pair. {' '.join(complaints)}")
+        raise DataError(f"{what}: the pictures of two folders do not match. {' '.join(complaints)}")
     return matched.pairs
 
 
@@ -232,8 +229,8 @@ class Matched:
         ]
         if self.ambiguous:
             found.append(
-                f"{len(self.ambiguous)} belong to a picture that has a file already: "
-                f"{first_five(self.ambiguous)} in {str(self.ambiguous[0].parent)!r}; remove one of each."
+                f"{counted(len(self.ambiguous), 'file')} in {str(self.ambiguous[0].parent)!r} for a picture "
+                f"that already has one: {first_five(self.ambiguous)}. Remove one of each."
             )
         return found
 
@@ -275,8 +272,8 @@ def list_pictures(directory: Path, what: str) -> list[Path]:
     foreign = files_in(directory, FOREIGN_SUFFIXES)
     if foreign:
         raise DataError(
-            f"{what}: {str(directory)!r} holds {len(foreign)} file(s) of a format that is not read: "
-            f"{first_five(foreign)}. Convert them to PNG or remove them. Read are {', '.join(SUFFIXES)}."
+            f"{what}: {str(directory)!r} contains {counted(len(foreign), 'file')} in an unsupported format: "
+            f"{first_five(foreign)}. Convert to PNG or remove. Supported: {', '.join(SUFFIXES)}."
         )
     pictures = files_in(directory, SUFFIXES)
     if not pictures:
@@ -303,13 +300,12 @@ def _existing(directory: Path, what: str) -> Path:
     if directory.is_dir():
         return directory
     if directory.exists():
-        raise DataError(f"{what}: {str(directory)!r} is a file; a folder of pictures is wanted.")
+        raise DataError(f"{what}: {str(directory)!r} is a file. Give a folder of pictures.")
     parent = next((p for p in directory.absolute().parents if p.is_dir()), Path("/"))
     inside = sorted(p.name for p in parent.iterdir() if p.is_dir() and not p.name.startswith("."))
     raise DataError(
-        f"{what}: there is no folder {str(directory)!r}. The nearest that exists is "
-        f"{str(parent)!r}, with the "
-        f"folders {first_five(inside) or '(none)'}."
+        f"{what}: there is no folder {str(directory)!r}. The nearest existing folder is "
+        f"{str(parent)!r}; it contains the folders {first_five(inside) or '(none)'}."
     )
 
 
@@ -325,8 +321,7 @@ def _lq_dir(base: Path, scale: int, lr_type: str) -> Path | None:
         hint = f"It has {', '.join(there)}" if there else f"There is no folder {str(base)!r}"
         raise DataError(
             f"there are no low-resolution pictures for x{scale} in {str(with_scale)!r}. {hint}. "
-            "Make them with "
-            f"'srtrain data bicubic', or write lr_type={ON_THE_FLY!r} to make them while reading."
+            f"Make them with 'srtrain data bicubic', or set lr_type={ON_THE_FLY!r} to make them while reading."
         )
     return with_scale
 

@@ -84,8 +84,8 @@ def read_header(data: Bytes, path: Path) -> Header:
                 return reader(data)
             except (struct.error, IndexError, EOFError) as error:
                 raise DataError(
-                    f"picture {str(path)!r} is cut short: {len(data)} bytes are there and the end of the "
-                    f"picture is not among them. Copy or download it again."
+                    f"picture {str(path)!r} is cut short: its {len(data):,} bytes do not "
+                    f"include the end of the picture. Copy or download it again."
                 ) from error
             except ValueError as error:
                 raise DataError(f"picture {str(path)!r} cannot be used: {error}.") from error
@@ -132,9 +132,8 @@ def _jpeg(data: Bytes) -> Header:
             bits, height, width, n_colours = frame
             if n_colours not in _JPEG_MODES or bits != 8:
                 raise ValueError(
-                    f"it is a JPEG of {n_colours} colours (4 are CMYK, printer's colours) and "
-                    f"{bits} bits, and only "
-                    f"grey and RGB of 8 bits are read for certain; convert it to RGB in an image editor"
+                    f"it is a JPEG of {n_colours} colours (4 means CMYK) and {bits} bits; only grey and "
+                    f"RGB with 8 bits are supported; convert it to RGB in an image editor"
                 )
             return Header("jpeg", height, width, _JPEG_MODES[n_colours], bits, exif)
         (length,) = struct.unpack(">H", data[at + 2 : at + 4])
@@ -156,5 +155,5 @@ def _bmp(data: Bytes) -> Header:
         raise EOFError
     mode = {1: "palette", 4: "palette", 8: "palette", 24: "rgb", 32: "rgba"}.get(bits)
     if mode is None:
-        raise ValueError(f"a BMP of {bits} bits a pixel is not understood; convert it to PNG")
+        raise ValueError(f"a BMP with {bits} bits per pixel is not supported; convert it to PNG")
     return Header("bmp", abs(height), width, mode, min(bits, 8))

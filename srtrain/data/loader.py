@@ -75,11 +75,13 @@ class Loader:
         if gt_patch_px < pictures.scale or gt_patch_px % pictures.scale:
             low, scale = max(gt_patch_px // pictures.scale, 1) * pictures.scale, pictures.scale
             raise DataError(
-                f"gt_patch_px={gt_patch_px!r} is no multiple of the scale {scale}; the nearest are {low} and "
-                f"{low + scale}."
+                f"gt_patch_px={gt_patch_px!r} is not a multiple of the scale {scale}. The nearest multiples are "
+                f"{low} and {low + scale}."
             )
         if workers < 0:
-            raise DataError(f"workers={workers!r} is negative; 0 computes each batch when it is asked for.")
+            raise DataError(
+                f"workers={workers!r} must be 0 or more; with 0, each batch is computed when it is needed."
+            )
         if degrade is not None:
             _refuse_lq_files(pictures)
         self.lq_patch_px = gt_patch_px // pictures.scale
@@ -184,8 +186,8 @@ def _refuse_lq_files(pictures: Pictures) -> None:
     files = [pair.lq for pair in pictures.pairs if pair.lq is not None]
     if files:
         raise DataError(
-            f"degrade makes low resolution from the ground truth, and this data set reads it from files such as "
-            f"{str(files[0])!r}. Write lr_type='on_the_fly', or leave degrade out."
+            f"degrade makes low resolution from the ground truth, but this data set reads it from files such as "
+            f"{str(files[0])!r}. Set lr_type='on_the_fly', or remove degrade."
         )
 
 
@@ -196,6 +198,5 @@ def _refuse_small_pictures(pictures: Pictures, lq_px: int) -> None:
         raise DataError(
             f"a patch of {lq_px * scale} px is larger than {len(small)} of {len(pictures)} pictures: "
             f"{pictures.name(small[0])!r} is {width * scale}×{height * scale} px (width × height). "
-            "Use a smaller "
-            f"gt_patch_px, or leave these pictures out."
+            f"Use a smaller gt_patch_px, or remove these pictures."
         )

@@ -35,12 +35,12 @@ def read_rgb(path: Path) -> UInt8:
     if picture.dtype == np.uint16:
         picture = ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if picture.dtype != np.uint8:
-        raise DataError(f"picture {str(path)!r} holds {picture.dtype} values; 8 and 16 bit are understood.")
+        raise DataError(f"picture {str(path)!r} has {picture.dtype} values; 8 and 16 bit are supported.")
     to_rgb = cv2.COLOR_GRAY2RGB if picture.ndim == 2 else cv2.COLOR_BGR2RGB
     rgb: UInt8 = cv2.cvtColor(picture, to_rgb)
     if not header.exif and rgb.shape[:2] != (header.height, header.width):
         raise DataError(
-            f"picture {str(path)!r} says it is {header.width}×{header.height} px and decodes to "
+            f"picture {str(path)!r} has {header.width}×{header.height} px in its header but decodes to "
             f"{rgb.shape[1]}×{rgb.shape[0]} px; it is damaged. Copy or download it again."
         )
     return rgb
@@ -82,7 +82,7 @@ def write_png(path: Path, rgb: UInt8) -> None:
         DataError: the folder is missing or cannot be written, or the disk is full.
     """
     if rgb.dtype != np.uint8 or rgb.ndim not in (2, 3) or (rgb.ndim == 3 and rgb.shape[2] != 3):
-        raise ValueError(f"write_png wants uint8 HWC RGB or HW grey, not {rgb.dtype} {rgb.shape}")
+        raise ValueError(f"write_png expects uint8 HWC RGB or HW grey, got {rgb.dtype} {rgb.shape}")
     bgr = rgb if rgb.ndim == 2 else cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     done, encoded = cv2.imencode(".png", bgr)
     if not done:

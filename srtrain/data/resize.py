@@ -34,7 +34,9 @@ def imresize(picture: Pixels, scale: float | None = None, *, shape: tuple[int, i
             uint8, float32 and float64.
     """
     if picture.dtype not in (np.uint8, np.float32, np.float64) or picture.ndim not in (2, 3):
-        raise ValueError(f"imresize wants uint8 or float HW or HWC, not {picture.dtype} {picture.shape}")
+        raise ValueError(
+            f"imresize expects uint8 or float arrays of shape HW or HWC, got {picture.dtype} {picture.shape}"
+        )
     factors, shape = _factors(picture.shape[:2], scale, shape)
     result = picture
     for axis in np.argsort(factors, kind="stable"):  # MATLAB begins where it shrinks most; rows on a tie
@@ -57,14 +59,16 @@ def _factors(
     old: tuple[int, ...], scale: float | None, shape: tuple[int, int] | None
 ) -> tuple[tuple[float, float], tuple[int, int]]:
     if (scale is None) == (shape is None):
-        raise ValueError(f"imresize wants either scale or shape, not scale={scale!r} and shape={shape!r}")
+        raise ValueError(f"imresize expects either scale or shape, got scale={scale!r} and shape={shape!r}")
     if shape is None:
         factor = float(scale or 0)
         factors, shape = (factor, factor), (math.ceil(old[0] * factor), math.ceil(old[1] * factor))
     else:
         factors = (shape[0] / max(old[0], 1), shape[1] / max(old[1], 1))
     if min(*shape, *old) < 1:
-        raise ValueError(f"imresize cannot make {shape} px (height, width) of {old[:2]} px: nothing is left")
+        raise ValueError(
+            f"imresize cannot make {shape} px (height, width) from {old[:2]} px: the result is empty"
+        )
     return factors, shape
 
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from srtrain.errors import DataError
+from srtrain.errors import DataError, counted
 
 # The streams of random numbers that hang on one seed; the numbers keep them apart and must never change.
 _ORDER, _PLACE, _DEGRADE = 0, 1, 2
@@ -40,16 +40,18 @@ class Sampler:
         self, n_pictures: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1
     ) -> None:
         if n_pictures < 1:
-            raise DataError("there is no picture to draw from.")
+            raise DataError("the data set contains no picture.")
         if seed < 0:
-            raise DataError(f"seed={seed!r} is negative; a seed is a whole number from 0 up.")
+            raise DataError(f"seed={seed!r} is negative; a seed must be 0 or more.")
         if batch_size < 1 or batch_size % world_size:
             raise DataError(
-                f"batch_size={batch_size!r} is the size over all ranks and cannot be shared by world_size="
-                f"{world_size} equally; use a multiple of {world_size}."
+                f"batch_size={batch_size!r} is the batch of all ranks, but it cannot be divided equally among "
+                f"{counted(world_size, 'rank')}. Use a multiple of {world_size}."
             )
         if not 0 <= rank < world_size:
-            raise DataError(f"rank={rank!r} is not among the {world_size} rank(s) 0 to {world_size - 1}.")
+            raise DataError(
+                f"rank={rank!r} must be from 0 to {world_size - 1}, for {counted(world_size, 'rank')}."
+            )
         self.n_pictures = n_pictures
         self.batch_size = batch_size
         self.seed = seed

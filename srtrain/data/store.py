@@ -21,7 +21,7 @@ from srtrain.data.header import Header, notices
 from srtrain.data.parallel import in_parallel
 from srtrain.data.picture import look, read_rgb, size_of
 from srtrain.data.resize import crop_to_multiple, make_lq
-from srtrain.errors import DataError, did_you_mean, listing
+from srtrain.errors import DataError, counted, did_you_mean, listing
 
 Size = tuple[int, int]
 _log = logging.getLogger(__name__)
@@ -154,19 +154,17 @@ def checked_lq_size(pair: Pair, scale: int, headers: dict[Path, Header]) -> Size
     wanted = (gt[0] // scale, gt[1] // scale)
     if min(wanted) < 1:
         raise DataError(
-            f"picture {str(pair.gt)!r} is {gt[1]}×{gt[0]} px (width × height): nothing is left of "
-            f"it at x{scale}."
+            f"picture {str(pair.gt)!r} is {gt[1]}×{gt[0]} px (width × height), which is too "
+            f"small for x{scale}."
         )
     if pair.lq is None:
         return wanted
     lq = size_of(pair.lq, headers[pair.lq])
     if lq != wanted:
         raise DataError(
-            f"the sizes of a pair do not fit at x{scale}: ground truth {str(pair.gt)!r} is "
-            f"{gt[1]}×{gt[0]} px, so "
-            f"its low resolution has to be {wanted[1]}×{wanted[0]} px, and {str(pair.lq)!r} is "
-            f"{lq[1]}×{lq[0]} px. "
-            f"Is it the folder of another scale?"
+            f"the sizes of a pair do not match at x{scale}: ground truth {str(pair.gt)!r} is {gt[1]}×{gt[0]} px, so "
+            f"its low resolution must be {wanted[1]}×{wanted[0]} px, but {str(pair.lq)!r} is {lq[1]}×{lq[0]} px. Is it "
+            f"in the folder of another scale?"
         )
     return lq
 
@@ -180,9 +178,9 @@ def _refuse_if_too_large(lq_sizes: Sequence[Size], scale: int) -> None:
     needed, free = n_bytes(lq_sizes, scale), free_memory_bytes()
     if needed > free:
         raise DataError(
-            f"cache='memory' would need {needed / 1e9:.1f} GB ({needed} bytes) for {len(lq_sizes)} "
-            "pictures, and "
-            f"{free / 1e9:.1f} GB are free. Use cache='mmap', which stays on the disk, or fewer pictures."
+            f"cache='memory' would need {needed / 1e9:.1f} GB ({needed} bytes) for "
+            f"{counted(len(lq_sizes), 'picture')}, but {free / 1e9:.1f} GB are free. "
+            f"Use cache='mmap', which stays on the disk, or fewer pictures."
         )
 
 

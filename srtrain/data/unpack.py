@@ -70,7 +70,7 @@ def _safe_members(archive: zipfile.ZipFile, zip_file: Path) -> list[tuple[zipfil
         is_link = stat.S_ISLNK(member.external_attr >> 16)
         if name.is_absolute() or ".." in name.parts or re.match(r"[A-Za-z]:", member.filename) or is_link:
             raise DataError(
-                f"zip file {str(zip_file)!r} holds {member.filename!r}, a name or link that leads out of the "
+                f"zip file {str(zip_file)!r} contains {member.filename!r}, a name or link that points outside the "
                 f"target folder. Nothing was unpacked; do not trust this file."
             )
         if not member.is_dir():

@@ -59,7 +59,7 @@ def test_training_and_test_sets_that_share_a_picture(root, tmp_path, capsys):
     srtrain("bicubic", benchmark, "--scale", 2)
     words = ("folder", "lr_type=on_the_fly", "--root", root, "--no-psnr", "--against", f"set5={tmp_path}")
     assert srtrain("check", *words) == 1
-    assert "2.png' hold the same pixels: a result on it would be learnt by heart" in capsys.readouterr().out
+    assert "2.png' hold the same pixels: a score on it would not be valid" in capsys.readouterr().out
 
 
 def test_unpack(tmp_path, capsys):
@@ -82,5 +82,5 @@ def test_set14_has_a_grey_picture_and_sizes_to_crop(shared_data, capsys):
     assert srtrain("check", "set14", "--root", shared_data, "--scale", 3) == 0
     text = capsys.readouterr().out
     assert "27.537 dB  27.55 dB   as published" in text
-    assert "1 grey, read as three equal channels: bridge.png" in text
+    assert "1 grey, will be read as three equal channels: bridge.png" in text
     assert "12 of 14 ground truths are cropped to a multiple of 3" in text

@@ -29,7 +29,7 @@ def test_files_that_are_there_stay_unless_told(root):
     target = root / "LR_bicubic"
     write_bicubic(root / "HR", target, [2])
     write_png(target / "X2" / "ax2.png", np.zeros((2, 2), np.uint8))
-    with pytest.raises(DataError, match=r"X2' is not empty\. Write --overwrite"):
+    with pytest.raises(DataError, match=r"X2' is not empty\. Add --overwrite"):
         write_bicubic(root / "HR", target, [2])
     write_bicubic(root / "HR", target, [2], overwrite=True)
     assert read_rgb(target / "X2" / "ax2.png").shape == (12, 18, 3)

@@ -56,7 +56,7 @@ def test_every_planted_fault_is_found_and_named(root):
     assert [len(found[kind]) for kind in found] == [2, 1, 3, 1]
     assert "0.png' is cut short" in found["unreadable"][0]
     assert "1x2.png' is an empty file" in found["unreadable"][1]
-    assert "2x2.png' is 36×30 px and has to be 36×32 px" in found["size"][0]
+    assert "2x2.png' is 36×30 px but must be 36×32 px" in found["size"][0]
     assert "3.png" in found["pairs"][0]
     assert "strayx2.png" in found["pairs"][1]
     assert "4x2.png" in found["pairs"][2]
@@ -67,10 +67,10 @@ def test_every_planted_fault_is_found_and_named(root):
 
 def test_an_incomplete_set_and_an_empty_folder(root, tmp_path):
     report = check(root, last=9)
-    assert "has 6 pictures; first=None, last=9" in messages(report, "incomplete")[0]
+    assert "has 6 pictures; first=None and last=9" in messages(report, "incomplete")[0]
     (tmp_path / "none" / "HR").mkdir(parents=True)
     report = check(tmp_path / "none", lr_type="on_the_fly")
-    assert "holds no picture" in messages(report, "empty")[0]
+    assert "contains no picture" in messages(report, "empty")[0]
     assert report.n_faults == 2
 
 
@@ -88,7 +88,7 @@ def test_odd_colours_are_noticed_and_are_no_faults(root):
     notices = " ".join(messages(report, "colour", fault=False))
     assert "alpha channel, which is ignored: 1.png" in notices
     assert "16 bits a channel, which are rounded to 8: 2.png" in notices
-    assert "1 grey, read as three equal channels: 0.png" in notices
+    assert "1 grey, will be read as three equal channels: 0.png" in notices
     assert "1 of 6 ground truths are cropped to a multiple of 2: 3.png" in messages(report, "size", False)[0]
 
 

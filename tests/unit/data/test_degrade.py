@@ -97,16 +97,14 @@ def test_batches_do_not_depend_on_ranks_workers_or_history(pictures):
 def test_low_resolution_files_and_degrade_do_not_go_together(pictures):
     files = Pictures(embedded(2), 2)
     files.pairs[0] = Pair("a", files.pairs[0].gt, files.pairs[0].gt)
-    with pytest.raises(
-        DataError, match=r"astronaut\.png'\. Write lr_type='on_the_fly', or leave degrade out"
-    ):
+    with pytest.raises(DataError, match=r"astronaut\.png'\. Set lr_type='on_the_fly', or remove degrade"):
         Loader(files, Sampler(3, 1, seed=0), 32, degrade=Degrade(()))
 
 
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("blur", {"sigma_px": -1}, r"'blur': sigma_px=-1 is neither .* within 0 to 100"),
+        ("blur", {"sigma_px": -1}, r"'blur': sigma_px=-1 must be .* within 0 to 100"),
         ("noise", {"sigma": (9, 3)}, r"'noise': sigma=\(9, 3\)"),
         ("jpeg", {"quality": 0}, r"'jpeg': quality=0 .* within 1 to 100"),
         ("jpeg", {"quality": "high"}, r"quality='high'"),

@@ -24,7 +24,7 @@ def test_the_licences_name_each_picture():
 
 @pytest.mark.parametrize("names", [(), "chelsea"])
 def test_names_are_a_list(names):
-    with pytest.raises(DataError, match="is no list of names"):
+    with pytest.raises(DataError, match="must be a list of names"):
         embedded(2, names=names)
 
 

@@ -131,7 +131,7 @@ def test_a_bmp_of_sixteen_bits_a_pixel_is_refused(tmp_path):
     data = bytearray(cv2.imencode(".bmp", np.zeros((4, 4, 3), np.uint8))[1].tobytes())
     data[28] = 16
     (tmp_path / "a.bmp").write_bytes(bytes(data))
-    with pytest.raises(DataError, match="a BMP of 16 bits a pixel is not understood"):
+    with pytest.raises(DataError, match="a BMP with 16 bits per pixel is not supported"):
         look(tmp_path / "a.bmp")
 
 

@@ -129,7 +129,8 @@ def test_close_ends_the_threads_and_can_be_repeated(pictures):
 
 def test_a_patch_that_the_scale_does_not_divide(pictures):
     with pytest.raises(
-        DataError, match=r"gt_patch_px=33 is no multiple of the scale 2; the nearest are 32 and 34"
+        DataError,
+        match=r"gt_patch_px=33 is not a multiple of the scale 2\. The nearest multiples are 32 and 34",
     ):
         Loader(pictures, Sampler(3, 1, seed=0), gt_patch_px=33)
 

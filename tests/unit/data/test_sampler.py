@@ -53,11 +53,11 @@ def test_degrading_draws_from_a_stream_of_its_own():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((0, 4, 1), "no picture to draw from"),
+        ((0, 4, 1), "contains no picture"),
         ((5, 4, -1), "seed=-1 is negative"),
-        ((5, 5, 1, 0, 2), "batch_size=5 .* use a multiple of 2"),
+        ((5, 5, 1, 0, 2), "batch_size=5 .* Use a multiple of 2"),
         ((5, 0, 1), "batch_size=0"),
-        ((5, 4, 1, 2, 2), r"rank=2 is not among the 2 rank\(s\) 0 to 1"),
+        ((5, 4, 1, 2, 2), r"rank=2 must be from 0 to 1, for 2 ranks"),
     ],
 )
 def test_impossible_samplers(arguments, message):
