@@ -29,9 +29,10 @@ def main() -> int:
     if DUMP_SIGNAL is not None:
         faulthandler.register(DUMP_SIGNAL, all_threads=True)
     # Threads inherit the blocked signals. SIGTERM stays blocked, and _watch waits for it. SIGINT is for this thread.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    threading.Thread(target=_watch, name="srtrain-launch", daemon=True).start()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    if hasattr(signal, "sigtimedwait"):  # Windows and macOS lack it
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        threading.Thread(target=_watch, name="srtrain-launch", daemon=True).start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     words = sys.argv[1:]
     sys.argv = ["srtrain", "launch", "-n", os.environ["MS_WORKER_NUM"], *words]  # command.txt records this
     return srtrain(words)
@@ -62,10 +63,8 @@ def _watch() -> None:
 
 
 def _terminate() -> None:
-    if (
-        signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    ):  # the run has not begun, so there is nothing to save
-        os._exit(128 + signal.SIGTERM)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        os._exit(128 + signal.SIGTERM)  # the run has not begun, so there is nothing to save
     _thread.interrupt_main(signal.SIGTERM)
 
 
