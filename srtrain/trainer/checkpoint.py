@@ -86,7 +86,7 @@ class CheckpointStore:
             reason = first_line(error).rstrip(".")
             raise SrtrainError(
                 f"the checkpoint of step {step} could not be written to {self.folder}: {reason}. "
-                f"Older checkpoints are intact. Free some space, then continue with --resume."
+                f"Older checkpoints are intact. Free some space or set run_dir= elsewhere, then --resume."
             ) from error
         return final
 

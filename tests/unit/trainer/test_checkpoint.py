@@ -157,7 +157,7 @@ def test_a_full_disk_costs_nothing_older(small_disk, what, state, reason):
     before = contents(store.folder)
     message = rf"^the checkpoint of step 2 could not be written to {store.folder}: {reason}\. Older checkpoints are "
     with pytest.raises(
-        SrtrainError, match=message + r"untouched; make room or set run_dir= elsewhere, then --res"
+        SrtrainError, match=message + r"intact\. Free some space or set run_dir= elsewhere, then --res"
     ):
         store.save(2, what, state)
     assert contents(store.folder) == before
@@ -361,7 +361,7 @@ def test_assign_is_all_or_nothing_and_says_what_does_not_fit():
         "unknown to this run: x0, x1, x2, x3, x4 and 2 more."
     )
     with pytest.raises(
-        CheckpointError, match=r"does not fit: of another shape: b \(2,\) instead of \(3,\)\.$"
+        CheckpointError, match=r"does not fit this run: of another shape: b \(2,\) instead of \(3,\)\.$"
     ):
         assign(own, {"a": values["a"], "b": ms.Tensor(np.float32([1, 2]))}, "the model")
     assert not any(p.asnumpy().any() for p in own.values())

@@ -45,6 +45,7 @@ def test_a_run_that_never_gets_there_writes_nothing(make_trainer):
 @pytest.mark.parametrize(("first", "last"), [(0, 3), (4, 3)])
 def test_steps_that_do_not_follow_each_other_are_refused(first, last):
     with pytest.raises(
-        RecipeError, match=rf"^hooks\.profile\.first = {first} and last = {last}: the steps are"
+        RecipeError,
+        match=rf"^hooks\.profile\.first = {first} and last = {last}: first must be 1 or more, and",
     ):
         ProfileHook(first, last)
