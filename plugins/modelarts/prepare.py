@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from srtrain.data.unpack import unpack
+from srtrain.data.prepare.unpack import unpack
 from srtrain.errors import DataError, counted, did_you_mean, listing
 from srtrain.recipe import Recipe
 

@@ -7,11 +7,11 @@ import dataclasses
 import json
 
 from srtrain.data import DATASETS
-from srtrain.data.bicubic import default_target, write_bicubic
 from srtrain.data.cache import MappedPictures, default_cache_dir
-from srtrain.data.check import Report, check_set, compare
+from srtrain.data.prepare.bicubic import default_target, write_bicubic
+from srtrain.data.prepare.check import Report, check_set, compare
+from srtrain.data.prepare.unpack import unpack
 from srtrain.data.store import Pictures, n_bytes
-from srtrain.data.unpack import unpack
 from srtrain.errors import counted
 from srtrain.evaluation.table import aligned
 from srtrain.jobs.sets import set_arguments

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from srtrain.data.bicubic import write_bicubic
-from srtrain.data.check import check_set, compare
 from srtrain.data.picture import read_rgb, write_png
+from srtrain.data.prepare.bicubic import write_bicubic
+from srtrain.data.prepare.check import check_set, compare
 from srtrain.errors import DataError, RecipeError, UnknownNameError
 
 

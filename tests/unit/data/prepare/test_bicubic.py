@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from srtrain.data.bicubic import default_target, write_bicubic
 from srtrain.data.folders import folder
 from srtrain.data.picture import look, read_rgb, write_png
+from srtrain.data.prepare.bicubic import default_target, write_bicubic
 from srtrain.data.resize import make_lq
 from srtrain.errors import DataError
 

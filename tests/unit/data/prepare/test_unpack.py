@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from srtrain.data.unpack import unpack
+from srtrain.data.prepare.unpack import unpack
 from srtrain.errors import DataError
 
 

@@ -1,0 +1,1 @@
+"""The work of ``srtrain data``: unpack zip files, make low resolution, check data sets."""
