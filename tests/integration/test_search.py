@@ -280,7 +280,7 @@ def test_changed_settings_are_refused_on_resume(run: Run, capsys: pytest.Capture
         (["hooks.search.credit=lineag"], "Did you mean 'lineage'"),
         (["hooks.search.objectives=('psnr','flops')"], "flops"),
         (["hooks.search.evolution.selection=best"], "evolution.selection = 'best' is not known"),
-        (["model=edsr"], "model must be 'esrn', not 'EDSR'"),
+        (["model=edsr"], "needs model='esrn', which is built from blocks; the model of the recipe is 'EDSR'"),
         (["hooks.search.space.types=('S','Z')", "hooks.search.space.type_prob=(1,1)"], "'Z'"),
     ],
 )

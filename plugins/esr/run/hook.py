@@ -111,7 +111,7 @@ class SearchHook(Hook):
         """
         if not isinstance(trainer.model, ESRN):
             raise RecipeError(
-                f"hooks.search needs model='esrn', which is built from blocks; the model of the recipe is a "
+                f"hooks.search needs model='esrn', which is built from blocks; the model of the recipe is "
                 f"{type(trainer.model).__name__!r}."
             )
         n_feats = trainer.model.n_feats
