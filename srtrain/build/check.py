@@ -10,7 +10,7 @@ from typing import Any
 from srtrain.build.parts import build_spec, in_steps, wanted_benchmarks
 from srtrain.data import DATASETS, DEGRADATIONS
 from srtrain.device import BACKENDS, PRECISIONS
-from srtrain.errors import RecipeError, UserError, did_you_mean, listing
+from srtrain.errors import RecipeError, UserError, counted, did_you_mean, listing
 from srtrain.hooks import HOOKS
 from srtrain.metrics import PROTOCOLS
 from srtrain.models import INITIALISERS, MODELS
@@ -73,6 +73,20 @@ def planned_hooks(recipe: Recipe) -> list[Hook]:
     """
     nothing = dict.fromkeys(OFFERED)
     return plan([build_spec(HOOKS, spec, 1, nothing) for spec in recipe.hooks.values() if spec is not None])
+
+
+def check_batch_size(recipe: Recipe, world_size: int) -> None:
+    """Check that the ranks can share a batch and accumulate it in equal parts.
+
+    Raises:
+        RecipeError: they cannot.
+    """
+    size, parts = recipe.data.batch_size, recipe.train.accumulate
+    if size % (parts * world_size):
+        raise RecipeError(
+            f"data.batch_size = {size} cannot be divided into train.accumulate = {parts} equal parts on "
+            f"{counted(world_size, 'rank')}. Use a multiple of {parts * world_size}."
+        )
 
 
 def _specs(recipe: Recipe) -> Iterator[tuple[str, Registry, Spec]]:

@@ -117,3 +117,12 @@ def about(recipe: Recipe) -> dict[str, Any]:
         "benchmarks": {name: benchmark.protocol for name, benchmark in wanted_benchmarks(recipe)},
         "srtrain": srtrain.__version__,
     }
+
+
+def training_digest(recipe: Recipe) -> str:
+    """Return a hash of the settings that affect the weights of a trained network."""
+    train = dataclasses.replace(recipe.train, log_every=1, threads=0, compile_cache="")
+    data = dataclasses.replace(recipe.data, cache="", cache_dir="", workers=1)
+    return digest(
+        dataclasses.replace(recipe, name="", train=train, data=data, benchmarks={}, hooks={}, plugins=())
+    )

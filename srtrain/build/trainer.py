@@ -12,8 +12,17 @@ from typing import Any
 import mindspore as ms
 from mindspore import nn
 
+from srtrain.build.check import check_batch_size
 from srtrain.build.kernels import network_to_train
-from srtrain.build.parts import about, build_benchmarks, build_model, build_pictures, build_spec, in_steps
+from srtrain.build.parts import (
+    about,
+    build_benchmarks,
+    build_model,
+    build_pictures,
+    build_spec,
+    in_steps,
+    training_digest,
+)
 from srtrain.data import DEGRADATIONS
 from srtrain.data.degrade import Degrade
 from srtrain.data.loader import Loader
@@ -21,7 +30,7 @@ from srtrain.data.sampler import Sampler
 from srtrain.data.store import Pictures
 from srtrain.device import PRECISIONS
 from srtrain.device.backend import Backend
-from srtrain.errors import RecipeError, UserError, counted
+from srtrain.errors import UserError, counted
 from srtrain.evaluation.evaluator import Evaluator
 from srtrain.hooks import HOOKS
 from srtrain.hooks.lr import LrHook
@@ -29,7 +38,6 @@ from srtrain.models import INITIALISERS
 from srtrain.models.initialise import initialise
 from srtrain.models.upscale import Upscaler
 from srtrain.recipe import Epochs, Recipe, Spec
-from srtrain.recipe.record import digest
 from srtrain.recipe.text import to_text
 from srtrain.trainer.checkpoint import CheckpointStore
 from srtrain.trainer.factory import TrainerFactory
@@ -53,13 +61,17 @@ ADVICE = "try a lower optim.lr, optim.clip_norm=0.5, or a smaller model.res_scal
 def build_trainer(
     recipe: Recipe, run_dir: Path, backend: Backend, log: Log, hooks: Mapping[str, Hook] = _NO_HOOKS
 ) -> Trainer:
-    """Wire a whole run.
+    """Build the trainer of a run.
 
     Args:
-        hooks: hooks that exist already, by their keys in the recipe; they are used instead of building those.
+        recipe: the recipe, checked.
+        run_dir: the run folder.
+        backend: the device, started.
+        log: where the run writes its messages.
+        hooks: existing hooks by their keys in the recipe; they are used instead of building these hooks.
 
     Raises:
-        UserError: whatever the recipe asks for that cannot be had.
+        UserError: the recipe asks for something that is missing or not possible, such as a folder of pictures.
     """
     pictures = build_pictures(recipe, "data.train", recipe.data.train, recipe.data.cache)
     per_epoch = recipe.train.steps_per_epoch or max(1, len(pictures) // recipe.data.batch_size)
@@ -69,7 +81,7 @@ def build_trainer(
         f"training on {counted(len(pictures), 'picture')}; one epoch is {counted(per_epoch, 'update')}; "
         f"{counted(max_steps, 'update')} in all"
     )
-    _check_parts(recipe, backend.world_size)
+    check_batch_size(recipe, backend.world_size)
     store = CheckpointStore(run_dir / "checkpoints", about(recipe), writes=backend.rank == 0)
     run = _Run(recipe, pictures, per_epoch, max_steps, backend, store, log)
     model = _initialised_model(recipe, per_epoch)
@@ -87,7 +99,7 @@ def build_trainer(
 
 @dataclass(frozen=True)
 class _Run:
-    """What all trainers of a run share."""
+    """What the trainer of a run and the trainers of a search's candidates share."""
 
     recipe: Recipe
     pictures: Pictures
@@ -98,7 +110,7 @@ class _Run:
     log: Log
 
     def trainer(self, model: nn.Cell, hooks: Iterable[Hook], alone: bool = False) -> Trainer:
-        """Return a trainer of this network; with ``alone``, of whole batches on this rank, without other ranks."""
+        """Return a trainer for this network; ``alone`` means whole batches on this rank, without the other ranks."""
         backend = self.backend
         rank, world_size = (0, 1) if alone else (backend.rank, backend.world_size)
         return Trainer(
@@ -113,7 +125,7 @@ class _Run:
         )
 
     def candidate(self, model_args: dict[str, Any], hooks: Sequence[Hook]) -> Trainer:
-        """Return a trainer of a fresh network with other arguments, as ``TrainerFactory.build``."""
+        """Return a trainer for a new network with other arguments; see ``TrainerFactory.build``."""
         spec = Spec(self.recipe.model.name, **{**self.recipe.model.args, **model_args})
         model = _initialised_model(dataclasses.replace(self.recipe, model=spec), self.per_epoch)
         return self.trainer(model, [LrHook(self.schedule(), self.recipe.optim.lr), *hooks], alone=True)
@@ -135,20 +147,11 @@ class _Run:
             "recipe_text": to_text(recipe),
             "max_steps": self.max_steps,
             "scale": recipe.scale,
-            "new_trainer": TrainerFactory(self.candidate, recipe.scale, digest(_what_trains(recipe))),
+            "new_trainer": TrainerFactory(self.candidate, recipe.scale, training_digest(recipe)),
             "seed": recipe.seed,
         }
         wanted = {key: spec for key, spec in recipe.hooks.items() if spec is not None}
         return {key: build_spec(HOOKS, spec, self.per_epoch, offered) for key, spec in wanted.items()}
-
-
-def _check_parts(recipe: Recipe, world_size: int) -> None:
-    size, parts = recipe.data.batch_size, recipe.train.accumulate
-    if size % (parts * world_size):
-        raise RecipeError(
-            f"data.batch_size = {size} cannot be worked through in train.accumulate = {parts} equal parts on "
-            f"{world_size} rank(s). Use a multiple of {parts * world_size}."
-        )
 
 
 def _build_loader(recipe: Recipe, pictures: Pictures, per_epoch: int, rank: int, world_size: int) -> Loader:
@@ -160,23 +163,16 @@ def _build_loader(recipe: Recipe, pictures: Pictures, per_epoch: int, rank: int,
 
 
 def _initialised_model(recipe: Recipe, per_epoch: int) -> nn.Cell:
-    ms.set_seed(recipe.seed)  # for layers that initialise() leaves alone
+    ms.set_seed(recipe.seed)  # for layers that initialise() does not change
     model = build_model(recipe)
     initialise(model, build_spec(INITIALISERS, recipe.init, per_epoch), recipe.seed)
     return model
 
 
-def _what_trains(recipe: Recipe) -> Recipe:
-    """Return a recipe without what leaves the weights of a network as they are."""
-    train = dataclasses.replace(recipe.train, log_every=1, threads=0, compile_cache="")
-    data = dataclasses.replace(recipe.data, cache="", cache_dir="", workers=1)
-    return dataclasses.replace(recipe, name="", train=train, data=data, benchmarks={}, hooks={}, plugins=())
-
-
 def _build_update(
     recipe: Recipe, model: nn.Cell, backend: Backend, per_epoch: int, log: Log, alone: bool = False
 ) -> TrainStep:
-    """Return the update of all ranks together, or that of this process alone."""
+    """Return the update of all ranks together, or of this process alone."""
     optim = recipe.optim
     parameters = list(model.trainable_params())
     return TrainStep(

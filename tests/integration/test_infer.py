@@ -110,7 +110,9 @@ def test_bad_files_are_named_and_the_rest_goes_on(onnx, photos, capsys):
     written = sorted(str(path.relative_to("out")) for path in Path("out").rglob("*.*"))
     assert written == ["alpha.png", "deep/16.png", "deep/grey.png", "rgb.png", "turned.png"]
     assert infer(onnx, "photos/alpha.webp", "--to", "out/alpha.jpg") == 1
-    assert "error: photos/alpha.webp: it has alpha, which JPEG does not hold" in capsys.readouterr().err
+    assert (
+        "error: photos/alpha.webp: the picture has alpha, which JPEG cannot store" in capsys.readouterr().err
+    )
 
 
 def test_standard_input_to_standard_output_is_the_picture_alone(onnx, photos):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from srtrain.build.check import OFFERED, check_names
+from srtrain.build.check import OFFERED, check_batch_size, check_names
 from srtrain.build.trainer import build_trainer
 from srtrain.device.backend import Backend
 from srtrain.errors import RecipeError
@@ -156,3 +156,11 @@ def test_all_mistakes_are_reported_together() -> None:
 def test_a_value_that_is_not_possible_is_named(spec: Spec, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         check_names(recipe(mine=spec))
+
+
+def test_a_batch_that_the_ranks_cannot_share_is_refused() -> None:
+    wanted = dataclasses.replace(recipe(), train=Train(steps=1, accumulate=3))
+    message = r"data\.batch_size = 16 cannot be divided into train\.accumulate = 3 .* on 2 ranks\. Use a multiple of 6"
+    with pytest.raises(RecipeError, match=message):
+        check_batch_size(wanted, 2)
+    check_batch_size(recipe(), 2)

@@ -5,7 +5,14 @@ import dataclasses
 import mindspore as ms
 import pytest
 
-from srtrain.build.parts import build_backend, build_benchmarks, build_pictures, build_spec, in_steps
+from srtrain.build.parts import (
+    build_backend,
+    build_benchmarks,
+    build_pictures,
+    build_spec,
+    in_steps,
+    training_digest,
+)
 from srtrain.errors import RecipeError
 from srtrain.recipe import Benchmark, Data, Epochs, Recipe, Spec, Train
 from srtrain.trainer.schedules import SCHEDULES
@@ -75,3 +82,9 @@ def test_a_missing_folder_of_data_says_how_to_name_it():
         RecipeError, match=r"benchmarks\.b\.data = 'set5' needs the folder of the data: add data\.root"
     ):
         build_pictures(RECIPE, "benchmarks.b.data", Spec("set5"), "none")
+
+
+def test_the_digest_changes_with_what_affects_the_weights():
+    same = dataclasses.replace(RECIPE, name="t", benchmarks={}, train=Train(steps=9, log_every=3))
+    assert training_digest(same) == training_digest(RECIPE)
+    assert training_digest(dataclasses.replace(RECIPE, seed=1)) != training_digest(RECIPE)
