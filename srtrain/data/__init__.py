@@ -1,4 +1,4 @@
-"""Pictures: which files make a set, decoding them once, and cutting patches for training."""
+"""Pictures: list the files of a data set, decode them once, and cut patches for training."""
 
 from srtrain.registry import Registry
 

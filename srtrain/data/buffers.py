@@ -1,7 +1,7 @@
-"""Memory for batches, used again as soon as nobody holds it.
+"""Batch buffers that are reused once no consumer holds them.
 
-A batch is megabytes, and the system hands out fresh memory a page at a time, zeroed: that takes longer than
-filling it with patches.
+A batch takes megabytes. The system provides new memory page by page and fills it with zeros, which takes longer than
+copying the patches.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from srtrain.arrays import UInt8
 
 
 class Buffers:
-    """Arrays of bytes that are handed out again only when nothing refers to them any more.
+    """Byte arrays that are reused only when nothing refers to them any more.
 
-    Whoever reads an array (a batch, a view of it, a tensor made from it without a copy) refers to it, and
-    Python counts the references. At most ``n_kept`` arrays are remembered.
+    Everything that reads an array (a batch, a view of it, a tensor that shares its memory) refers to it, and Python
+    counts the references. At most ``n_kept`` arrays are kept.
     """
 
     def __init__(self, n_kept: int) -> None:
@@ -29,7 +29,7 @@ class Buffers:
         self._free = _references([np.empty(0, np.uint8)])[0]
 
     def take(self, shape: tuple[int, ...]) -> UInt8:
-        """Return an array of a shape, its content undefined."""
+        """Return a uint8 array of this shape with undefined content."""
         with self._lock:
             for k, references in enumerate(_references(self._arrays)):
                 if references == self._free and self._arrays[k].shape == shape:
@@ -41,5 +41,5 @@ class Buffers:
 
 
 def _references(arrays: Sequence[UInt8]) -> list[int]:
-    """Count the references to each array, those of the sequence and of this function included."""
+    """Count the references to each array, including those of the sequence and of this function."""
     return [sys.getrefcount(array) for array in arrays]

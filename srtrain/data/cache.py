@@ -1,12 +1,12 @@
-"""Decoded pictures in memory-mapped files, so that a patch costs a few pages instead of a whole PNG.
+"""Decoded pictures in memory-mapped files, so that reading a patch reads a few pages instead of a whole PNG.
 
 One folder of pictures becomes one pack, a folder of the cache with two files:
 
     pictures.u8      uint8 HWC RGB, one picture after the other
-    manifest.jsonl   a line a picture: where it lies, its shape, and the size, time and hash of its source
+    manifest.jsonl   one line per picture: its offset, its shape, and the size, time and hash of its source file
 
-The manifest is a journal: a line is appended once the picture is on the disk, so a build that was killed
-goes on where it was. A later line for the same source replaces the earlier one.
+The manifest is a journal: a line is appended after the picture is on the disk, so a build that was killed continues
+where it stopped. A later line for the same source replaces an earlier one.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from srtrain.files import lack_of_space, take_lock
 
 Size = tuple[int, int]
 
-_FORMAT = "1"  # of the files, and of what is computed into them: another number is another folder
-_SYNC_EVERY = 16  # pictures: what a kill can cost
+_FORMAT = "1"  # cache format version; changing it makes a new folder
+_SYNC_EVERY = 16  # pictures; a kill loses at most this many
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One decoded picture in a pack, and the state of the file that it was decoded from."""
+    """The place and shape of one decoded picture, and the state of its source file when it was decoded."""
 
     name: str
     source_bytes: int
@@ -55,11 +55,11 @@ class Entry:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of the decoded picture."""
+        """Return the size of the decoded picture."""
         return self.height * self.width * 3
 
     def is_of(self, source: Path) -> bool:
-        """Whether the source file still has the size and time that it was decoded at."""
+        """Return whether the source file still has the size and time that it had when it was decoded."""
         stat = source.stat()
         return (stat.st_size, stat.st_mtime_ns) == (self.source_bytes, self.source_mtime_ns)
 
@@ -67,11 +67,11 @@ class Entry:
 class Pack:
     """The decoded pictures of one folder, read through one memory map.
 
-    Opening it decodes what is missing or has changed, with ``decode``, into pictures of ``sizes``. Several
-    processes may open it at once: one decodes, the others wait for it.
+    Opening a pack decodes missing and changed pictures with ``decode`` to ``sizes`` (height, width). Several processes
+    may open it at once: one decodes, the others wait.
 
     Raises:
-        DataError: an unreadable picture, a disk that is too small, or a cache that cannot be written.
+        DataError: a picture cannot be read, the disk is too small, or the cache cannot be written.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Pack:
         return pixels.reshape(entry.height, entry.width, 3)
 
     def release(self) -> None:
-        """Give the mapped pages back; the system keeps them cached, but no longer as this process's."""
+        """Release the mapped pages; they stay in the system's cache but no longer count as memory of this process."""
         if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
             self._map.madvise(mmap.MADV_DONTNEED)
 
@@ -118,7 +118,7 @@ class Pack:
         return {s for s in sources if s.name not in entries or not entries[s.name].is_of(s)}
 
     def _read_manifest(self) -> dict[str, Entry]:
-        """Read the journal; a last line cut short by a kill does not count, nor do entries without pixels."""
+        """Read the journal, without a last line that a kill cut short and without entries that have no pixels."""
         if not self._manifest.is_file() or not self._pixels_file.is_file():
             return {}
         n_bytes = self._pixels_file.stat().st_size
@@ -130,7 +130,7 @@ class Pack:
         old = self._read_manifest()
         slots, n_bytes = _slots(sizes, old)
         _refuse_full_disk(self._home, n_bytes - _end(old.values()), len(slots))
-        # The pixels of a changed picture are in doubt from here on: forget them before they are overwritten.
+        # From here on the pixels of changed pictures are invalid, so their entries are removed first.
         names = {source.name for source in sizes}
         write_bytes(self._manifest, b"".join(_line(e) for name, e in old.items() if name not in names))
         try:
@@ -148,7 +148,7 @@ class Pack:
             raise cannot_write(self._home, error) from error
 
     def _fill(self, old: dict[str, Entry], slot: tuple[Path, Entry]) -> tuple[Entry, bool]:
-        """Decode one picture into its slot, unless only the time of its file has changed; say which."""
+        """Decode one picture into its slot, unless only the time of its file changed; return whether it was decoded."""
         source, entry = slot
         entry = replace(entry, sha256=_sha256(source))
         before = old.get(source.name)
@@ -164,10 +164,10 @@ class Pack:
 
 
 class MappedPictures:
-    """The pictures of a data set, each folder in a pack of its own; data sets and scales share the packs.
+    """The pictures of a data set, one pack per folder; data sets and scales share the packs.
 
-    ``lq_sizes`` are the pairs' low-resolution sizes. ``n_decoded`` counts the pictures that were not in the
-    cache yet.
+    ``lq_sizes`` are the low-resolution sizes (height, width) of the pairs. ``n_decoded`` counts the pictures that were
+    not in the cache yet.
     """
 
     def __init__(
@@ -205,13 +205,13 @@ class MappedPictures:
         return pack[source]
 
     def release(self) -> None:
-        """Give the mapped pages back, so that this process stays small however large the set is."""
+        """Release the mapped pages, so that the memory of this process does not grow with the set."""
         for pack in self._packs:
             pack.release()
 
 
 def default_cache_dir() -> Path:
-    """Return ``$SRTRAIN_CACHE``, else ``srtrain`` in the user's cache folder."""
+    """Return ``$SRTRAIN_CACHE``, or ``srtrain`` in the user's cache folder if that is not set."""
     given = os.environ.get("SRTRAIN_CACHE")
     if given:
         return Path(given).expanduser()
@@ -221,7 +221,7 @@ def default_cache_dir() -> Path:
 def _packs(
     home: Path, sizes: dict[Path, Size], suffix: str, decode: Callable[[Path], UInt8]
 ) -> dict[Path, Pack]:
-    """Open one pack for each folder that the sources lie in."""
+    """Open one pack for each folder of the sources."""
     by_folder: dict[Path, dict[Path, Size]] = {}
     for source, size in sizes.items():
         by_folder.setdefault(source.parent, {})[source] = size
@@ -232,7 +232,7 @@ def _packs(
 
 
 def _readable(folder: Path) -> str:
-    """Name a folder's pack: the end of its path for people, a hash of the whole path to be unique."""
+    """Return the name of a folder's pack: the end of its path, to be readable, and a hash of the path, to be unique."""
     path = folder.resolve()
     words = re.sub(r"[^A-Za-z0-9_.]+", "-", "-".join(path.parts[-3:])).strip("-")
     return f"{words}-{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
@@ -243,7 +243,7 @@ def _made(source: Path, scale: int) -> UInt8:
 
 
 def _slots(sizes: dict[Path, Size], old: dict[str, Entry]) -> tuple[dict[Path, Entry], int]:
-    """Give each picture a place: its old one where it still fits, else the end. Returns the end, too."""
+    """Return a slot for each picture (the old one if it still fits, else one at the end), and the end of the last."""
     end = _end(old.values())
     slots = {}
     for source, (height, width) in sizes.items():

@@ -1,8 +1,8 @@
-"""Low resolution that is worse than bicubic: blur before shrinking, noise and JPEG after it.
+"""Degradations beyond bicubic: blur before downscaling, noise and JPEG after it.
 
     degrade = Degrade((DEGRADATIONS.build("blur", sigma_px=(0.2, 2)), DEGRADATIONS.build("jpeg", quality=(60, 95))))
 
-The strength is drawn anew for each sample, from a range, by a generator that hangs on (seed, step, index).
+Each sample draws its own strength from the range, with a generator that depends only on (seed, step, index).
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ Range = float | Sequence[float]
 
 
 class Degradation(Protocol):
-    """One step. ``margin_px`` is how far around a pixel it looks; before shrinking or after it."""
+    """One step, before downscaling or after it; ``margin_px`` is how many pixels around each pixel it reads."""
 
     before_shrinking: bool
     margin_px: int
 
     def __call__(self, picture: UInt8, rng: np.random.Generator) -> UInt8:
-        """Return the picture degraded, of the same shape: uint8 HWC RGB."""
+        """Return the degraded picture, uint8 HWC RGB of the same shape."""
 
 
 @DEGRADATIONS.register
 class Blur:
-    """Gaussian blur of the ground truth, its sigma in ground-truth pixels."""
+    """Gaussian blur of the ground truth; sigma is in ground-truth pixels."""
 
     before_shrinking = True
 
@@ -53,7 +53,7 @@ class Blur:
 
 @DEGRADATIONS.register
 class Noise:
-    """Gaussian noise on the low resolution, its sigma in steps of 255; grey noise is equal in the channels."""
+    """Gaussian noise on the low resolution; sigma is on the scale [0, 255]; ``grey`` noise is equal in all channels."""
 
     before_shrinking = False
     margin_px = 0
@@ -72,10 +72,10 @@ class Noise:
 
 @DEGRADATIONS.register
 class Jpeg:
-    """JPEG compression of the low resolution, its quality from 1 to 100."""
+    """JPEG compression of the low resolution, with a quality from 1 to 100."""
 
     before_shrinking = False
-    margin_px = 0  # its blocks of 8 px are laid from the corner of what it is given
+    margin_px = 0  # its blocks of 8 px start at the corner of its input
 
     def __init__(self, quality: Range) -> None:
         self.low, self.high = _range("jpeg", "quality", quality, 1, 100)
@@ -89,7 +89,7 @@ class Jpeg:
 
 
 class Degrade:
-    """Makes low resolution: the steps before shrinking, MATLAB's bicubic, the steps after it, in their order."""
+    """Makes low resolution: the steps before downscaling, MATLAB's bicubic, the steps after it, in their order."""
 
     def __init__(self, steps: Sequence[Degradation]) -> None:
         self._before = [step for step in steps if step.before_shrinking]
@@ -98,7 +98,7 @@ class Degrade:
         self._after_px = sum(step.margin_px for step in self._after)
 
     def __call__(self, gt: UInt8, scale: int, rng: np.random.Generator) -> UInt8:
-        """Return the low resolution of a ground truth whose sides the scale divides, uint8 HWC RGB."""
+        """Return the low resolution of a ground truth, uint8 HWC RGB; the scale must divide its sides."""
         for step in self._before:
             gt = step(gt, rng)
         lq = imresize(gt, 1 / scale)
@@ -111,10 +111,10 @@ class Degrade:
     ) -> UInt8:
         """Return the low resolution of a square patch of a whole ground truth.
 
-        Its surroundings are degraded with it as far as the steps look, so that it has no border of its own.
-        ``corner`` (y, x) and ``lq_px`` are in low-resolution pixels.
+        The surroundings that the steps read are degraded with it, so that the patch has no border effects. ``corner``
+        (y, x) and ``lq_px`` are in low-resolution pixels.
         """
-        margin = 2 + math.ceil(self._before_px / scale) + self._after_px  # bicubic looks 2 lq pixels far
+        margin = 2 + math.ceil(self._before_px / scale) + self._after_px  # bicubic reads 2 lq pixels around
         sides = zip(corner, gt.shape[:2], strict=True)
         spans = [(max(at - margin, 0), min(at + lq_px + margin, side // scale)) for at, side in sides]
         (top, bottom), (left, right) = spans
@@ -127,7 +127,7 @@ def _range(what: str, name: str, given: Range, lowest: float, highest: float) ->
     """Return (low, high) of a number or a pair.
 
     Raises:
-        DataError: neither of these, out of the allowed range, or the wrong way round.
+        DataError: it is neither, out of the allowed range, or low is above high.
     """
     values = tuple(given) if isinstance(given, (tuple, list)) else (given, given)
     numbers = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)

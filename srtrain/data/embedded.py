@@ -1,4 +1,4 @@
-"""The four pictures that travel inside the package, so that the first run needs no download.
+"""The four pictures inside the package, so that the first run needs no download.
 
 Train on astronaut, coffee and rocket; evaluate on chelsea. Licences: ``pictures/LICENSES.md``.
 """
@@ -24,10 +24,10 @@ _FILES = {
 
 @DATASETS.register(from_run=("scale",))
 def embedded(scale: int, names: Sequence[str] = TRAIN_NAMES) -> list[Pair]:
-    """List pictures of the package; their low resolution is made on the fly, for any scale.
+    """List pictures of the package; their low resolution is made while reading, for any scale.
 
     Raises:
-        DataError: a name that is not in the package, or no name at all.
+        DataError: a name is not in the package, or there is no name.
     """
     if isinstance(names, str) or not names:
         raise DataError(f"embedded pictures: names={names!r} must be a list of names such as ('chelsea',).")

@@ -1,7 +1,7 @@
-"""What a picture file says about itself, read without decoding it; a file that was cut short is refused.
+"""Read the header of a picture file without decoding it, and refuse a file that is cut short.
 
-Only formats that can be read without surprises are known: PNG, JPEG and BMP. Some versions of OpenCV
-return a half-grey picture for a file that ends early, so the end of the file is looked for here.
+Only PNG, JPEG and BMP are supported. Some versions of OpenCV return a half-grey picture for a file that is cut short,
+so this module checks that the end of the file is there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from srtrain.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
-# Seen in folders of pictures, and refused rather than passed over: a set must not shrink in silence.
+# These are refused instead of ignored, so that no picture of a set is left out unnoticed.
 FOREIGN_SUFFIXES = (".tif", ".tiff", ".webp", ".gif", ".jp2", ".heic", ".avif", ".ppm", ".exr")
 
 _PNG_START = b"\x89PNG\r\n\x1a\n"
@@ -31,10 +31,10 @@ Bytes = bytes | mmap.mmap
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says: its stored size, colour mode and depth.
+    """The stored size, colour mode and bits per channel of a picture file.
 
-    ``exif`` means that an EXIF block is there, which may turn the picture; ``profile`` is where an
-    embedded colour profile begins and ends in the file.
+    ``exif`` says whether there is an EXIF block, which may rotate the picture. ``profile`` is the start and end of an
+    embedded colour profile in the file.
     """
 
     kind: str
@@ -47,12 +47,12 @@ class Header:
 
     @property
     def alpha(self) -> bool:
-        """Whether there is transparency, which training ignores."""
+        """Return whether there is transparency, which training ignores."""
         return self.mode in ("rgba", "grey+alpha", "palette+alpha")
 
 
 def notices(headers: dict[Path, Header]) -> list[str]:
-    """Say in a sentence each what was done to pictures that are not plain 8-bit RGB or grey."""
+    """Return one sentence for each kind of conversion of pictures that are not plain 8-bit RGB or grey."""
     kinds: tuple[tuple[str, Callable[[Header], bool]], ...] = (
         ("have an alpha channel, which is ignored", lambda header: header.alpha),
         ("have 16 bits a channel, which are rounded to 8", lambda header: header.bits == 16),
@@ -73,7 +73,7 @@ def read_header(data: Bytes, path: Path) -> Header:
     """Read the header of a whole file.
 
     Raises:
-        DataError: the file is empty, is no PNG, JPEG or BMP, or ends early.
+        DataError: the file is empty, is not PNG, JPEG or BMP, or is cut short.
     """
     if len(data) == 0:
         raise DataError(f"picture {str(path)!r} is an empty file (0 bytes). Copy or download it again.")

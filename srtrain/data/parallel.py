@@ -1,4 +1,4 @@
-"""Work on many pictures by threads: decoding and file access leave Python's lock, so threads are enough."""
+"""Process many pictures in threads; decoding and file access release Python's lock, so processes are not needed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ R = TypeVar("R")
 def in_parallel(work: Callable[[T], R], items: Iterable[T], progress: str | None = None) -> Iterator[R]:
     """Yield ``work(item)`` for each item, in order, computed by as many threads as there are cores.
 
-    ``progress`` names a progress bar, which is drawn where the output is a terminal. The first error ends
-    it, and what has not been begun is dropped.
+    ``progress`` is the title of a progress bar, shown if the output is a terminal. The first error is raised, and items
+    that were not started are dropped.
     """
     todo = list(items)
     executor = ThreadPoolExecutor(max_workers=usable_cores())

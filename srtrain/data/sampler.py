@@ -1,8 +1,8 @@
-"""Which picture is sample (step, index): pure functions of the seed, so nothing has to be saved or replayed.
+"""Choose the picture of sample (step, index) as a pure function of the seed; nothing has to be saved or replayed.
 
-The training set is drawn without replacement, epoch after epoch: sample ``index`` of the global batch at
-``step`` stands at place ``step * batch_size + index`` of one endless list, and each run of ``n_pictures``
-places in it is a permutation of its own. Ranks, workers and resuming only change who computes it, and when.
+The training set is drawn without replacement, epoch by epoch: sample ``index`` of the global batch at ``step`` is entry
+``step * batch_size + index`` of an endless list, in which every ``n_pictures`` entries are a permutation of the set.
+Ranks, workers and resuming change only where and when a sample is computed.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from srtrain.errors import DataError, counted
 
-# The streams of random numbers that hang on one seed; the numbers keep them apart and must never change.
+# Independent streams of random numbers of one seed; these numbers must never change.
 _ORDER, _PLACE, _DEGRADE = 0, 1, 2
 
 
 @dataclass(frozen=True)
 class Draw:
-    """One sample: its place in the global batch, its picture, and three uniform numbers of its own."""
+    """One sample: its place in the global batch, its picture, and three uniform random numbers in [0, 1)."""
 
     step: int
     index: int
@@ -30,10 +30,10 @@ class Draw:
 
 
 class Sampler:
-    """Draws the samples of one rank; the ranks' shares are disjoint and make up the global batch.
+    """Draws the samples of one rank; the shares of all ranks together are the global batch.
 
     Raises:
-        DataError: an empty set, a negative seed, or a batch that the ranks cannot share equally.
+        DataError: the set is empty, the seed is negative, or the ranks cannot share the batch equally.
     """
 
     def __init__(
@@ -65,17 +65,17 @@ class Sampler:
         return [Draw(step, i, self.picture(step, i), tuple(uniform[i])) for i in self.indices]
 
     def picture(self, step: int, index: int) -> int:
-        """Return which picture sample ``index`` of the global batch at ``step`` is cut from."""
+        """Return the number of the picture of sample ``index`` of the global batch at ``step``."""
         epoch, place = divmod(step * self.batch_size + index, self.n_pictures)
         return int(_permutation(self.n_pictures, self.seed, epoch)[place])
 
     def degrade_rng(self, draw: Draw) -> np.random.Generator:
-        """Return the generator that degrading a sample draws from."""
+        """Return the random generator for the degradation of a sample."""
         return np.random.default_rng((self.seed, _DEGRADE, draw.step, draw.index))
 
 
 def shard(n_pictures: int, rank: int, world_size: int) -> range:
-    """Return the pictures that one rank evaluates: over all ranks each picture exactly once."""
+    """Return the numbers of the pictures that one rank evaluates; each picture belongs to exactly one rank."""
     return range(rank, n_pictures, world_size)
 
 

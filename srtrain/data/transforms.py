@@ -1,4 +1,4 @@
-"""Where a patch is cut and how it is turned: pure functions of a sample, the same for lq and gt."""
+"""Position and orientation of a patch: pure functions of a sample, the same for lq and gt."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from srtrain.data.sampler import Draw
 
 N_TURNS = 8
-"""The ways to lay a square on itself: two flips and a transposition, each done or not."""
+"""Number of orientations of a square: two flips and a transposition, each done or not."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """The top left corner of a patch in low-resolution pixels, and its turn in [0, 8)."""
+    """The top left corner of a patch in low-resolution pixels, and its orientation ``turn`` in [0, 8)."""
 
     y: int
     x: int
@@ -24,7 +24,7 @@ class Place:
 
 
 def place(draw: Draw, lq_size: tuple[int, int], lq_px: int, augment: bool) -> Place:
-    """Choose the patch of a sample, uniformly over all positions (and turns, where ``augment``)."""
+    """Choose the patch of a sample, uniformly over all positions (and all orientations if ``augment``)."""
     v, u, w = draw.uniform
     y = int(v * (lq_size[0] - lq_px + 1))
     x = int(u * (lq_size[1] - lq_px + 1))
@@ -32,7 +32,7 @@ def place(draw: Draw, lq_size: tuple[int, int], lq_px: int, augment: bool) -> Pl
 
 
 def turned(patch: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
-    """Return an HWC patch turned; ``turn`` 0 is the patch itself.
+    """Return an HWC patch in the orientation ``turn``; 0 is the patch itself.
 
     Flips and 90° turns as in EDSR (section 4.1): bit 0 mirrors left to right, bit 1 top to bottom, then bit 2
     transposes; one mirror and transposing make a 90° turn.
@@ -40,6 +40,6 @@ def turned(patch: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
     if turn & 3:
         patch = cv2.flip(patch, {1: 1, 2: 0, 3: -1}[turn & 3])
     if turn & 4:
-        # Transposing reads column by column: from a compact copy, not from rows that lie far apart.
+        # Transposing reads column by column, which is faster from a compact copy than from rows far apart.
         patch = cv2.transpose(np.ascontiguousarray(patch))
     return patch

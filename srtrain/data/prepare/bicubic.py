@@ -1,4 +1,4 @@
-"""Write folders of bicubic low resolution, named and laid out as DIV2K does."""
+"""Write folders of bicubic low-resolution pictures, with the names and folders of DIV2K."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def write_bicubic(gt_dir: Path, target: Path, scales: Sequence[int], overwrite: 
     """Write ``target/X2/0001x2.png`` and so on for each picture and scale; return the number of files.
 
     Raises:
-        DataError: an unreadable picture, a target that has pictures already, or one that cannot be written.
+        DataError: a picture cannot be read, or the target is not empty or cannot be written.
     """
     pictures = list_pictures(gt_dir, "ground truth")
     folders = {scale: target / f"X{scale}" for scale in scales}

@@ -1,6 +1,6 @@
-"""Look at every file of a data set and say what is wrong with it, all at once.
+"""Check every file of a data set and report all problems at once.
 
-The data sets themselves stop at the first fault; this module lists the same folders with more patience.
+Opening a data set stops at the first fault; this module lists the same folders and continues after a fault.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from srtrain.metrics import published
 from srtrain.metrics.protocol import basicsr_rgb, paper_y
 from srtrain.registry import check_arguments
 
-TOLERANCE_DB = 0.05  # papers differ among each other by 0.01 to 0.02; another imresize costs more than 0.1
-ALIKE = 0.99  # correlation of two 16×16 thumbnails from which pictures are taken for copies of each other
+TOLERANCE_DB = 0.05  # papers differ by 0.01 to 0.02 from each other; another imresize changes more than 0.1
+ALIKE = 0.99  # pictures whose 16×16 thumbnails correlate at least this much count as copies of each other
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something to know about a data set; a fault makes it unfit for training or for a result."""
+    """One problem or remark about a data set; a fault makes it unfit for training or for a result."""
 
     kind: str
     message: str
@@ -42,7 +42,7 @@ class Finding:
 
 @dataclass
 class Report:
-    """What was found in one data set at one scale; ``psnr`` and ``published`` in dB."""
+    """The findings of one data set at one scale; ``psnr`` and ``published`` are in dB."""
 
     name: str
     scale: int
@@ -56,21 +56,21 @@ class Report:
 
     @property
     def n_faults(self) -> int:
-        """How many findings are faults."""
+        """Return the number of findings that are faults."""
         return sum(finding.fault for finding in self.findings)
 
     def fault(self, kind: str, message: str) -> None:
-        """Note a fault."""
+        """Add a fault."""
         self.findings.append(Finding(kind, message))
 
     def notice(self, kind: str, message: str) -> None:
-        """Note something that is no fault."""
+        """Add a remark that is not a fault."""
         self.findings.append(Finding(kind, message, fault=False))
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One file that was decoded: its header, (height, width), a hash of its pixels and a tiny grey copy."""
+    """One decoded file: its header, (height, width), a hash of its pixels, and a normalised 16×16 grey thumbnail."""
 
     path: Path
     header: Header
@@ -80,11 +80,12 @@ class Seen:
 
 
 def check_set(name: str, arguments: dict[str, Any], with_psnr: bool = True) -> tuple[Report, list[Seen]]:
-    """Check one data set; also returns its ground truths, for `compare`.
+    """Check one data set; return the report and the ground truths, for `compare`.
 
     Raises:
-        DataError: a folder that is missing altogether.
-        UnknownNameError, RecipeError: no such data set, or not these arguments.
+        DataError: a folder is missing.
+        UnknownNameError: there is no such data set.
+        RecipeError: the data set does not take these arguments.
     """
     check_arguments(f"data set {name!r}", DATASETS.get(name), arguments)
     scale = int(arguments["scale"])
@@ -108,7 +109,7 @@ def check_set(name: str, arguments: dict[str, Any], with_psnr: bool = True) -> t
 
 
 def compare(name: str, train: Sequence[Seen], report: Report, tests: Sequence[Seen]) -> None:
-    """Note in a test set's report which of its pictures are in the training set ``name`` too."""
+    """Add to the report of a test set which of its pictures are also in the training set ``name``."""
     for one, other, how in _copies(train, tests):
         message = (
             f"{str(one.path)!r} of {name} and {str(other.path)!r} {how}: a score on it would not be valid."
@@ -120,7 +121,7 @@ def compare(name: str, train: Sequence[Seen], report: Report, tests: Sequence[Se
 
 
 def _list(name: str, arguments: dict[str, Any], report: Report) -> tuple[list[Pair], list[Path]]:
-    """Return the pairs, and the files that belong to none."""
+    """Return the pairs, and the files without a partner."""
     if name not in LAYOUTS:
         return DATASETS.build(name, **arguments), []
     layout = LAYOUTS[name](**arguments)
@@ -208,7 +209,7 @@ def _sizes_fit(pair: Pair, good: dict[Path, Seen], report: Report) -> bool:
 
 
 def _bicubic(report: Report, pairs: Sequence[Pair], good: dict[Path, Seen], lr_type: str) -> None:
-    """Measure how well bicubic enlargement does, and compare it with the papers: both show a wrong imresize."""
+    """Measure the PSNR of bicubic enlargement and compare it with the papers, which reveals a wrong imresize."""
     scale = report.scale
     y, raw = paper_y(), basicsr_rgb()
 
@@ -237,7 +238,7 @@ def _bicubic(report: Report, pairs: Sequence[Pair], good: dict[Path, Seen], lr_t
 
 
 def _copies(ones: Sequence[Seen], others: Sequence[Seen]) -> list[tuple[Seen, Seen, str]]:
-    """Find pictures that are the same, or the same saved or scaled anew; within one set each two once."""
+    """Return pairs of pictures that are equal, or the same picture saved or scaled again; each pair once."""
     if not ones or not others:
         return []
     same_set = ones is others

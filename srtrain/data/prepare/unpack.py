@@ -1,4 +1,4 @@
-"""Unpack the official zip files of data sets: nothing outside the target, nothing half-written, all counted."""
+"""Unpack the official zip files of data sets safely, and count the pictures."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from srtrain.data.picture import cannot_read, cannot_write, write_bytes
 from srtrain.errors import DataError
 from srtrain.files import lack_of_space
 
-# DIV2K's own numbers; its "wild" degradation has four files for each training picture.
+# The sizes of DIV2K; its "wild" degradation has four files for each training picture.
 _N_PICTURES = {"train": 800, "valid": 100}
 _N_WILD_TRAIN = 3200
 
 
 @dataclass(frozen=True)
 class Unpacked:
-    """How many pictures a folder of a zip file held, and how many it has to hold where that is known."""
+    """The number of pictures in a folder of a zip file, and the expected number if it is known."""
 
     folder: str
     n_pictures: int
@@ -35,8 +35,8 @@ def unpack(zip_file: Path, target: Path) -> list[Unpacked]:
     """Unpack one zip file into ``target`` and count its pictures, folder by folder.
 
     Raises:
-        DataError: no zip file or a damaged one, a name that leads out of ``target``, a full disk, or another
-            number of pictures than DIV2K has.
+        DataError: the zip file is missing or damaged, has a path outside ``target``, does not fit on the disk, or has
+            another number of pictures than DIV2K.
     """
     try:
         with zipfile.ZipFile(zip_file) as archive:
@@ -63,7 +63,7 @@ def unpack(zip_file: Path, target: Path) -> list[Unpacked]:
 
 
 def _safe_members(archive: zipfile.ZipFile, zip_file: Path) -> list[tuple[zipfile.ZipInfo, PurePosixPath]]:
-    """Return the files with the names that they may have; refuse the zip as a whole if one name is evil."""
+    """Return the files with their paths; refuse the whole zip file if one path leads out of the target."""
     members = []
     for member in archive.infolist():
         name = PurePosixPath(member.filename.replace("\\", "/"))
