@@ -35,7 +35,7 @@ SMALL = {"n_resblocks": 5, "n_feats": 64, "rgb_mean": (0.0, 0.0, 0.0)}
 CASES = {"128x128": (128, 128), "480x320": (320, 480), "1920x1080": (1080, 1920)}
 """Input sizes as (height, width), by name (width × height)."""
 LARGE = "1920x1080"
-ENGINES = ("mindspore", "mindir", "onnxruntime", "ncnn")
+ENGINES = ("mindspore", "mindir", "onnxruntime", "ncnn", "native")
 WHOLE = "whole"
 PEERS = ("torch_channels_last", "onnxruntime_plain")
 CHECK_PX = (33, 47)

@@ -2,10 +2,11 @@
 
     pip install '.[cpu,bench]' && python benchmarks/train_step.py
 
-There are four workers, each a separate process: ``bare`` (a compiled Cell on constant tensors), ``loop`` (the trainer
-with data, hooks and logging), ``torch`` and ``torch_channels_last`` (the same network and update in PyTorch). They
-take turns of a few steps, so that all see the same machine. A ratio of pictures per second is the median of the
-ratios of each turn. The benchmark prints a table and, as its last line, JSON.
+There are five workers, each a separate process: ``bare`` (a compiled Cell on constant tensors), ``loop`` (the trainer
+with data, hooks and logging), ``loop_f43`` (the same with ``device.kernels=f43``, docs/kernels.md), ``torch`` and
+``torch_channels_last`` (the same network and update in PyTorch). They take turns of a few steps, so that all see the
+same machine. A ratio of pictures per second is the median of the ratios of each turn. The benchmark prints a table and,
+as its last line, JSON.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ NETWORKS = {
     "baseline": {"n_resblocks": 16, "n_feats": 64, "lq_px": 48, "batch": 8, "steps": 3},
     "small": {"n_resblocks": 4, "n_feats": 32, "lq_px": 24, "batch": 8, "steps": 40},
 }
-WORKERS = ("bare", "loop", "torch", "torch_channels_last")
+WORKERS = ("bare", "loop", "loop_f43", "torch", "torch_channels_last")
 
 
 def main() -> int:
@@ -74,6 +75,8 @@ def compare(name: str, rounds: int) -> dict[str, float]:
         )
     print(f"bare Cell, compiling and first step: {facts['bare']['first_step_seconds']:.1f} s")
     print(f"loop, start-up to the first step: {facts['loop']['first_step_seconds']:.1f} s")
+    print(f"loop_f43, start-up to the first step: {facts['loop_f43']['first_step_seconds']:.1f} s")
+    print(f"peak memory: loop_f43 {facts['loop_f43']['peak_gb']:.2f} GB")
     print(f"peak memory: loop {facts['loop']['peak_gb']:.2f} GB, torch {facts['torch']['peak_gb']:.2f} GB")
     convolutions, kernels = convolution_ms(name)
     print(f"bare Cell, inside oneDNN's convolutions: {convolutions:.1f} ms per step, kernels {kernels}")
@@ -82,7 +85,12 @@ def compare(name: str, rounds: int) -> dict[str, float]:
         f"{prefix}loop_over_bare": ratio(seconds["bare"], seconds["loop"]),
         f"{prefix}loop_over_pytorch": ratio(seconds["torch"], seconds["loop"]),
         f"{prefix}loop_over_pytorch_channels_last": ratio(seconds["torch_channels_last"], seconds["loop"]),
+        f"{prefix}loop_f43_over_loop": ratio(seconds["loop"], seconds["loop_f43"]),
+        f"{prefix}loop_f43_over_pytorch_channels_last": ratio(
+            seconds["torch_channels_last"], seconds["loop_f43"]
+        ),
         f"{prefix}loop_ms": round(1e3 * best["loop"], 1),
+        f"{prefix}loop_f43_ms": round(1e3 * best["loop_f43"], 1),
         f"{prefix}convolutions_ms": round(convolutions, 1),
         f"{prefix}pytorch_ms": round(1e3 * best["torch"], 1),
     }
@@ -145,8 +153,8 @@ def say(text: str) -> None:
 
 def work(worker: str, network: dict[str, int]) -> None:
     """Act as a worker: do one turn for each line ``go``."""
-    if worker == "loop":
-        work_loop(network)
+    if worker.startswith("loop"):
+        work_loop(network, "f43" if worker == "loop_f43" else "plain")
         return
     started = time.perf_counter()
     step = bare_step(network) if worker == "bare" else torch_step(network, worker == "torch_channels_last")
@@ -193,7 +201,7 @@ def constant_batch(network: dict[str, int]) -> tuple[Any, Any]:
     )
 
 
-def work_loop(network: dict[str, int]) -> None:
+def work_loop(network: dict[str, int], kernels: str) -> None:
     """Train with the trainer; a hook waits at the end of each turn for the next ``go``."""
     from srtrain.build.check import check_names
     from srtrain.build.parts import build_backend
@@ -237,6 +245,7 @@ def work_loop(network: dict[str, int]) -> None:
         data=Data(train=Spec("embedded"), gt_patch_px=2 * network["lq_px"], batch_size=network["batch"]),
         train=Train(steps=100_000, log_every=10),
         benchmarks={"chelsea": Benchmark(Spec("embedded", names=("chelsea",)))},
+        device=Spec("cpu", kernels=kernels),
         hooks=standard_hooks(
             checkpoint=Spec("checkpoint", every=50_000),
             evaluate=Spec("evaluate", every=50_000),
