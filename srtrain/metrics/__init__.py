@@ -1,4 +1,4 @@
-"""PSNR and SSIM, and the protocols that say how they are measured."""
+"""PSNR and SSIM, and the protocols that define how they are measured."""
 
 from srtrain.registry import Registry
 

@@ -1,11 +1,11 @@
-"""The brightness channel that papers on super-resolution measure on."""
+"""The luma channel Y, on which super-resolution papers measure."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-# ITU-R BT.601 with studio swing, the rows that MATLAB's rgb2ycbcr uses: Y of black is 16, of white 235.
+# ITU-R BT.601 with studio swing, the coefficients of MATLAB's rgb2ycbcr: Y of black is 16, of white 235.
 _Y_OF_RGB = np.array([65.481, 128.553, 24.966]) / 255.0
 _Y_OF_BLACK = 16.0
 
@@ -13,8 +13,8 @@ _Y_OF_BLACK = 16.0
 def luma(rgb: NDArray[np.generic]) -> NDArray[np.float64]:
     """Return Y of BT.601 as MATLAB's ``rgb2ycbcr`` defines it, not rounded.
 
-    MATLAB rounds Y to an integer when it is handed uint8. The published tables come from code that converts
-    pictures to floating point first, hence no rounding here.
+    MATLAB rounds Y to an integer if its input is uint8. The published tables come from code that first converts
+    pictures to floating point, so this function does not round.
 
     Args:
         rgb: RGB in [0, 255], channels last, any leading shape.

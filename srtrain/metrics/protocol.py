@@ -1,10 +1,10 @@
-"""Protocols: which colour and border a score is measured on. A PSNR without its protocol is not a result.
+"""Protocols: the colour and border of a score. A PSNR means little without its protocol.
 
     protocol = PROTOCOLS.build("paper_y")
     protocol.psnr(quantise(sr), gt, scale=2)     # a number in dB ...
-    protocol.describe(scale=2)                   # ... and the words that are printed beside it
+    protocol.describe(scale=2)                   # ... and the text that is printed beside it
 
-To measure another way, register a function that returns a ``Protocol`` of your own; see docs/metrics.md.
+To measure differently, register a function that returns your own ``Protocol``; see docs/metrics.md.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class Protocol:
     """How two pictures are compared.
 
     Attributes:
-        name: the name it is registered under, printed beside every number.
-        colour: ``"y"`` for the brightness of BT.601 alone, ``"rgb"`` for all three channels.
-        border_per_scale: pixels cut from each side, for each unit of the scale.
-        border_extra_px: pixels cut from each side beyond that.
+        name: its registered name, printed beside every score.
+        colour: ``"y"`` for Y of BT.601 alone, ``"rgb"`` for all three channels.
+        border_per_scale: pixels cut from each side, multiplied by the scale.
+        border_extra_px: additional pixels cut from each side.
     """
 
     name: str
@@ -54,11 +54,11 @@ class Protocol:
                 )
 
     def border_px(self, scale: int) -> int:
-        """Return how many pixels are cut from each side."""
+        """Return the number of pixels cut from each side."""
         return self.border_per_scale * scale + self.border_extra_px
 
     def describe(self, scale: int) -> str:
-        """Return the words printed beside a number, such as ``paper_y (Y of BT.601, 2 px border, 8 bit)``."""
+        """Return the text printed beside a score, such as ``paper_y (Y of BT.601, 2 px border, 8 bit)``."""
         return self._words(f"{self.border_px(scale)} px border")
 
     def __str__(self) -> str:
@@ -84,17 +84,17 @@ class Protocol:
         scale: int,
         metrics: Sequence[str] = ("psnr", "ssim"),
     ) -> dict[str, float]:
-        """Measure several registered metrics at the price of one conversion.
+        """Measure several registered metrics and convert the pictures only once.
 
         Args:
             sr: the output, uint8 HWC RGB; ``quantise`` makes it.
             gt: the ground truth, uint8 HWC RGB, cropped (bottom, right) to a multiple of the scale.
-            scale: how many times larger the output is than the input; the border depends on it.
+            scale: upscaling factor, on which the border depends.
             metrics: names in the registry METRICS.
 
         Raises:
-            DataError: not uint8 HWC RGB, different shapes, or nothing left inside the border.
-            UnknownNameError: a metric that nobody registered.
+            DataError: a picture is not uint8 HWC RGB, the shapes differ, or nothing is left inside the border.
+            UnknownNameError: a metric is not registered.
         """
         functions = {name: METRICS.get(name) for name in metrics}
         planes = self._planes(sr, gt, scale)
@@ -103,7 +103,7 @@ class Protocol:
     def _planes(
         self, sr: NDArray[np.uint8], gt: NDArray[np.uint8], scale: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Check both pictures, cut the border and choose the colour: float64 HWC."""
+        """Check both pictures, cut the border and convert the colour; return float64 HWC."""
         _check_picture("sr", sr)
         _check_picture("gt", gt)
         if sr.shape != gt.shape:
@@ -126,16 +126,16 @@ class Protocol:
 
 
 def quantise(picture: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
-    """Turn a network's output into the 8-bit picture that is measured and saved.
+    """Convert a network's output to the 8-bit picture that is measured and saved.
 
-    Clips to [0, 255] and rounds to the nearest integer, halves upwards, as MATLAB's ``uint8`` does (whereas
-    ``numpy.round`` takes halves to the even neighbour). Truncating instead costs about 0.05 dB at 35 dB.
+    Values are clipped to [0, 255] and rounded to the nearest integer. Halves are rounded up, as by MATLAB's ``uint8``;
+    ``numpy.round`` would round them to even. Truncating instead costs about 0.05 dB at 35 dB.
 
     Args:
-        picture: [0, 255] up to over- and undershoot, any shape.
+        picture: values in [0, 255], or slightly outside; any shape.
 
     Raises:
-        SrtrainError: a value is not a number or infinite.
+        SrtrainError: a value is NaN or infinite.
     """
     finite = np.isfinite(picture)
     if not finite.all():
@@ -145,7 +145,7 @@ def quantise(picture: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
         )
     clipped = np.clip(picture, 0, 255)
     floor = np.floor(clipped)
-    # floor(x + 0.5) would round the largest number below a half upwards, because the sum itself is rounded.
+    # floor(x + 0.5) would round the largest number below a half up, because the sum itself is rounded.
     return (floor + (clipped - floor >= 0.5)).astype(np.uint8)
 
 

@@ -14,14 +14,14 @@ PEAK = 255.0
 
 @METRICS.register
 def psnr(sr: NDArray[np.float64], gt: NDArray[np.float64]) -> float:
-    """Return the PSNR in decibel, from one mean squared error over all pixels and channels.
+    """Return the PSNR in dB, from one mean squared error over all pixels and channels.
 
     Args:
-        sr: HWC in [0, 255]; colour channels and border already chosen by a protocol.
+        sr: HWC in [0, 255]; a protocol has already converted the colour and cut the border.
         gt: the same shape.
 
     Returns:
-        ``10 log10(255² / MSE)``; infinity for identical pictures, which have no error to compare with.
+        ``10 log10(255² / MSE)``; infinity for identical pictures, whose error is zero.
     """
     mean_squared_error = float(np.mean(np.square(sr - gt)))
     if mean_squared_error == 0.0:

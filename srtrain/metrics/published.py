@@ -1,4 +1,4 @@
-"""Numbers that papers print, to stand beside ours: PSNR in dB and SSIM, each under its protocol."""
+"""Published scores to compare with: PSNR in dB and SSIM, each with its protocol."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ BICUBIC = {
     "b100": {2: 29.56, 3: 27.21, 4: 25.96},
     "urban100": {2: 26.88, 3: 24.46, 4: 23.14},
 }
-"""PSNR on Y of MATLAB's bicubic, as printed in the papers; a grey picture counts as raw grey there."""
+"""PSNR on Y of MATLAB's bicubic, as printed in the papers, which measure a grey picture by its raw grey values."""
 
 SELF_ENSEMBLE = "self-ensemble x8"
 
 
 @dataclass(frozen=True)
 class Published:
-    """What is printed somewhere for one network on one set.
+    """A published score of one network on one set.
 
     Attributes:
         psnr: in dB.
-        ssim: ``None`` where it is not printed.
-        source: where it is printed.
+        ssim: ``None`` if it was not published.
+        source: the publication.
     """
 
     psnr: float
@@ -60,13 +60,13 @@ _BASICSR = {
 
 
 def published(model: str, scale: int, benchmark: str, protocol: str, method: str) -> Published | None:
-    """Return what is printed for a network, or ``None``.
+    """Return the published score of a network, or ``None``.
 
     Args:
-        model: what papers call it: ``bicubic``, ``EDSR-baseline`` or ``EDSR (full)``.
-        scale: enlargement.
+        model: its name in papers: ``bicubic``, ``EDSR-baseline`` or ``EDSR (full)``.
+        scale: upscaling factor.
         benchmark: the data set's registered name, such as ``set5`` or ``div2k_valid``.
-        protocol: the protocol's registered name; a number under another protocol is no answer.
+        protocol: the protocol's registered name; scores of other protocols are not returned.
         method: ``plain`` or ``self-ensemble x8``.
     """
     return _all().get((model, scale, benchmark, protocol, method))

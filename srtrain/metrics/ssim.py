@@ -13,7 +13,7 @@ from srtrain.metrics.psnr import PEAK
 WINDOW_PX = 11
 _RADIUS_PX = WINDOW_PX // 2
 _SIGMA_PX = 1.5
-# The constants of section III-B of the paper: (K L)² keeps flat regions from dividing by zero.
+# The constants (K L)² of section III-B of the paper, which avoid division by zero in flat regions.
 _C1 = (0.01 * PEAK) ** 2
 _C2 = (0.03 * PEAK) ** 2
 
@@ -22,15 +22,15 @@ _C2 = (0.03 * PEAK) ** 2
 def ssim(sr: NDArray[np.float64], gt: NDArray[np.float64]) -> float:
     """Return the mean SSIM in [-1, 1], channels averaged; identical pictures give 1.
 
-    Only windows that lie wholly inside the picture count, as in the authors' MATLAB code.
+    Only windows that lie completely inside the picture count, as in the authors' MATLAB code.
 
     Args:
-        sr: HWC in [0, 255], at least 11 pixels high and wide; colour channels and border already chosen by
-            a protocol.
+        sr: HWC in [0, 255], at least 11 pixels high and wide; a protocol has already converted the colour and cut the
+            border.
         gt: the same shape.
 
     Raises:
-        DataError: smaller than one window.
+        DataError: the picture is smaller than one window.
     """
     height, width, n_channels = sr.shape
     if min(height, width) < WINDOW_PX:
@@ -53,7 +53,7 @@ def _ssim_of_plane(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
 
 
 def _blur(plane: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weigh every window of 11 x 11 with a Gaussian; the result is 10 pixels smaller each way."""
+    """Return the Gaussian mean of every 11 x 11 window; the result is 10 pixels smaller in each dimension."""
     kernel = cv2.getGaussianKernel(WINDOW_PX, _SIGMA_PX, cv2.CV_64F)
     blurred: NDArray[np.float64] = cv2.sepFilter2D(plane, cv2.CV_64F, kernel, kernel)
     return blurred[_RADIUS_PX:-_RADIUS_PX, _RADIUS_PX:-_RADIUS_PX]

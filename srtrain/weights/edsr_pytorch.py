@@ -1,4 +1,4 @@
-"""EDSR as EDSR-PyTorch and BasicSR store it: other names, another order of channels, the mean as a layer.
+"""Convert EDSR from and to the files of EDSR-PyTorch and BasicSR: names, channel order, and the mean as a layer.
 
     ours                    EDSR-PyTorch         BasicSR
     head                    head.0               conv_first
@@ -8,8 +8,8 @@
     tail                    tail.1               conv_last
     rgb_mean (argument)     sub_mean, add_mean   (not in the file)
 
-PyTorch's pixel shuffle takes the r² channels of one output channel from next to each other, ours (the order DCR
-of ONNX's DepthToSpace) from F channels apart; so the channels of the convolutions before it change places.
+PyTorch's pixel shuffle makes one output channel from r² adjacent channels. Ours takes channels that are F apart (the
+order DCR of ONNX's DepthToSpace). The channels of the convolutions before it are therefore reordered.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from srtrain.weights import tensor_file
 Tensors = dict[str, NDArray[np.float32]]
 
 BASICSR_MEAN = (0.4488, 0.4371, 0.4040)
-"""What BasicSR's EDSR subtracts where its options do not say otherwise; it is not in its files."""
+"""The default mean of BasicSR's EDSR, which is not in its files."""
 
 _PREFIXES = ("module.", "model.")  # of DataParallel, and of a network inside another class
 _FACTORS = {2: [2], 3: [3], 4: [2, 2]}  # of the stages of an upsampler, by scale
 
 
 def read(path: Path, res_scale: float | None = None) -> tuple[Tensors, dict[str, Any]]:
-    """Read weights, and find out which network they are of.
+    """Read weights and detect which network they belong to.
 
     Args:
         path: ``.pt``, ``.pth``, ``.npz`` or ``.safetensors``.
-        res_scale: the factor of the residual branches. Only files that ``write`` wrote say it; for others
-            the default is 0.1 with 256 features or more and 1.0 below, as in the EDSR paper.
+        res_scale: the factor of the residual branches. Only files that ``write`` wrote contain it. For others the
+            default is 0.1 with 256 features or more and 1.0 below, as in the EDSR paper.
 
     Returns:
-        The tensors under our names, and what a checkpoint says about itself: ``model``, ``model_args``,
-        ``scale``, and under ``origin`` where they are from and what was found out how.
+        The tensors with our names, and the description of a checkpoint: ``model``, ``model_args``, ``scale``, and
+        ``origin``, which says where they are from and how each value was detected.
 
     Raises:
-        CheckpointError: not such a file, or another network than EDSR at x2, x3 or x4.
+        CheckpointError: it is not such a file, or the network is not EDSR at x2, x3 or x4.
     """
     file = tensor_file.read(path)
     theirs = _without_prefixes(file.tensors)
@@ -87,10 +87,10 @@ def read(path: Path, res_scale: float | None = None) -> tuple[Tensors, dict[str,
 
 
 def write(path: Path, tensors: Mapping[str, NDArray[np.float32]], about: Mapping[str, Any]) -> None:
-    """Write weights under EDSR-PyTorch's names, in its order of channels, with its two layers for the mean.
+    """Write weights with EDSR-PyTorch's names and channel order, and with its two layers for the mean.
 
-    The layers are left out where the mean is zero. ``about`` goes into the file too, where PyTorch and
-    safetensors do not mind it, so that ``read`` returns exactly what was written.
+    The layers are left out if the mean is zero. ``about`` is also written, where PyTorch and safetensors ignore it, so
+    that ``read`` returns exactly what was written.
 
     Args:
         path: ``.pt``, ``.pth``, ``.npz`` or ``.safetensors``.
@@ -98,7 +98,7 @@ def write(path: Path, tensors: Mapping[str, NDArray[np.float32]], about: Mapping
         about: ``model``, ``scale``, and ``model_args`` with at least ``rgb_mean``.
 
     Raises:
-        CheckpointError: another network than a plain EDSR, or an unknown suffix.
+        CheckpointError: the network is not a plain EDSR, or the suffix is unknown.
         SrtrainError: the file cannot be written.
     """
     tensor_file.check_suffix(path)
@@ -154,7 +154,7 @@ def _count_blocks(names: Mapping[str, Any]) -> int:
 
 
 def _find_scale(theirs: Mapping[str, NDArray[Any]], dialect: str, path: Path) -> int:
-    """Return the scale that the upsampler's convolutions make together."""
+    """Return the scale, from the channels of the upsampler's convolutions."""
     start = {"EDSR-PyTorch": "tail.0.", "BasicSR": "upsample."}[dialect]
     stages = [t for name, t in theirs.items() if name.startswith(start) and name.endswith(".weight")]
     growth = [t.shape[0] / t.shape[1] for t in stages if t.ndim == 4 and t.shape[1]]
@@ -168,7 +168,7 @@ def _find_scale(theirs: Mapping[str, NDArray[Any]], dialect: str, path: Path) ->
 
 
 def _names(dialect: str, n_blocks: int, scale: int) -> dict[str, str]:
-    """Return our name of every tensor, by theirs and in the order of theirs."""
+    """Return our name of every tensor by their name, in their order."""
     if dialect == "BasicSR":
         ends = ("conv_first", "conv_after_body", "upsample", "conv_last")
         block = ("conv1", "conv2")
@@ -186,7 +186,7 @@ def _names(dialect: str, n_blocks: int, scale: int) -> dict[str, str]:
 
 
 def _before_shuffle(scale: int) -> list[str]:
-    """Return our names of what the upsampler's convolutions are made of."""
+    """Return our names of the tensors of the upsampler's convolutions."""
     stages = range(len(_FACTORS[scale]))
     return [f"upsampler.{2 * stage}.{part}" for stage in stages for part in ("weight", "bias")]
 
@@ -206,7 +206,7 @@ def _rename(theirs: Mapping[str, NDArray[Any]], names: Mapping[str, str], path: 
 
 
 def _check_shapes(tensors: Tensors, n_blocks: int, scale: int, path: Path) -> tuple[int, int]:
-    """Return the number of features and the side of the kernels, of which every shape follows."""
+    """Check all shapes; return the number of features and the side of the kernels."""
     head = tensors["head.weight"].shape
     if len(head) != 4:
         raise CheckpointError(
@@ -229,7 +229,7 @@ def _check_shapes(tensors: Tensors, n_blocks: int, scale: int, path: Path) -> tu
 
 
 def _find_mean(means: Mapping[str, NDArray[Any]], dialect: str, path: Path) -> tuple[list[float], float, str]:
-    """Return the mean in [0, 1], the value of white, and how they were found out."""
+    """Return the mean in [0, 1], the value of white, and how they were detected."""
     if not means and dialect == "BasicSR":
         return list(BASICSR_MEAN), 255, "BasicSR's, which is not in the file"
     if not means:
@@ -244,19 +244,19 @@ def _find_mean(means: Mapping[str, NDArray[Any]], dialect: str, path: Path) -> t
             f"the mean of {str(path)!r} is not taken off and put back as in EDSR: sub_mean.bias {minus.tolist()}, "
             f"add_mean.bias {plus.tolist()}, and weights that are not all the identity (rgb_std is not 1)."
         )
-    # EDSR-PyTorch has an option --rgb_range, which is 1 or 255: no pictures are as dark as 1 in 255.
+    # EDSR-PyTorch's option --rgb_range is 1 or 255; no set of pictures has a mean as dark as 1 in 255.
     rgb_range = 1 if 0 < plus.max() <= 1 else 255
     mean = [_plain(value / rgb_range) for value in plus]
     return mean, rgb_range, f"add_mean of the file, for white = {rgb_range}"
 
 
 def _plain(value: float) -> float:
-    """Return 0.4488 for the 0.44880000516 that float32 makes of it."""
+    """Remove the rounding of float32: return 0.4488 for 0.44880000516."""
     return round(value, 6) if abs(round(value, 6) - value) < 1e-7 else float(value)
 
 
 def _to_range_255(tensors: Tensors, rgb_range: float) -> None:
-    """Let a network that was trained on pictures in [0, 1] take and give [0, 255]: the same function otherwise."""
+    """Scale the first and last layer of a network trained on [0, 1], so that it takes and returns [0, 255]."""
     if rgb_range != 255:
         factor = np.float32(255 / rgb_range)
         tensors["head.weight"] = tensors["head.weight"] / factor
@@ -272,7 +272,7 @@ def _swap(tensor: NDArray[np.float32], n_feats: int, *, first: bool) -> NDArray[
 
 
 def _check_agreement(found: Mapping[str, Any], about: Mapping[str, Any], path: Path) -> None:
-    """Refuse a file whose tensors are of another network than it says."""
+    """Refuse a file whose tensors do not fit its own description."""
     said = {**about.get("model_args", {}), "model": about.get("model"), "scale": about.get("scale")}
     seen = {**found["model_args"], "model": found["model"], "scale": found["scale"]}
     for key in ("model", "scale", "n_resblocks", "n_feats", "kernel_px"):
@@ -283,6 +283,6 @@ def _check_agreement(found: Mapping[str, Any], about: Mapping[str, Any], path: P
 
 
 def _some(names: Sequence[str]) -> str:
-    """Return the first five, in their order, and how many more there are."""
+    """Return the first five names, in their order, and the number of the others."""
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return ", ".join(names[:5]) + more if names else "(none)"

@@ -46,8 +46,8 @@ class TensorFile:
 
     Attributes:
         tensors: of the types they have in the file.
-        entry: what they were under in a PyTorch checkpoint, such as ``params_ema``, or ``""``.
-        about: what ``write`` put beside them; None in a file that others wrote.
+        entry: the entry of a PyTorch checkpoint that held them, such as ``params_ema``, or ``""``.
+        about: the description that ``write`` put beside them; None in files of other programs.
     """
 
     tensors: dict[str, NDArray[Any]]
@@ -59,7 +59,7 @@ def read(path: Path) -> TensorFile:
     """Read a file; nothing in it is run.
 
     Raises:
-        CheckpointError: missing, damaged, or not of the kind its suffix says.
+        CheckpointError: it is missing, damaged, or not of the format that its suffix says.
     """
     check_suffix(path)
     if not path.is_file():
@@ -76,12 +76,12 @@ def read(path: Path) -> TensorFile:
 
 
 def write(path: Path, tensors: Mapping[str, NDArray[np.float32]], about: Mapping[str, Any]) -> None:
-    """Write a file that is whole or not there.
+    """Write a file completely or not at all.
 
     Args:
-        path: its suffix says which kind.
+        path: its suffix says which format.
         tensors: float32.
-        about: JSON values, kept beside the tensors where other programs do not mind them.
+        about: JSON values, kept beside the tensors where other programs ignore them.
 
     Raises:
         CheckpointError: an unknown suffix.
@@ -104,7 +104,7 @@ def write(path: Path, tensors: Mapping[str, NDArray[np.float32]], about: Mapping
 
 
 def check_suffix(path: Path) -> None:
-    """Refuse a suffix that is none of ours.
+    """Refuse an unknown suffix.
 
     Raises:
         CheckpointError: names those that are known.

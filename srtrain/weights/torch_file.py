@@ -1,4 +1,4 @@
-"""Reads and writes PyTorch's files of tensors (.pt, .pth) without PyTorch, and runs nothing from them.
+"""Read and write PyTorch's files of tensors (.pt, .pth) without PyTorch, and run nothing from them.
 
 Since PyTorch 1.6 such a file is a zip archive:
 
@@ -6,8 +6,8 @@ Since PyTorch 1.6 such a file is a zip archive:
     <any name>/data/0, 1, …   the numbers, as they lie in memory
     <any name>/byteorder      little or big; little where it is missing
 
-Before, it was five pickles one after another with the numbers behind them. EDSR-PyTorch's own weights are of
-that time.
+Older versions wrote five pickles one after another, followed by the numbers. EDSR-PyTorch's own weights are such
+files.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from srtrain.weights import torch_pickle
 from srtrain.weights.torch_pickle import RESAVE, STORAGES, Storage, Tensor, UnreadableError
 
 ENTRIES = ("params_ema", "params", "state_dict", "model_state_dict", "model")
-"""Where a checkpoint keeps its state dict, the first found: BasicSR's averages are what it evaluates."""
+"""Possible entries of the state dict in a checkpoint; the first found is used. BasicSR evaluates its averages."""
 
 _MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of an old file holds this number
 _NOTE = "srtrain.json"  # a record of ours, which PyTorch does not look at
@@ -38,10 +38,10 @@ _DAMAGED = (zipfile.BadZipFile, EOFError, KeyError, struct.error, UnicodeDecodeE
 
 @dataclass(frozen=True)
 class StateDict:
-    """Named tensors, of the types they have in the file.
+    """Named tensors, with the types that they have in the file.
 
     Attributes:
-        tensors: read-only views of what was read.
+        tensors: read-only arrays.
         entry: the one of ``ENTRIES`` they were under, or ``""``.
         note: the text that ``write`` put beside them, or None.
     """
@@ -55,7 +55,7 @@ def read(path: Path) -> StateDict:
     """Read a state dict, alone or in a checkpoint.
 
     Raises:
-        CheckpointError: not such a file, damaged, or with more than tensors in it.
+        CheckpointError: it is not such a file, is damaged, or contains more than tensors.
     """
     try:
         with path.open("rb") as file:
@@ -157,7 +157,7 @@ def _n_bytes(storage: Storage) -> int:
 
 
 def _check_size(tensors: Iterable[Tensor], path: Path) -> None:
-    """Refuse before anything is allocated what the file cannot hold."""
+    """Refuse tensors that are larger than the file, before memory is allocated."""
     n_bytes = sum(map(_n_bytes, {tensor.storage for tensor in tensors}))
     if n_bytes > path.stat().st_size:
         raise UnreadableError(
@@ -186,7 +186,7 @@ def decode(data: bytes, code: str, order: str) -> NDArray[Any]:
 
 
 def _view(flat: NDArray[Any], name: str, tensor: Tensor) -> NDArray[Any]:
-    """Return one tensor of a storage; nothing outside the storage can be reached."""
+    """Return one tensor of a storage, after checking that it lies inside the storage."""
     strides = [stride if size > 1 else 0 for size, stride in zip(tensor.shape, tensor.strides, strict=True)]
     last = tensor.offset + sum(
         (size - 1) * stride for size, stride in zip(tensor.shape, strides, strict=True)

@@ -1,4 +1,4 @@
-"""Weights alone, into a network of the same scale or another: what ``init_from`` does. (Resume restores everything.)"""
+"""Load weights alone into a network of the same or another scale, as ``init_from`` does; resume restores everything."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from srtrain.recipe.record import decode, encode
 
 @dataclass(frozen=True)
 class Weights:
-    """The tensors of a network, and what their file says about itself.
+    """The tensors of a network, and the description in their file.
 
     Attributes:
         source: the file, for messages.
         tensors: by the names of our Parameters.
-        about: ``model``, ``model_args``, ``scale`` and more, as far as the file says so.
+        about: ``model``, ``model_args``, ``scale`` and more, as far as the file contains them.
     """
 
     source: Path
@@ -34,7 +34,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class LoadReport:
-    """Which Parameters were loaded, which of the file were skipped, which kept their first values."""
+    """Which Parameters were loaded, which tensors of the file were skipped, and which Parameters stay initialised."""
 
     source: Path
     loaded: tuple[str, ...]
@@ -53,16 +53,16 @@ class LoadReport:
 def load_weights(model: nn.Cell, weights: Weights, about: Mapping[str, Any]) -> LoadReport:
     """Copy weights into a network of the same kind, at the same scale or another.
 
-    At the same scale everything must fit. At another, the Parameters under the network's ``scale_dependent``
-    prefixes follow its ``scale_transfers``, and everything else must fit.
+    At the same scale everything must fit. At another scale, Parameters with one of the network's ``scale_dependent``
+    prefixes are loaded as its ``scale_transfers`` says, and everything else must fit.
 
     Args:
         model: gets the weights.
         weights: those of another network.
-        about: what ``model`` is: ``model``, ``model_args`` and ``scale``.
+        about: description of ``model``: ``model``, ``model_args`` and ``scale``.
 
     Raises:
-        CheckpointError: another architecture, or a body that does not fit.
+        CheckpointError: the architectures differ, or the body does not fit.
     """
     own = model.parameters_dict()
     same_scale = _same_scale(model, weights, about["scale"])
@@ -96,7 +96,7 @@ def load_weights(model: nn.Cell, weights: Weights, about: Mapping[str, Any]) -> 
 
 
 def _same_scale(model: nn.Cell, weights: Weights, scale: int) -> bool:
-    """Return whether every Parameter means here what it means in the file; a file may not name its scale."""
+    """Return whether network and file have the same scale, by the shapes if the file does not name its scale."""
     prefixes: tuple[str, ...] = getattr(model, "scale_dependent", ())
     if not prefixes or "scale" in weights.about:
         return not prefixes or weights.about["scale"] == scale
@@ -105,7 +105,7 @@ def _same_scale(model: nn.Cell, weights: Weights, scale: int) -> bool:
 
 
 def _transfer(model: nn.Cell, weights: Weights, scale: int) -> dict[str, str]:
-    """Return, for each Parameter that another scale's file can give, the name of the tensor that it gets."""
+    """Return, for each Parameter that can be loaded from another scale, the name of its tensor in the file."""
     names = list(model.parameters_dict())
     wanted = {name: name for name in names if not name.startswith(model.scale_dependent)}
     rules: Mapping[str, str] = getattr(model, "scale_transfers", {}).get(
@@ -117,7 +117,7 @@ def _transfer(model: nn.Cell, weights: Weights, scale: int) -> dict[str, str]:
 
 
 def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
-    """Return in words which arguments differ between two networks whose shapes may well agree."""
+    """Return a sentence for each argument that differs between two networks, which may have equal shapes."""
     if theirs.get("model") != ours.get("model"):
         return []
     there, here = encode(theirs.get("model_args", {})), encode(ours.get("model_args", {}))
@@ -129,7 +129,7 @@ def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]
 
 
 def describe(about: Mapping[str, Any]) -> str:
-    """Return a network in words: ``EDSR-baseline x2 (edsr, n_resblocks=16, n_feats=64)``."""
+    """Return a description of a network: ``EDSR-baseline x2 (edsr, n_resblocks=16, n_feats=64)``."""
     if "model" not in about:
         return "a network that its file does not name"
     name, scale = about["model"], about.get("scale", "?")
@@ -141,7 +141,7 @@ def describe(about: Mapping[str, Any]) -> str:
 
 
 def variant(about: Mapping[str, Any]) -> str:
-    """Return what papers call a network, such as ``EDSR-baseline``, or an empty string."""
+    """Return the name of a network in papers, such as ``EDSR-baseline``, or an empty string."""
     if about.get("model") not in MODELS.names() or "model_args" not in about:
         return ""
     target = MODELS.get(about["model"])
