@@ -150,7 +150,7 @@ def test_a_network_with_batch_norm_is_refused_at_o3(run, capsys: pytest.CaptureF
     assert run("run", "train.steps=3", "precision=O3", "model.block=normalised") == 2
     message = capsys.readouterr().err
     assert "precision = 'O3' runs every layer in float16, and EDSR has BatchNorm2d" in message
-    assert "use precision=O2" in message
+    assert "Use precision=O2" in message
 
 
 def test_sinking_needs_a_card(run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,7 +96,7 @@ def test_the_installed_package_is_listed_with_what_it_registers_and_not_active(l
 def test_its_command_runs_and_is_unknown_without_the_plugin(lab: Laboratory) -> None:
     cores = lab.srtrain(*words_of(lab, "cores"))
     assert [int(core) for core in cores.split()] == sorted(os.sched_getaffinity(0))[:2]
-    assert "invalid choice: 'cores'" in lab.srtrain("cores", code=2)
+    assert "there is no command 'cores'" in lab.srtrain("cores", code=2)
 
 
 @pytest.mark.slow

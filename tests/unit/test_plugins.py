@@ -109,7 +109,7 @@ def test_one_name_announced_by_two_packages_is_refused_for_that_name_alone(packa
     package({"twice": "plugin_module_h", "once": "plugin_module_h"}, {"plugin_module_h": ""})
     package({"twice": "plugin_module_i"}, {"plugin_module_i": ""}, name="other")
     text = refusal("twice")
-    assert text.startswith("two installed packages announce a plugin 'twice': ")
+    assert text.startswith("two installed packages declare a plugin 'twice': ")
     assert "plugin_module_h of thirdparty 1.0" in text
     assert "plugin_module_i of other 1.0" in text
     assert plugins.activate("once") == "once"

@@ -65,7 +65,7 @@ def test_tiles_show_no_seams_though_the_network_halves(files, name, size):
     engine = open_engine(files / name)
     lq = np.random.default_rng(0).uniform(0, 255, (1, 3, *size)).astype(np.float32)
     tiled = Tiled(engine, tile_px=2 * 25 + 11)
-    assert tiled.overlap_px == 2 + 2 + 4 + 13 + 3
+    assert tiled.overlap.px == 2 + 2 + 4 + 13 + 3
     rounding = 1e-3 if name == "x.param" else 1e-4  # Winograd's, which depends on the size
     np.testing.assert_allclose(tiled(lq), engine(lq), atol=rounding)
 
