@@ -206,7 +206,8 @@ def check_arguments(what: str, target: Callable[..., Any], kwargs: dict[str, Any
             )
     missing = [n for n, p in known.items() if p.default is inspect.Parameter.empty and n not in kwargs]
     if missing:
+        argument = "argument" if len(missing) == 1 else "arguments"
         raise RecipeError(
-            f"{what} needs the argument(s) {listing(missing)}, which the recipe does not give. A class that expects "
-            f"one of them from the run declares it: register(…, from_run=({missing[0]!r},))."
+            f"{what} needs the {argument} {listing(missing)}, which the recipe does not give. A class that expects a "
+            f"value from the run declares it: register(…, from_run=({missing[0]!r},))."
         )

@@ -91,7 +91,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     overrides = [word for word in rest if "=" in word and not word.startswith("-")]
     if rest != overrides or (overrides and not hasattr(args, "overrides")):
         unknown = [word for word in rest if word not in overrides] or overrides
-        parser.error(f"unknown argument(s): {' '.join(unknown)}")
+        parser.error(f"unknown {'argument' if len(unknown) == 1 else 'arguments'}: {' '.join(unknown)}")
     if overrides:  # argparse does not collect positional words that follow an option
         args.overrides = [*args.overrides, *overrides]
     args.plugin = [*known.plugin, *args.plugin]

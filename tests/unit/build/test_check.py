@@ -96,8 +96,8 @@ def test_a_parameter_without_a_default_has_to_be_declared_or_given() -> None:
     with pytest.raises(RecipeError) as caught:
         check_names(recipe(mine=Spec("needs_silently")))
     assert str(caught.value) == (
-        "hooks.mine: hook 'needs_silently' needs the argument(s) seed, which the recipe does not give. A class that "
-        "expects one of them from the run declares it: register(…, from_run=('seed',))."
+        "hooks.mine: hook 'needs_silently' needs the argument seed, which the recipe does not give. A class that "
+        "expects a value from the run declares it: register(…, from_run=('seed',))."
     )
 
 
