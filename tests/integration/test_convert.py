@@ -29,6 +29,8 @@ from srtrain.weights import edsr_pytorch
 from srtrain.weights.read import build_model, read_weights
 from srtrain.weights.transfer import Weights
 
+pytestmark = pytest.mark.slow
+
 ARGS = {"n_resblocks": 1, "n_feats": 4}
 
 
@@ -166,7 +168,6 @@ class RunsCode:
         return os.system, ("touch PROOF",)
 
 
-@pytest.mark.slow
 def test_a_malicious_file_is_refused_in_a_process_of_its_own(repo_root: Path, tmp_path: Path) -> None:
     (tmp_path / "EDSR_x2.pt").write_bytes(pickle.dumps({"head.0.weight": RunsCode()}))
     done = subprocess.run(
@@ -208,7 +209,6 @@ def score(weights: Weights, name: str, root: Path) -> tuple[float, float]:
 
 
 @pytest.mark.shared_data
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "sets"),
     [
@@ -237,7 +237,6 @@ def test_real_weights_score_what_they_score_in_pytorch(
 
 
 @pytest.mark.shared_data
-@pytest.mark.slow
 def test_a_mean_that_these_weights_do_not_have_shows_at_once(shared_data: Path) -> None:
     """The same mistake in PyTorch gives 16.933 dB: subtracting 255 times the mean of DIV2K from the input."""
     weights = read_weights(shared_data / "weights" / "EDSR_f64b5_x2" / "edsr_f64b5_x2.pt")

@@ -112,9 +112,7 @@ def test_an_unknown_argument_is_refused_with_a_suggestion(animals):
 
 
 def test_a_missing_argument_is_named(animals):
-    with pytest.raises(
-        RecipeError, match=r"^animal 'house_cat' needs the argument lives, which the recipe"
-    ):
+    with pytest.raises(RecipeError, match=r"^animal 'house_cat' needs the argument lives, which the recipe"):
         animals.build("house_cat")
 
 

@@ -13,6 +13,8 @@ from srtrain_plugins.esr.search.space import Space, SpaceSettings
 
 from srtrain.errors import DataError, RecipeError
 
+pytestmark = pytest.mark.slow
+
 SPACE = {
     "types": ["S", "G"], "type_prob": [1, 1], "n_convs": [1, 2], "conv_prob": [1, 1], "growths": [8],
     "growth_prob": [1], "n_feats": 8, "n_nodes": 3, "min_active": 2, "min_params": 0, "max_params": 10**6,

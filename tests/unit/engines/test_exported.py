@@ -74,7 +74,6 @@ def test_what_is_no_super_resolution_is_refused(exported, tmp_path):
         open_engine(tmp_path / "odd.onnx")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".onnx", ".mindir"])
 def test_a_fixed_batch_is_filled_and_cut(exported, tmp_path, suffix):
     file = tmp_path / f"two{suffix}"
@@ -113,6 +112,8 @@ LIMITED = """
 import resource, sys
 import numpy as np
 from srtrain.infer.open import open_engine
+
+pytestmark = pytest.mark.slow
 engine = open_engine(sys.argv[1], sys.argv[2], threads=1)
 engine(np.zeros((1, 3, 8, 8), np.float32))
 lq = np.zeros((1, 3, 4000, 4000), np.float32)
@@ -125,7 +126,6 @@ except MemoryError as error:
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["onnxruntime", "ncnn", "mindir", "mindspore"])
 def test_too_large_a_picture_is_a_memory_error(exported, engine):
     """Each of 4 feature maps of 4000 x 4000 px is 64 MB, and there are four times as many after the upsampler."""

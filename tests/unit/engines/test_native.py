@@ -10,6 +10,8 @@ from srtrain.errors import CheckpointError, UnsupportedError
 from srtrain.export.write import export
 from srtrain.infer.open import open_engine
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 0.01  # grey levels: F(4,3) rounds more than a direct sum
 
 

@@ -8,6 +8,8 @@ import pytest
 from srtrain.errors import CheckpointError
 from srtrain.infer.open import open_engine
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def files(exported, tmp_path):

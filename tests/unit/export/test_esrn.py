@@ -13,6 +13,8 @@ from srtrain.models.esrn import ESRN
 from srtrain.models.initialise import initialise, kaiming_uniform
 from srtrain.trainer.checkpoint import CheckpointStore
 
+pytestmark = pytest.mark.slow
+
 BLOCKS = ("S_2_8_16", "G_4_8_16", "C_2_8_16")
 
 
@@ -35,7 +37,6 @@ def engines(files):
     return {name: open_engine(files / name) for name in ("run", "x.onnx", "x.mindir", "x.param")}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1, 1), (7, 9), (12, 10), (13, 30)])
 def test_every_engine_agrees(files, size):
     lq = np.random.default_rng(0).uniform(0, 255, (2, 3, *size)).astype(np.float32)

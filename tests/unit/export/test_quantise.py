@@ -11,6 +11,8 @@ from srtrain.export.options import Options
 from srtrain.export.quantise import _Calibration, export_quantised, next_to_pictures
 from srtrain.infer.open import open_engine
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def written(checkpoint, tiny, tmp_path, pictures, benchmark_set):

@@ -11,6 +11,8 @@ from srtrain.kernels import compile as build
 from srtrain.kernels import library as library_module
 from srtrain.kernels.compile import CannotBuildError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):

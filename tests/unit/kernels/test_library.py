@@ -10,6 +10,8 @@ import pytest
 from srtrain.kernels import compile as build
 from srtrain.kernels.library import DIRECT, F23, F43, Convolution, Library, load_library
 
+pytestmark = pytest.mark.slow
+
 # Relative errors of F(4,3), F(2,3) and direct sums against float64, with room for other processors.
 LIMITS = {DIRECT: 1e-5, F23: 2e-6, F43: 3e-5}
 SIZES = [(1, 1), (2, 3), (5, 5), (13, 17), (24, 9)]

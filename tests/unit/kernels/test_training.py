@@ -16,6 +16,8 @@ from srtrain.trainer.losses.l1 import L1
 from srtrain.trainer.optim import build_optimizer
 from srtrain.trainer.step import TrainStep
 
+pytestmark = pytest.mark.slow
+
 LIMITS = {"f23": 1e-5, "f43": 1e-4}
 
 
@@ -36,7 +38,6 @@ def gradients(cell, x, weighting):
     return [array.asnumpy() for array in (out, dx, *rest)]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("method", ["f23", "f43"])
 @pytest.mark.parametrize(
     ("n_in", "n_out", "shape"),
@@ -117,7 +118,6 @@ def test_same_padding_is_supported():
     assert is_supported(nn.Conv2d(4, 4, 3, pad_mode="same", has_bias=True))
 
 
-@pytest.mark.slow
 def test_float16_takes_mindspores_way(graph):
     plain = conv(3, 4).to_float(ms.float16)
     fast, _ = fast_twin(plain, "f43")
@@ -140,7 +140,6 @@ def trained(method, n_threads=1, accumulate=1, n_steps=12):
     return losses, [p.asnumpy() for p in parameters]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_updates_are_those_of_mindspore(graph, accumulate):
     wanted, _ = trained("", accumulate=accumulate)
@@ -150,7 +149,6 @@ def test_updates_are_those_of_mindspore(graph, accumulate):
         assert losses[-1] < 0.9 * losses[0]
 
 
-@pytest.mark.slow
 def test_the_bits_do_not_depend_on_the_number_of_threads(graph):
     try:
         results = [trained("f43", n_threads) for n_threads in (1, 2, 3)]

@@ -21,6 +21,8 @@ from srtrain.trainer.optim import build_optimizer
 from srtrain.trainer.schedules.cosine import cosine
 from srtrain.trainer.update import Update
 
+pytestmark = pytest.mark.slow
+
 
 class Discriminator(nn.Cell):
     """One number for a picture: high if it looks like a ground truth."""

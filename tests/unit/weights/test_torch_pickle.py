@@ -148,6 +148,7 @@ def test_a_high_memo_number_and_deep_nesting_cost_nothing():
     assert isinstance(loads(b"]" + b"\x85" * 100_000 + b"."), tuple)
 
 
+@pytest.mark.slow
 def test_a_deeply_nested_key_is_refused_before_it_is_hashed():
     with pytest.raises(UnreadableError, match="a key that is neither text nor a whole number"):
         loads(b"})" + b"\x85" * 1_000_000 + b"K\x01s.")  # Python's hash of it would overflow the C stack
