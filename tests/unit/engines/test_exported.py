@@ -13,6 +13,8 @@ from srtrain.export.options import Options
 from srtrain.export.write import export
 from srtrain.infer.open import open_engine
 
+pytestmark = pytest.mark.slow
+
 SUFFIXES = (".onnx", ".mindir", ".param")
 
 
@@ -112,8 +114,6 @@ LIMITED = """
 import resource, sys
 import numpy as np
 from srtrain.infer.open import open_engine
-
-pytestmark = pytest.mark.slow
 engine = open_engine(sys.argv[1], sys.argv[2], threads=1)
 engine(np.zeros((1, 3, 8, 8), np.float32))
 lq = np.zeros((1, 3, 4000, 4000), np.float32)
