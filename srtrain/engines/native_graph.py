@@ -64,7 +64,6 @@ class Program:
 
     source: str
     result: str
-    n_channels_in: int
     steps: tuple[Step, ...]
 
 
@@ -100,8 +99,7 @@ class _Translator:
         for node in self.graph.node:
             if node.output[0] not in self.joined:
                 self.add(node)
-        channels = inputs[0].type.tensor_type.shape.dim[1].dim_value
-        return Program(inputs[0].name, self.graph.output[0].name, channels, tuple(self.steps))
+        return Program(inputs[0].name, self.graph.output[0].name, tuple(self.steps))
 
     def add(self, node: onnx.NodeProto) -> None:
         constants = [name for name in node.input if name in self.constants]
