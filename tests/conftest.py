@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import resource
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +55,24 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the research data in {folder}, which is not there")
     return folder
+
+
+@pytest.fixture(scope="session")
+def cramped() -> Callable[[int], AbstractContextManager[None]]:
+    """Let this process map only so many bytes more, for a block: a larger allocation fails."""
+
+    @contextlib.contextmanager
+    def cramped(n_bytes: int) -> Iterator[None]:
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        (mapped,) = re.findall(r"VmSize:\s+(\d+) kB", status)
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (int(mapped) * 1024 + n_bytes, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, before)
+
+    return cramped
 
 
 @pytest.fixture(scope="session")

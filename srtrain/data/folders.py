@@ -265,6 +265,8 @@ def match(gt_files: Sequence[Path], lq_files: Sequence[Path] | None, scale: int)
 def list_pictures(directory: Path, what: str) -> list[Path]:
     """List the pictures of a folder, sorted by name; hidden files and other kinds of files are passed over.
 
+    A link that leads nowhere, or a folder named like a picture, is listed too, so that reading it is an error.
+
     Raises:
         DataError: the folder is missing, empty, or holds pictures of a format that is not read.
     """
@@ -285,8 +287,8 @@ def list_pictures(directory: Path, what: str) -> list[Path]:
 
 
 def files_in(directory: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    """List the visible files of a folder with these suffixes, sorted by name."""
-    visible = (path for path in directory.iterdir() if not path.name.startswith(".") and path.is_file())
+    """List the visible entries of a folder with these suffixes, sorted by name."""
+    visible = (path for path in directory.iterdir() if not path.name.startswith("."))
     return sorted(path for path in visible if path.suffix.lower() in suffixes)
 
 

@@ -1,7 +1,8 @@
 """Read the header of a picture file without decoding it, and refuse a file that is cut short.
 
 Only PNG, JPEG and BMP are supported. Some versions of OpenCV return a half-grey picture for a file that is cut short,
-so this module checks that the end of the file is there.
+so this module checks that the end of the file is there. A file of 200 bytes can claim to hold 65535×65535 px; such a
+claim is refused here, before a decoder reserves the memory.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import mmap
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from srtrain.errors import DataError
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 # These are refused instead of ignored, so that no picture of a set is left out unnoticed.
 FOREIGN_SUFFIXES = (".tif", ".tiff", ".webp", ".gif", ".jp2", ".heic", ".avif", ".ppm", ".exr")
+
+MAX_PX = 178_956_970
+"""Largest picture of a data set, in pixels: 512 MiB as 8-bit RGB. This is also the number at which Pillow gives up."""
 
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_MODES = {0: "grey", 2: "rgb", 3: "palette", 4: "grey+alpha", 6: "rgba"}
@@ -73,7 +77,7 @@ def read_header(data: Bytes, path: Path) -> Header:
     """Read the header of a whole file.
 
     Raises:
-        DataError: the file is empty, is not PNG, JPEG or BMP, or is cut short.
+        DataError: the file is empty, is not PNG, JPEG or BMP, is cut short, or has no pixels or more than ``MAX_PX``.
     """
     if len(data) == 0:
         raise DataError(f"picture {str(path)!r} is an empty file (0 bytes). Copy or download it again.")
@@ -81,7 +85,7 @@ def read_header(data: Bytes, path: Path) -> Header:
     for start, reader in readers:
         if data[: len(start)] == start:
             try:
-                return reader(data)
+                return _sized(reader(data))
             except (struct.error, IndexError, EOFError) as error:
                 raise DataError(
                     f"picture {str(path)!r} is cut short: its {len(data):,} bytes do not "
@@ -95,26 +99,49 @@ def read_header(data: Bytes, path: Path) -> Header:
     )
 
 
+def png_chunks(data: Bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the name of each PNG chunk and the place of its content (start and end), up to and including ``IEND``.
+
+    Raises:
+        EOFError: the file ends before ``IEND`` does.
+        struct.error: likewise.
+    """
+    name, at = b"", len(_PNG_START)
+    while name != b"IEND":
+        length, name = struct.unpack(">I4s", data[at : at + 8])
+        if at + 12 + length > len(data):
+            raise EOFError("the end of the file is missing")
+        yield name, at + 8, at + 8 + length
+        at += 12 + length
+
+
+def _sized(header: Header) -> Header:
+    """Return the header if a picture of its size can be read."""
+    height, width = header.height, header.width
+    if min(height, width) < 1:
+        raise ValueError(f"its header claims a width of {width} px and a height of {height} px")
+    if height * width > MAX_PX:
+        raise ValueError(
+            f"its header claims {width}×{height} px, and a picture of a data set may have at most {MAX_PX:,} pixels. "
+            f"If it is really that large, cut it into parts"
+        )
+    return header
+
+
 def _png(data: Bytes) -> Header:
     if data[12:16] != b"IHDR":
         raise ValueError("the first PNG chunk is not IHDR")
     width, height, bits, colour = struct.unpack(">IIBB", data[16:26])
     if colour not in _PNG_MODES:
         raise ValueError(f"PNG colour type {colour} does not exist")
-    mode, exif, profile, at = _PNG_MODES[colour], False, None, 8
-    while True:
-        length, name = struct.unpack(">I4s", data[at : at + 8])
-        end = at + 12 + length
-        if end > len(data):
-            raise EOFError
-        if name == b"IEND":
-            return Header("png", height, width, mode, bits, exif, profile)
+    mode, exif, profile = _PNG_MODES[colour], False, None
+    for name, start, end in png_chunks(data):
         exif = exif or name == b"eXIf"
         if name == b"iCCP":
-            profile = (at, end)
+            profile = (start - 8, end + 4)
         if name == b"tRNS":
-            mode = {"grey": "grey+alpha", "rgb": "rgba", "palette": "palette+alpha"}[mode]
-        at = end
+            mode = {"grey": "grey+alpha", "rgb": "rgba", "palette": "palette+alpha"}.get(mode, mode)
+    return Header("png", height, width, mode, bits, exif, profile)
 
 
 def _jpeg(data: Bytes) -> Header:

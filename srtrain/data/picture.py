@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 from pathlib import Path
@@ -19,6 +20,8 @@ _DECODE = (
     cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
 )  # keeps 16 bits and grey, drops alpha, obeys the EXIF turn
 
+_BAND_PX = 64  # rows that are rounded at a time, because rounding makes several copies
+
 
 def read_rgb(path: Path) -> UInt8:
     """Read a picture as uint8 HWC RGB, turned as its EXIF block asks.
@@ -27,13 +30,13 @@ def read_rgb(path: Path) -> UInt8:
     is dropped. `read_header` tells which of these a file needs.
 
     Raises:
-        DataError: the file is missing, empty, cut short, damaged, no picture, or a CMYK JPEG.
+        DataError: the file is missing, empty, cut short, damaged, no picture, too large, or a CMYK JPEG.
     """
     data = _read_bytes(path)
     header = read_header(data, path)
     picture = _decode(data, header, path)
     if picture.dtype == np.uint16:
-        picture = ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        picture = to_8_bits(picture)
     if picture.dtype != np.uint8:
         raise DataError(f"picture {str(path)!r} has {picture.dtype} values; 8 and 16 bit are supported.")
     to_rgb = cv2.COLOR_GRAY2RGB if picture.ndim == 2 else cv2.COLOR_BGR2RGB
@@ -46,12 +49,22 @@ def read_rgb(path: Path) -> UInt8:
     return rgb
 
 
+def to_8_bits(picture: NDArray[np.generic]) -> UInt8:
+    """Round uint16 values over their whole range to uint8: ``x / 257``."""
+    rounded = np.empty(picture.shape, np.uint8)
+    for row in range(0, len(picture), _BAND_PX):
+        band = picture[row : row + _BAND_PX].astype(np.uint32)
+        rounded[row : row + _BAND_PX] = (band + 128) // 257
+    return rounded
+
+
 def look(path: Path) -> Header:
     """Read what a picture file says about itself, without decoding it.
 
     Raises:
         DataError: the file is missing, empty, cut short, no picture, or a CMYK JPEG.
     """
+    check_regular(path)
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size == 0:
@@ -102,7 +115,27 @@ def write_bytes(path: Path, data: bytes) -> None:
         raise cannot_write(path, error) from error
 
 
+def check_regular(path: Path) -> None:
+    """Refuse what has the name of a picture and is no file.
+
+    Raises:
+        DataError: a link that leads nowhere, a folder, or a pipe, which would block.
+    """
+    if path.is_file():
+        return
+    if path.is_dir():
+        reason = "it is a folder"
+    elif path.is_symlink():
+        reason = f"it is a link to {str(path.readlink())!r}, which does not exist"
+    elif path.exists():
+        reason = "it is not a regular file"
+    else:
+        reason = os.strerror(errno.ENOENT)
+    raise DataError(f"cannot read picture {str(path)!r}: {reason}.")
+
+
 def _read_bytes(path: Path) -> bytes:
+    check_regular(path)
     try:
         return path.read_bytes()
     except OSError as error:

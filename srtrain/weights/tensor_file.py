@@ -17,7 +17,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from srtrain.errors import CheckpointError, SrtrainError, did_you_mean
-from srtrain.files import whole_file
+from srtrain.files import bomb_in, whole_file
 from srtrain.weights import SUFFIXES, torch_file
 
 _FLOATS = {"F64": "f8", "F32": "f4", "F16": "f2", "BF16": "bfloat16"}  # of safetensors; NumPy lacks the last
@@ -120,6 +120,8 @@ def _read_npz(path: Path) -> tuple[dict[str, NDArray[Any]], str | None]:
         with np.load(path, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise ValueError("it is one array without names")
+            if problem := bomb_in(archive.zip):
+                raise ValueError(problem)
             tensors = {name: archive[name] for name in archive.files}
     except _BAD_NPZ as error:
         raise _damaged(path, "an .npz file of plain numbers", error) from error

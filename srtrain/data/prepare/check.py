@@ -166,8 +166,11 @@ def _examine(path: Path) -> Seen | DataError:
     tiny = cv2.resize(grey, (16, 16), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
     tiny -= tiny.mean()
     strength = float(np.linalg.norm(tiny))
-    pixels = hashlib.sha256(repr(rgb.shape).encode() + rgb.tobytes()).hexdigest()
-    return Seen(path, header, (rgb.shape[0], rgb.shape[1]), pixels, tiny / strength if strength else tiny)
+    pixels = hashlib.sha256(repr(rgb.shape).encode())
+    pixels.update(np.ascontiguousarray(rgb).data)
+    return Seen(
+        path, header, (rgb.shape[0], rgb.shape[1]), pixels.hexdigest(), tiny / strength if strength else tiny
+    )
 
 
 def _describe(report: Report, good: dict[Path, Seen], truths: Sequence[Seen]) -> None:

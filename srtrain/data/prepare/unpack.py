@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 import stat
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +15,9 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from srtrain.data.header import SUFFIXES
-from srtrain.data.picture import cannot_read, cannot_write, write_bytes
+from srtrain.data.picture import cannot_read, cannot_write
 from srtrain.errors import DataError
-from srtrain.files import lack_of_space
+from srtrain.files import bomb_in, lack_of_space, whole_file
 
 # The sizes of DIV2K; its "wild" degradation has four files for each training picture.
 _N_PICTURES = {"train": 800, "valid": 100}
@@ -35,23 +37,18 @@ def unpack(zip_file: Path, target: Path) -> list[Unpacked]:
     """Unpack one zip file into ``target`` and count its pictures, folder by folder.
 
     Raises:
-        DataError: the zip file is missing or damaged, has a path outside ``target``, does not fit on the disk, or has
-            another number of pictures than DIV2K.
+        DataError: the zip file is missing or damaged, has a path outside ``target``, does not fit on the disk, would
+            become more than 100 times as large, or has another number of pictures than DIV2K.
     """
     try:
         with zipfile.ZipFile(zip_file) as archive:
             members = _safe_members(archive, zip_file)
             _refuse_full_disk(members, target, zip_file)
+            if problem := bomb_in(archive):
+                raise DataError(f"zip file {str(zip_file)!r} is refused: {problem}. Nothing was unpacked.")
             for member, name in tqdm(members, desc=zip_file.name, disable=None):
-                place = target / name
-                place.parent.mkdir(parents=True, exist_ok=True)
-                content = archive.read(member)
-                if len(content) != member.file_size:
-                    raise zipfile.BadZipFile(
-                        f"{str(name)!r} has {len(content)} bytes, not {member.file_size}"
-                    )
-                write_bytes(place, content)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+                _unpack_one(archive, member, target / name)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error) as error:
         raise DataError(
             f"zip file {str(zip_file)!r} is damaged or not readable: {error}. Download it again."
         ) from error
@@ -60,6 +57,17 @@ def unpack(zip_file: Path, target: Path) -> list[Unpacked]:
     except OSError as error:
         raise cannot_write(target, error) from error
     return _counted([name for _, name in members], zip_file)
+
+
+def _unpack_one(archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: Path) -> None:
+    """Unpack one file piece by piece, so that its size does not matter; it appears complete or not at all."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(place) as hidden:
+        with archive.open(member) as packed, hidden.open("wb") as file:
+            shutil.copyfileobj(packed, file)
+        n_bytes = hidden.stat().st_size
+        if n_bytes != member.file_size:
+            raise zipfile.BadZipFile(f"{member.filename!r} has {n_bytes} bytes, not {member.file_size}")
 
 
 def _safe_members(archive: zipfile.ZipFile, zip_file: Path) -> list[tuple[zipfile.ZipInfo, PurePosixPath]]:
@@ -74,6 +82,11 @@ def _safe_members(archive: zipfile.ZipFile, zip_file: Path) -> list[tuple[zipfil
                 f"target folder. Nothing was unpacked; do not trust this file."
             )
         if not member.is_dir():
+            if not name.name:
+                raise DataError(
+                    f"zip file {str(zip_file)!r} contains a file without a name. Nothing was unpacked; do not trust "
+                    f"this file."
+                )
             members.append((member, name))
     return members
 

@@ -131,15 +131,18 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(tmp_path
     def chunk(name, data):
         return struct.pack(">I", len(data)) + name + data + b"crc?"
 
-    side = 2_000_000  # 12 TB as RGB
+    side = 13_000  # 0.5 GB as RGB
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
-    huge = tmp_path / "huge.png"
-    huge.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IEND", b""))
+    large = tmp_path / "large.png"
+    large.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IEND", b""))
+    pairs = [Pair(str(k), tmp_path / f"{k}.png", None) for k in range(6_000)]
+    for pair in pairs:
+        os.link(large, pair.gt)
     with pytest.raises(
         DataError,
-        match=r"no room for 1 picture: 12,000,000,000,000 bytes are needed .* free .* Nothing was written",
+        match=r"no room for 6,000 pictures: 3,042,000,000,000 bytes are needed .* free .* Nothing was written",
     ):
-        Pictures([Pair("huge", huge, None)], 2, "mmap", tmp_path / "cache")
+        Pictures(pairs, 2, "mmap", tmp_path / "cache")
     assert sorted(p.name for p in tmp_path.glob("cache/*/*/*")) == ["lock", "lock.owner"]
 
 

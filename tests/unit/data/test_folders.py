@@ -6,6 +6,7 @@ import pytest
 from srtrain.data import DATASETS
 from srtrain.data.folders import div2k, folder
 from srtrain.data.picture import write_png
+from srtrain.data.store import Pictures
 from srtrain.errors import DataError
 
 
@@ -154,3 +155,16 @@ def test_real_benchmark_sets(shared_data, name, n_pictures, scale):
     pairs = DATASETS.build(name, root=str(shared_data), scale=scale)
     assert len(pairs) == n_pictures
     assert all(p.lq.name == f"{p.name}x{scale}.png" for p in pairs)
+
+
+def test_what_has_the_name_of_a_picture_does_not_disappear(tmp_path):
+    touch(tmp_path, "a.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "gone.png")
+    (tmp_path / "c.png").mkdir()
+    (tmp_path / "d.png").symlink_to(tmp_path / "a.png")
+    pairs = folder(str(tmp_path), 2, "on_the_fly")
+    assert [pair.name for pair in pairs] == ["a", "b", "c", "d"]
+    with pytest.raises(DataError, match=r"b\.png': it is a link to '.*gone\.png', which does not exist"):
+        Pictures(pairs[:2], 2)
+    with pytest.raises(DataError, match=r"c\.png': it is a folder"):
+        Pictures(pairs[2:], 2)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from srtrain.data.header import notices
+from srtrain.data.header import MAX_PX, notices
 from srtrain.data.picture import look, read_rgb, size_of
 from srtrain.errors import DataError
 
@@ -133,6 +133,67 @@ def test_a_bmp_of_sixteen_bits_a_pixel_is_refused(tmp_path):
     (tmp_path / "a.bmp").write_bytes(bytes(data))
     with pytest.raises(DataError, match="a BMP with 16 bits per pixel is not supported"):
         look(tmp_path / "a.bmp")
+
+
+def claiming(kind, width, height):
+    """Return a small file of a kind whose header claims this size."""
+    if kind == "png":
+        data = bytearray(png(numbers(4, 12), 2, 8))
+        data[16:24] = struct.pack(">II", width, height)
+        data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    else:
+        data = bytearray(cv2.imencode(f".{kind}", np.zeros((16, 16, 3), np.uint8))[1].tobytes())
+        if kind == "bmp":
+            data[18:26] = struct.pack("<ii", width, height)
+        else:
+            start = data.find(b"\xff\xc0") + 5
+            data[start : start + 4] = struct.pack(">HH", height, width)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "bmp"])
+def test_a_header_that_claims_too_much_is_refused_without_the_memory(tmp_path, kind, cramped):
+    path = tmp_path / f"bomb.{kind}"
+    path.write_bytes(claiming(kind, 65535, 65535))
+    for read in (look, read_rgb):
+        with (
+            cramped(100_000_000),
+            pytest.raises(
+                DataError, match=rf"bomb\.{kind}' cannot be used: its header claims 65535×65535 px, and"
+            ),
+        ):
+            read(path)
+    path.write_bytes(claiming(kind, 8, 0))
+    with pytest.raises(
+        DataError, match=rf"bomb\.{kind}' cannot be used: .* a width of 8 px and a height of 0 px"
+    ):
+        look(path)
+
+
+def test_the_largest_picture_that_is_accepted(tmp_path):
+    side = int(MAX_PX**0.5)
+    (tmp_path / "a.png").write_bytes(claiming("png", side, side))
+    assert look(tmp_path / "a.png").width == side
+    (tmp_path / "a.png").write_bytes(claiming("png", side, side + 2))
+    with pytest.raises(DataError, match=r"at most 178,956,970 pixels\. If it is really that large, cut it"):
+        look(tmp_path / "a.png")
+
+
+def test_a_bmp_of_negative_size(tmp_path):
+    (tmp_path / "a.bmp").write_bytes(claiming("bmp", -5, 4))
+    with pytest.raises(DataError, match=r"a\.bmp' cannot be used: .* a width of -5 px and a height of 4 px"):
+        look(tmp_path / "a.bmp")
+    rows = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    data = bytearray(cv2.imencode(".bmp", rows[..., ::-1])[1].tobytes())
+    data[22:26] = struct.pack("<i", -4)  # stored from the top down, which is allowed
+    (tmp_path / "a.bmp").write_bytes(bytes(data))
+    np.testing.assert_array_equal(read_rgb(tmp_path / "a.bmp"), rows[::-1])
+
+
+def test_a_second_transparency_of_a_png_is_no_crash(tmp_path):
+    grey_with_alpha = png(numbers(4, 8), 4, 8, (b"tRNS", b"\0\1"))
+    (tmp_path / "a.png").write_bytes(grey_with_alpha)
+    assert look(tmp_path / "a.png").mode == "grey+alpha"
 
 
 @pytest.mark.parametrize(

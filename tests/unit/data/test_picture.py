@@ -1,5 +1,6 @@
 """Truncated and damaged files: each is read correctly or refused with its name."""
 
+import os
 import struct
 import zlib
 
@@ -117,7 +118,7 @@ def test_other_files_are_refused(tmp_path, content, message):
 
 
 def test_a_folder_is_no_picture(tmp_path):
-    with pytest.raises(DataError, match="Is a directory"):
+    with pytest.raises(DataError, match="it is a folder"):
         read_rgb(tmp_path)
 
 
@@ -140,3 +141,39 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path, rgb):
 def test_write_png_wants_bytes(tmp_path, rgb):
     with pytest.raises(ValueError, match="float32"):
         write_png(tmp_path / "a.png", rgb.astype(np.float32))
+
+
+@pytest.mark.parametrize("read", [look, read_rgb])
+def test_what_is_no_file_is_named(tmp_path, read):
+    (tmp_path / "link.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(DataError, match=r"link\.png': it is a link to '.*gone\.png', which does not exist"):
+        read(tmp_path / "link.png")
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(DataError, match=r"folder\.png': it is a folder"):
+        read(tmp_path / "folder.png")
+    os.mkfifo(tmp_path / "pipe.png")  # opening it would wait for ever
+    with pytest.raises(DataError, match=r"pipe\.png': it is not a regular file"):
+        read(tmp_path / "pipe.png")
+    with pytest.raises(DataError, match=r"gone\.png': No such file"):
+        read(tmp_path / "gone.png")
+
+
+@pytest.mark.parametrize("kind", ["tEXt", "zTXt", "iTXt"])
+def test_long_texts_in_a_png_do_not_matter(tmp_path, rgb, kind):
+    text = b"A1b2" * 500_000
+    body = {
+        "tEXt": b"prompt\0" + text,
+        "zTXt": b"prompt\0\0" + zlib.compress(text),
+        "iTXt": b"prompt\0\1\0\0\0" + zlib.compress(text),
+    }[kind]
+    chunk = struct.pack(">I", len(body)) + kind.encode() + body
+    chunk += struct.pack(">I", zlib.crc32(kind.encode() + body))
+    data = encoded(rgb, ".png")
+    (tmp_path / "a.png").write_bytes(data[:33] + chunk + data[33:])
+    np.testing.assert_array_equal(read_rgb(tmp_path / "a.png"), rgb)
+
+
+def test_sixteen_bits_of_many_rows_are_rounded_like_of_few(tmp_path):
+    values = np.random.default_rng(0).integers(0, 65536, (200, 3, 3), np.uint16)
+    assert cv2.imwrite(str(tmp_path / "a.png"), values[..., ::-1])
+    np.testing.assert_array_equal(read_rgb(tmp_path / "a.png"), np.rint(values / 257).astype(np.uint8))

@@ -59,13 +59,13 @@ def test_a_set_larger_than_memory_is_refused_with_numbers(tmp_path):
     def chunk(name, data):
         return struct.pack(">I", len(data)) + name + data + b"crc?"
 
-    side = 2_000_000  # 12 TB as RGB
+    side = 13_000  # 0.5 GB as RGB
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
-    (tmp_path / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IEND", b""))
+    (tmp_path / "large.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IEND", b""))
     with pytest.raises(
-        DataError, match=r"15000\.0 GB \(15000000000000 bytes\) for 1 picture, but .* are free"
+        DataError, match=r"12675\.0 GB \(12675000000000 bytes\) for 20,000 pictures, but .* are free"
     ):
-        Pictures([Pair("huge", tmp_path / "huge.png", None)], 2)
+        Pictures([Pair(str(k), tmp_path / "large.png", None) for k in range(20_000)], 2)
 
 
 def test_free_memory_is_a_plausible_number():

@@ -94,3 +94,15 @@ def test_a_safetensors_of_no_fractions(tmp_path):
         CheckpointError, match="file of F64, F32, F16, BF16, or it is cut short: 'a' is of type U8"
     ):
         tensor_file.read(file)
+
+
+def test_an_npz_that_would_fill_the_memory_is_refused(tmp_path, cramped):
+    np.savez_compressed(tmp_path / "a.npz", **{f"t{k}": np.zeros(4_000_000, np.float64) for k in range(4)})
+    assert (tmp_path / "a.npz").stat().st_size < 200_000
+    with (
+        cramped(20_000_000),
+        pytest.raises(
+            CheckpointError, match=r"a\.npz' .*would become 128,\d+,\d+ bytes, more than 100 times as"
+        ),
+    ):
+        tensor_file.read(tmp_path / "a.npz")

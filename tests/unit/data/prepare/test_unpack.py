@@ -107,3 +107,29 @@ def test_a_size_that_is_not_true(tmp_path):
     with pytest.raises(DataError, match=r"damaged .*'a\.png' has 3 bytes, not 1000"):
         unpack(with_a_lie(tmp_path / "a.zip", 1000), tmp_path / "to")
     assert list((tmp_path / "to").iterdir()) == []
+
+
+def test_a_bomb_is_refused_from_its_directory(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for k in range(4):
+            archive.writestr(f"{k}.png", bytes(40_000_000))
+    with pytest.raises(
+        DataError,
+        match=r"a\.zip' is refused: its \d+,\d+ bytes would become 160,000,000 bytes, .*Nothing was unp",
+    ):
+        unpack(tmp_path / "a.zip", tmp_path / "to")
+    assert list((tmp_path / "to").iterdir()) == []
+
+
+def test_a_large_member_needs_no_memory(tmp_path, cramped):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("a.png", bytes(150_000_000))
+    with cramped(50_000_000):
+        unpack(tmp_path / "a.zip", tmp_path / "to")
+    assert (tmp_path / "to" / "a.png").stat().st_size == 150_000_000
+
+
+def test_a_member_without_a_name(tmp_path):
+    zipped(tmp_path / "a.zip", ["a.png", "."])
+    with pytest.raises(DataError, match=r"a\.zip' contains a file without a name\. Nothing was unpacked"):
+        unpack(tmp_path / "a.zip", tmp_path / "to")
