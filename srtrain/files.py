@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import importlib.util
 import os
 import platform
@@ -193,6 +194,19 @@ def _content(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except OSError:
         return ""
+
+
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal.
+
+    Raises:
+        OSError: the file is missing or cannot be read.
+    """
+    told = hashlib.sha256()
+    with file.open("rb") as stream:
+        for block in iter(lambda: stream.read(2**20), b""):
+            told.update(block)
+    return told.hexdigest()
 
 
 def import_file(file: Path, prefix: str) -> ModuleType:

@@ -7,7 +7,6 @@ store therefore belongs to a complete checkpoint, and a run can be resumed from 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import threading
@@ -16,6 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from srtrain.files import whole_folder
+from srtrain.json_file import Whole, read_json
 from srtrain.trainer.checkpoint import CheckpointStore
 
 from .store import Store, StoreError, StoreRefusalError
@@ -188,10 +188,16 @@ class RunMirror:
         return [step for step in steps if self._files_of(step)]
 
     def _files_of(self, step: str) -> list[str]:
-        """Return the file names of a checkpoint, ``state.json`` last; none if the checkpoint is incomplete."""
+        """Return the file names of a checkpoint, ``state.json`` last; none if the checkpoint is incomplete.
+
+        Raises:
+            CheckpointError: its ``state.json`` is damaged. The copy in the store may be the only good one, so nothing
+                is deleted.
+        """
         folder = self.folder / CHECKPOINTS / step
         try:
-            groups = json.loads((folder / "state.json").read_text(encoding="utf-8"))["groups"]
+            (folder / "state.json").stat()
+            groups = read_json(folder / "state.json", {"groups": {str: Whole()}})["groups"]
             names = {file.name for file in folder.iterdir() if not file.name.startswith(".")}
         except FileNotFoundError:
             return []

@@ -20,7 +20,7 @@ from srtrain.export.check import LIMIT, Difference, compare
 from srtrain.export.fold import fold
 from srtrain.export.format import prepared_format
 from srtrain.export.options import Options
-from srtrain.files import whole_files
+from srtrain.files import sha256_of, whole_files
 from srtrain.models.receptive import receptive_px, size_multiple
 from srtrain.weights.read import build_model, read_weights
 from srtrain.weights.transfer import Weights
@@ -119,13 +119,15 @@ def _check(weights: Weights, file: Path, engine: str, options: Options, threads:
 def write_json(
     file: Path, about: dict[str, Any], difference: Difference, limit: float | None = LIMIT, **more: Any
 ) -> None:
-    """Write the JSON beside a file: its metadata, the result of the check, and ``more``."""
+    """Write the JSON beside a file: its metadata, the hashes of all files, the result of the check, and ``more``."""
+    target = json_beside(file)
     found = {
         "about": about,
+        "sha256": {part.name: sha256_of(part) for part in sorted(file.parent.iterdir()) if part != target},
         "check": {"largest_difference": difference.largest, "limit": limit, "shapes": difference.shapes},
         **more,
     }
-    json_beside(file).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    target.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 @contextmanager

@@ -6,20 +6,24 @@ import hashlib
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import srtrain
 from srtrain.data.cache import default_cache_dir
-from srtrain.errors import ExportError
-from srtrain.files import write_whole
+from srtrain.engines.exported import json_beside
+from srtrain.errors import CheckpointError, ExportError
+from srtrain.files import sha256_of, write_whole
+from srtrain.infer.code import code_hash
+from srtrain.json_file import read_json, read_text
 
-_FORMAT = "1"  # version of the cache; changing it invalidates all cached files
+_FORMAT = "2"  # version of the cache; changing it invalidates all cached files
+_BESIDE = {"about": dict, "sha256": {str: str}}
 
 
 def cached_export(source: Path, suffix: str, threads: int = 0) -> Path:
     """Return the exported file of a checkpoint: ``exports/<digest><suffix>`` in the cache. Write it if it is missing.
 
-    A refusal is cached as well, because finding out takes as long as starting MindSpore.
+    A refusal is cached as well, because finding out takes as long as starting MindSpore. A damaged file of the cache is
+    written again.
 
     Raises:
         CheckpointError: the checkpoint is missing or damaged.
@@ -27,10 +31,10 @@ def cached_export(source: Path, suffix: str, threads: int = 0) -> Path:
     """
     target = default_cache_dir() / "exports" / f"{digest(source)}{suffix}"
     refused = target.with_name(target.name + ".refused")
-    if target.is_file():
+    if _is_whole(target):
         return target
-    if refused.is_file():
-        raise ExportError(refused.read_text(encoding="utf-8").strip())
+    if reason := _reason(refused):
+        raise ExportError(reason)
     print(f"note: exporting {str(source)!r} to {str(target)!r} (only once)", file=sys.stderr)
     from srtrain.export.write import export
 
@@ -43,22 +47,50 @@ def cached_export(source: Path, suffix: str, threads: int = 0) -> Path:
 
 
 def digest(source: Path) -> str:
-    """Return a hash of the weights and their description; the name of the file does not matter.
+    """Return a hash of everything that decides what the exported file contains; the name of the file does not matter.
+
+    That is the weights and their description, and the code that builds and writes the network.
 
     Raises:
         CheckpointError: there is no checkpoint.
     """
     file, about = _find(source)
-    told = hashlib.sha256(json.dumps([_FORMAT, srtrain.__version__, about], sort_keys=True).encode())
-    with file.open("rb") as stream:
-        for block in iter(lambda: stream.read(2**20), b""):
-            told.update(block)
-    return told.hexdigest()[:24]
+    try:
+        parts = [
+            _FORMAT,
+            srtrain.__version__,
+            code_hash(),
+            sha256_of(file),
+            sha256_of(about) if about else "",
+        ]
+    except OSError as error:
+        raise CheckpointError(f"{str(source)!r} cannot be read: {error}.") from error
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
 
-def _find(source: Path) -> tuple[Path, dict[str, Any]]:
+def _find(source: Path) -> tuple[Path, Path | None]:
+    """Return the file with the weights, and the description beside it."""
     if source.is_file() and source.suffix != ".ckpt":
-        return source, {}
-    from srtrain.trainer.checkpoint import find_weights
+        return source, None
+    from srtrain.trainer.checkpoint import find_weights_file
 
-    return find_weights(source)
+    file = find_weights_file(source)
+    about = file.with_name("state.json")
+    return file, about if about.is_file() else None
+
+
+def _is_whole(file: Path) -> bool:
+    """Return whether an exported file and the files beside it have the content that they were written with."""
+    try:
+        hashes = read_json(json_beside(file), _BESIDE)["sha256"]
+        return bool(hashes) and all(sha256_of(file.with_name(name)) == told for name, told in hashes.items())
+    except (CheckpointError, OSError):
+        return False
+
+
+def _reason(refused: Path) -> str:
+    """Return why a checkpoint cannot be exported, as far as it is known."""
+    try:
+        return read_text(refused).strip()
+    except (OSError, ValueError):
+        return ""

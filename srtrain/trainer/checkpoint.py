@@ -6,12 +6,18 @@
 
 A checkpoint is written to a hidden folder, flushed to the disk, and renamed; then ``latest`` names it. If the process
 is killed at any moment, older checkpoints are intact.
+
+``state.json`` holds the SHA-256 of each file beside it and of its own content. Every reader checks them: a flipped bit,
+a file of another checkpoint and an edit by hand are errors. Older checkpoints have no such values; of those,
+the readers check MindSpore's own CRC-32.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
+import logging
 import re
 import shutil
 from collections.abc import Mapping
@@ -22,11 +28,30 @@ from typing import Any
 import mindspore as ms
 
 from srtrain.errors import CheckpointError, SrtrainError, first_line
-from srtrain.files import lack_of_space, whole_folder, write_whole
+from srtrain.files import lack_of_space, sha256_of, whole_folder, write_whole
+from srtrain.json_file import Whole, checked, read_json, read_text, reason_of
 from srtrain.models.parameters import put
 
 Tensors = Mapping[str, ms.Tensor]
-_NAME = re.compile(r"step_\d{8,}")
+_NAME = re.compile(r"step_[0-9]{8,18}")
+_FORMAT = 2  # says that there are hashes, so that a damaged name of their entry cannot hide them
+_SCORE = {"value": float, "metric?": str, "protocol?": str}
+_BEST = {**_SCORE, "step": Whole()}
+_STATE = {
+    "step": Whole(),
+    "groups": {str: Whole()},
+    "hooks?": {str: dict},
+    "model?": str,
+    "model_args?": dict,
+    "scale?": Whole(1),
+    "recipe_hash?": str,
+    "origin?": dict,
+    "score?": (_SCORE, None),
+    "format?": Whole(_FORMAT, _FORMAT),
+    "sha256?": {str: str},
+}
+_OWN = "state.json"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,7 +105,9 @@ class CheckpointStore:
                     if items:
                         named = [{"name": n, "data": t} for n, t in items.items()]
                         ms.save_checkpoint(named, str(part / f"{group}.ckpt"), crc_check=True)
-                (part / "state.json").write_text(_to_json(about), encoding="utf-8")
+                about["format"] = _FORMAT
+                about["sha256"] = {file.name: sha256_of(file) for file in sorted(part.iterdir())}
+                (part / _OWN).write_text(_signed(about), encoding="utf-8")
             write_whole(self.folder / "latest", f"{final.name}\n")
         except (OSError, RuntimeError, ValueError, TypeError) as error:
             reason = first_line(error).rstrip(".")
@@ -96,49 +123,65 @@ class CheckpointStore:
         Raises:
             CheckpointError: a file is missing or broken; the error names it.
         """
-        file = path / "state.json"
-        if not file.is_file():
+        if not (path / _OWN).is_file():
             raise CheckpointError(f"{str(path)!r} is not a checkpoint: it has no state.json. {self._offer()}")
-        state = _read_json(file, self._offer())
-        try:
-            tensors = {}
-            for group, n_tensors in state["groups"].items():
-                file = path / f"{group}.ckpt"
-                if n_tensors:
-                    file.stat()  # a shorter message for a missing file than MindSpore's
-                tensors[group] = dict(ms.load_checkpoint(str(file), crc_check=True)) if n_tensors else {}
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
-            raise CheckpointError(
-                f"the checkpoint file {str(file)!r} is broken: {first_line(error).rstrip('.')}. {self._offer()}"
-            ) from error
+        state = read_state(path, self._offer())
+        tensors = {
+            group: read_tensors(path / f"{group}.ckpt", state, self._offer()) if n_tensors else {}
+            for group, n_tensors in state["groups"].items()
+        }
         return Checkpoint(path, tensors, state)
 
     def steps(self) -> list[int]:
         """Return the steps of all complete checkpoints, in rising order."""
         if not self.folder.is_dir():
             return []
-        return sorted(int(p.name[5:]) for p in self.folder.iterdir() if _NAME.fullmatch(p.name))
+        return sorted(
+            int(p.name[5:]) for p in self.folder.iterdir() if _NAME.fullmatch(p.name) and p.is_dir()
+        )
 
     def latest(self) -> Path | None:
-        """Return the newest checkpoint, or ``None``."""
-        return self._named_by("latest") or (self.path(self.steps()[-1]) if self.steps() else None)
+        """Return the newest checkpoint, or ``None``. A damaged pointer is reported and not needed."""
+        try:
+            named = self._named_by("latest")
+        except CheckpointError as error:
+            _log.warning("%s Using the newest checkpoint.", error)
+            named = None
+        return named or (self.path(self.steps()[-1]) if self.steps() else None)
 
     def best(self) -> Path | None:
-        """Return the checkpoint with the best score, or ``None``."""
+        """Return the checkpoint with the best score, or ``None``.
+
+        Raises:
+            CheckpointError: the pointer is damaged, so that it is not known which one is the best.
+        """
         return self._named_by("best")
 
     def best_score(self) -> dict[str, Any] | None:
-        """Return ``best.json``: metric, protocol, value and step; or ``None``."""
-        file = self.folder / "best.json"
-        if self.best() is None or not file.is_file():
+        """Return metric, protocol, value and step of the best checkpoint; or ``None``.
+
+        They are in ``best.json``, and in the checkpoint itself. If ``best.json`` is damaged, the checkpoint's are used.
+
+        Raises:
+            CheckpointError: the pointer ``best`` or both places are damaged.
+        """
+        best, file = self.best(), self.folder / "best.json"
+        if best is None or not file.exists():
             return None
-        return _read_json(file)
+        try:
+            return dict(read_json(file, _BEST))
+        except CheckpointError as error:
+            state = read_state(best)
+            if not state.get("score"):
+                raise
+            _log.warning("%s Using the score in %s.", error, best / _OWN)
+            return {**state["score"], "step": state["step"]}
 
     def mark_best(self, step: int, **score: Any) -> None:
         """Point ``best`` at the checkpoint of ``step``; write the score to ``best.json`` and into the checkpoint."""
         if self.writes:
-            file = self.path(step) / "state.json"  # so that a copy of the checkpoint has its score
-            write_whole(file, _to_json({**_read_json(file), "score": score}))
+            state = read_state(self.path(step))  # so that a copy of the checkpoint has its score
+            write_whole(self.path(step) / _OWN, _signed({**state, "score": score}))
             write_whole(self.folder / "best.json", _to_json({**score, "step": step}))
             write_whole(self.folder / "best", f"{self.path(step).name}\n")
 
@@ -149,8 +192,10 @@ class CheckpointStore:
         for later in [s for s in self.steps() if s > step]:
             shutil.rmtree(self.path(later))
         for name in ("latest", "best"):
-            if self._named_by(name) is None:
-                (self.folder / name).unlink(missing_ok=True)
+            with contextlib.suppress(CheckpointError):
+                if self._named_by(name) is not None:
+                    continue
+            (self.folder / name).unlink(missing_ok=True)
 
     def prune(self, keep: int) -> None:
         """Delete all but the newest ``keep`` checkpoints; keep those that ``latest`` and ``best`` name."""
@@ -162,11 +207,24 @@ class CheckpointStore:
                 shutil.rmtree(self.path(step))
 
     def _named_by(self, pointer: str) -> Path | None:
-        with contextlib.suppress(FileNotFoundError):
-            path = self.folder / (self.folder / pointer).read_text(encoding="utf-8").strip()
-            if path != self.folder and path.is_dir():
-                return path
-        return None
+        """Return the checkpoint that a pointer names; ``None`` if there is no pointer, or no such checkpoint.
+
+        Raises:
+            CheckpointError: the pointer does not hold the name of a checkpoint.
+        """
+        file = self.folder / pointer
+        try:
+            name = read_text(file).strip()
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"it holds {name[:40]!r} instead of the name of a checkpoint")
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise CheckpointError(
+                f"the pointer {str(file)!r} is damaged: {reason_of(error)}. Write the name of a checkpoint into it, or "
+                f"give a checkpoint instead of the run folder. {self._offer()}"
+            ) from error
+        return self.folder / name if (self.folder / name).is_dir() else None
 
     def _offer(self) -> str:
         steps = self.steps()
@@ -201,6 +259,16 @@ def find_checkpoint(path: Path, newest: bool = False) -> Path:
 def find_weights(path: Path) -> tuple[Path, dict[str, Any]]:
     """Return the file with the weights at ``path``, and the ``state.json`` beside it (empty if there is none).
 
+    Raises:
+        CheckpointError: there are no weights at ``path``, or its ``state.json`` is damaged.
+    """
+    file = find_weights_file(path)
+    return file, read_state(file.parent) if (file.parent / _OWN).is_file() else {}
+
+
+def find_weights_file(path: Path) -> Path:
+    """Return the file with the weights at ``path``.
+
     ``path`` is a ``.ckpt`` file, a checkpoint folder, or a run folder, whose best checkpoint is used. If a checkpoint
     has averaged weights (EMA), they are returned, because the evaluation used them.
 
@@ -208,18 +276,73 @@ def find_weights(path: Path) -> tuple[Path, dict[str, Any]]:
         CheckpointError: there are no weights at ``path``.
     """
     if path.is_file():
-        folder, file = path.parent, path
-    elif path.exists():
-        folder = find_checkpoint(path)
-        averaged = folder / "ema.ckpt"
-        file = averaged if averaged.is_file() else folder / "model.ckpt"
-    else:
+        return path
+    if not path.exists():
         raise CheckpointError(
             f"{str(path)!r} does not exist. Give a .ckpt file, a step_… folder, or a run folder. The run folder of "
             f"recipes/NAME.py is runs/NAME, and runs/NAME_smoke with --smoke."
         )
-    about = folder / "state.json"
-    return file, _read_json(about) if about.is_file() else {}
+    folder = find_checkpoint(path)
+    averaged = folder / "ema.ckpt"
+    return averaged if averaged.is_file() else folder / "model.ckpt"
+
+
+def read_state(path: Path, offer: str = "") -> dict[str, Any]:
+    """Return the ``state.json`` of a checkpoint folder.
+
+    Args:
+        path: the folder.
+        offer: the end of an error, which says what else there is.
+
+    Raises:
+        CheckpointError: it is damaged or was changed, or it belongs to a checkpoint of another step.
+    """
+    try:
+        state = checked(read_text(path / _OWN), _STATE)
+        if ("format" in state) != ("sha256" in state):
+            raise ValueError("the hashes of the files are missing")
+        if "sha256" in state and state["sha256"].get(_OWN) != _own_hash(state):
+            raise ValueError("its content was changed after it was written")
+        if _NAME.fullmatch(path.name) and int(path.name[5:]) != state["step"]:
+            raise ValueError(f"it is of step {state['step']}")
+        if odd := [group for group in state["groups"] if Path(f"{group}.ckpt").name != f"{group}.ckpt"]:
+            raise ValueError(f"it names a group {odd[0]!r}, which cannot be a file")
+    except (OSError, ValueError) as error:
+        raise _broken(path / _OWN, error, offer) from error
+    return dict(state)
+
+
+def read_tensors(file: Path, state: Mapping[str, Any], offer: str = "") -> dict[str, ms.Parameter]:
+    """Return the tensors of a ``.ckpt`` file.
+
+    Args:
+        file: the file.
+        state: the ``state.json`` beside it, or nothing. If it has a hash of the file, the file must have that hash.
+        offer: the end of an error, which says what else there is.
+
+    Raises:
+        CheckpointError: the file is missing, is damaged, or belongs to another checkpoint.
+    """
+    try:
+        wanted = state.get("sha256", {}).get(file.name)
+        if wanted is None and "sha256" in state:
+            raise ValueError("state.json does not list it, so it belongs to another checkpoint")
+        if wanted != sha256_of(file) and wanted is not None:
+            raise ValueError(
+                "its SHA-256 is not the one in state.json: it is damaged, or of another checkpoint"
+            )
+        return dict(ms.load_checkpoint(str(file), crc_check=True))
+    except Exception as error:  # protobuf and MindSpore raise errors of many kinds for damaged files
+        if not state:
+            raise CheckpointError(
+                f"{str(file)!r} is not a MindSpore checkpoint that can be read: {first_line(error).rstrip('.')}."
+            ) from error
+        raise _broken(file, error, offer) from error
+
+
+def _broken(file: Path, error: Exception, offer: str) -> CheckpointError:
+    says = f"the checkpoint file {str(file)!r} is broken: {first_line(error).rstrip('.')}. {offer}"
+    return CheckpointError(says.rstrip())
 
 
 def assign(parameters: Mapping[str, ms.Parameter], values: Tensors, what: str) -> None:
@@ -251,14 +374,13 @@ def _to_json(value: Mapping[str, Any]) -> str:
     return json.dumps(value, indent=2) + "\n"
 
 
-def _read_json(file: Path, offer: str = "") -> dict[str, Any]:
-    """Return the object in a JSON file.
+def _signed(state: Mapping[str, Any]) -> str:
+    """Return the text of a ``state.json`` with the hash of its own content."""
+    hashes = {**state["sha256"], _OWN: _own_hash(state)} if "sha256" in state else None
+    return _to_json({**state, **({"sha256": hashes} if hashes else {})})
 
-    Raises:
-        CheckpointError: the file is cut short or holds no object.
-    """
-    try:
-        return dict(json.loads(file.read_text(encoding="utf-8")).items())
-    except (OSError, ValueError, AttributeError) as error:
-        says = f"the checkpoint file {str(file)!r} is broken: {first_line(error).rstrip('.')}. {offer}"
-        raise CheckpointError(says.rstrip()) from error
+
+def _own_hash(state: Mapping[str, Any]) -> str:
+    """Return the hash of a state as JSON, without itself."""
+    hashes = {name: value for name, value in state["sha256"].items() if name != _OWN}
+    return hashlib.sha256(json.dumps({**state, "sha256": hashes}, sort_keys=True).encode()).hexdigest()

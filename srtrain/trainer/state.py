@@ -11,7 +11,7 @@ import numpy as np
 from mindspore import nn
 
 from srtrain.device.backend import Backend
-from srtrain.errors import CheckpointError, TrainingDivergedError
+from srtrain.errors import CheckpointError, TrainingDivergedError, first_line
 from srtrain.trainer.checkpoint import Checkpoint, CheckpointStore, assign
 from srtrain.trainer.guard import HOPELESS
 from srtrain.trainer.hook import Hook
@@ -107,12 +107,25 @@ class RunState:
 
     def _take(self, checkpoint: Checkpoint) -> None:
         path, tensors = checkpoint.path, checkpoint.tensors
+        if missing := [group for group in ("model", "optimizer") if group not in tensors]:
+            raise CheckpointError(
+                f"{str(path)!r} cannot be resumed: it has no {' and no '.join(missing)}. To start a new run from its "
+                f"weights, use init_from={path}."
+            )
         assign(self.model.parameters_dict(), tensors["model"], f"the model in {path}")
         assign(self.update.state(), tensors["optimizer"], f"the optimizer in {path}")
         for hook in self.hooks:
-            state = checkpoint.state["hooks"].get(hook.state_key)
-            if state is not None:
+            state = checkpoint.state.get("hooks", {}).get(hook.state_key)
+            if state is None:
+                continue
+            try:
                 hook.load_state_dict({**state, **tensors.get(hook.state_key, {})})
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise CheckpointError(
+                    f"the hook {hook.state_key!r} cannot read its state in {str(path / 'state.json')!r} "
+                    f"({type(error).__name__}: {first_line(error)}). It was written by another version of the hook, or "
+                    f"is damaged. To start a new run from these weights, use init_from={path}."
+                ) from error
 
     def _fault(self) -> str:
         """Return why weights and moments are not worth keeping, or an empty string."""

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import mindspore as ms
 import numpy as np
 from mindspore import nn
 
 from srtrain.errors import CheckpointError
 from srtrain.models import MODELS
 from srtrain.recipe.record import decode
-from srtrain.trainer.checkpoint import find_weights
+from srtrain.trainer.checkpoint import find_weights, read_tensors
 from srtrain.weights import SUFFIXES, edsr_pytorch
 from srtrain.weights.transfer import Weights, load_weights
 
@@ -31,10 +30,7 @@ def read_weights(path: Path) -> Weights:
     if path.suffix in SUFFIXES and not path.is_dir():
         return Weights(path, *edsr_pytorch.read(path))
     file, about = find_weights(path)
-    try:
-        loaded = ms.load_checkpoint(str(file))
-    except (ValueError, RuntimeError, OSError, TypeError) as error:
-        raise CheckpointError(f"{str(file)!r} is not a MindSpore checkpoint that can be read.") from error
+    loaded = read_tensors(file, about)
     return Weights(file, {name: np.asarray(value.asnumpy()) for name, value in loaded.items()}, about)
 
 

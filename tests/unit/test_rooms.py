@@ -21,6 +21,7 @@ ROOMS = {
             "arrays",
             "registry",
             "files",
+            "json_file",
             "plugins",
             "recipe",
             "metrics",
@@ -52,7 +53,7 @@ LAZY = {
 }
 """The only imports of our own modules inside functions: by importing module, what it loads when it is needed."""
 
-LOOSE = {"__init__", "errors", "registry", "plugins", "arrays", "files"}
+LOOSE = {"__init__", "errors", "registry", "plugins", "arrays", "files", "json_file"}
 MAX_MODULES, MAX_ARGUMENTS, MAX_FUNCTION_LINES, MAX_CLASS_LINES = 15, 8, 50, 250
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 

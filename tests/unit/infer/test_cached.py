@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from srtrain.errors import CheckpointError
+from srtrain.errors import CheckpointError, ExportError
+from srtrain.export import write
 from srtrain.infer import cached
 from srtrain.infer.cached import cached_export, digest
 from srtrain.infer.open import open_engine
@@ -44,6 +45,54 @@ def test_another_format_of_the_cache_is_another_file(checkpoint, tiny, monkeypat
     first = digest(source)
     monkeypatch.setattr(cached, "_FORMAT", "another")
     assert digest(source) != first
+
+
+@pytest.mark.parametrize("what", ["flipped", "cut", "no record", "record of another"])
+def test_a_damaged_file_of_the_cache_is_written_again(checkpoint, tiny, what, capfd):
+    source = checkpoint(**tiny)
+    file = cached_export(source, ".onnx")
+    good, beside = file.read_bytes(), file.with_name(file.name + ".json")
+    if what == "flipped":
+        file.write_bytes(
+            good[: len(good) // 2] + bytes([good[len(good) // 2] ^ 1]) + good[len(good) // 2 + 1 :]
+        )
+    elif what == "cut":
+        file.write_bytes(good[:-1])
+    elif what == "no record":
+        beside.unlink()
+    else:
+        beside.write_bytes(beside.read_bytes().replace(file.name.encode(), b"gone.onnx"))
+    capfd.readouterr()
+    assert cached_export(source, ".onnx") == file
+    assert "note: exporting" in capfd.readouterr().err
+    assert open_engine(file).about["model"] == "edsr"
+    assert cached_export(source, ".onnx") == file
+    assert "note: exporting" not in capfd.readouterr().err
+
+
+def test_a_refusal_is_remembered_until_something_that_decides_it_changes(
+    checkpoint, tiny, monkeypatch, capfd
+):
+    source, tried = checkpoint(**tiny), []
+
+    def refuse(source, target, **_):
+        tried.append(target)
+        raise ExportError("the operator Fancy cannot be written")
+
+    monkeypatch.setattr(write, "export", refuse)
+    for _ in range(2):
+        with pytest.raises(ExportError, match="Fancy"):
+            cached_export(source, ".onnx")
+    assert len(tried) == 1
+    monkeypatch.setattr(cached, "code_hash", lambda: "of an edited model")
+    with pytest.raises(ExportError, match="Fancy"):
+        cached_export(source, ".onnx")
+    assert len(tried) == 2
+    refused = tried[-1].with_name(tried[-1].name + ".refused")
+    refused.write_bytes(b"\xff\xfe")  # damaged: it is found out anew
+    with pytest.raises(ExportError, match="Fancy"):
+        cached_export(source, ".onnx")
+    assert (len(tried), refused.read_text()) == (3, "the operator Fancy cannot be written\n")
 
 
 def test_what_is_no_checkpoint_is_named(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from srtrain.errors import CheckpointError, SrtrainError
-from srtrain.trainer.checkpoint import CheckpointStore, assign, find_checkpoint, find_weights
+from srtrain.trainer.checkpoint import CheckpointStore, assign, find_checkpoint, find_weights, read_tensors
 
 
 def tensors(value=1.0, n=4):
@@ -245,6 +246,122 @@ def test_what_is_no_checkpoint_offers_those_there_are(store, tmp_path):
     )
 
 
+def flip(file, at):
+    """Flip one bit of a file."""
+    data = bytearray(file.read_bytes())
+    data[at] ^= 1
+    file.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("name", ["state.json", "model.ckpt", "optimizer.ckpt"])
+def test_one_flipped_bit_anywhere_is_found(store, name):
+    path = store.save(5, tensors(), {"hooks": {"ema": {"n": 10}}, "model_args": {"res_scale": 0.1}})
+    file = path / name
+    good = file.read_bytes()
+    for at in range(0, len(good), 1 if name == "state.json" else 5):
+        flip(file, at)
+        same = name == "state.json" and value_or_none(file) == json.loads(
+            good
+        )  # "E+1" for "e+1", a space for a tab
+        if not same:
+            with pytest.raises(CheckpointError, match=re.escape(f"{str(file)!r} is broken")):
+                store.load(path)
+        file.write_bytes(good)
+    store.load(path)
+
+
+def value_or_none(file):
+    try:
+        return json.loads(file.read_bytes())
+    except ValueError:
+        return None
+
+
+@pytest.mark.parametrize("name", ["state.json", "model.ckpt", "optimizer.ckpt"])
+def test_a_part_of_another_checkpoint_is_refused(store, tmp_path, name):
+    other = CheckpointStore(tmp_path / "other" / "checkpoints", store.about)
+    for step in (5, 10):
+        store.save(step, tensors(step), {})
+    for foreign in (store.path(5), other.save(10, tensors(99), {})):
+        shutil.copytree(store.folder, tmp_path / "mixed")
+        mixed = CheckpointStore(tmp_path / "mixed")
+        shutil.copy(foreign / name, mixed.path(10) / name)
+        same = (foreign / name).read_bytes() == (store.path(10) / name).read_bytes()
+        if not same:
+            with pytest.raises(CheckpointError, match=r"step_00000010/[a-z]+\.(json|ckpt)' is broken"):
+                mixed.load(mixed.path(10))
+        shutil.rmtree(tmp_path / "mixed")
+
+
+def test_the_step_of_the_folder_and_of_its_state_agree(store):
+    renamed = store.save(5, tensors(), {}).rename(store.path(6))
+    with pytest.raises(CheckpointError, match=r"step_00000006/state\.json' is broken: it is of step 5"):
+        store.load(renamed)
+    moved = renamed.rename(store.folder / "my_best")  # a name that promises nothing
+    assert store.load(moved).step == 5
+
+
+def test_a_file_that_the_checkpoint_was_not_saved_with_is_refused(store, tmp_path):
+    store.save(5, tensors(), {})
+    averaged = store.save(10, {**tensors(), "ema": {"w": ms.Tensor(np.float32([9]))}}, {})
+    shutil.copy(averaged / "ema.ckpt", store.path(5))
+    file, about = find_weights(store.path(5))
+    assert file.name == "ema.ckpt"
+    with pytest.raises(CheckpointError, match=r"ema\.ckpt' is broken: state\.json does not list it"):
+        read_tensors(file, about)
+
+
+def test_a_checkpoint_of_an_older_version_is_read(store):
+    path = store.save(5, tensors(), {"hooks": {}})
+    state = json.loads((path / "state.json").read_text())
+    del state["sha256"], state["format"]
+    (path / "state.json").write_text(json.dumps(state))
+    assert value_of(store.load(path)) == 1
+    store.mark_best(5, value=1.0)
+    assert "sha256" not in json.loads((path / "state.json").read_text())
+    flip(path / "model.ckpt", 20)
+    with pytest.raises(CheckpointError, match=r"model\.ckpt' is broken"):  # by MindSpore's CRC
+        store.load(path)
+
+
+def test_marking_the_best_keeps_the_state_valid(store):
+    path = store.save(5, tensors(), {})
+    store.mark_best(5, metric="psnr/set5", value=30.5, protocol="paper_y")
+    store.mark_best(5, metric="psnr/set5", value=float("inf"), protocol="paper_y")
+    assert store.load(path).state["score"]["value"] == float("inf")
+    assert store.best_score()["value"] == float("inf")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe", b"", b"../../another/checkpoints/step_00000005", b"step_5", b"x" * 5000, b"a\0b", None],
+)
+def test_a_damaged_pointer_is_named_or_not_needed(store, tmp_path, content, caplog):
+    for step in (5, 10):
+        store.save(step, tensors(), {})
+    store.mark_best(5, value=1)
+    for name in ("latest", "best"):
+        (store.folder / name).unlink()
+        (store.folder / name).mkdir() if content is None else (store.folder / name).write_bytes(content)
+    assert store.latest() == store.path(10)
+    assert f"{str(store.folder / 'latest')!r} is damaged" in caplog.text
+    assert find_checkpoint(tmp_path, newest=True) == store.path(10)
+    for search in (store.best, store.best_score, lambda: find_checkpoint(tmp_path)):
+        with pytest.raises(CheckpointError, match=r"the pointer '.*best' is damaged: .*step_00000010\.$"):
+            search()
+    assert find_checkpoint(store.path(5)) == store.path(5)
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"", b"[]", b'{"value": "x", "step": 5}', b"[" * 9999, None])
+def test_a_damaged_score_is_read_from_the_checkpoint(store, content):
+    store.save(5, tensors(), {})
+    store.mark_best(5, metric="psnr/set5", value=30.5, protocol="paper_y")
+    file = store.folder / "best.json"
+    file.unlink()
+    file.mkdir() if content is None else file.write_bytes(content)
+    assert store.best_score() == {"metric": "psnr/set5", "value": 30.5, "protocol": "paper_y", "step": 5}
+
+
 # Best, prune, forget
 
 
@@ -370,12 +487,14 @@ def test_assign_is_all_or_nothing_and_says_what_does_not_fit():
 def test_the_state_is_plain_json(store):
     path = store.save(5, tensors(), {"hooks": {"x": [1, 2.5, None]}})
     state = json.loads((path / "state.json").read_text())
+    assert sorted(state.pop("sha256")) == ["model.ckpt", "optimizer.ckpt", "state.json"]
     assert state == {
         "model": "edsr",
         "scale": 2,
         "hooks": {"x": [1, 2.5, None]},
         "step": 5,
         "groups": {"model": 2, "optimizer": 1},
+        "format": 2,
     }
 
 
