@@ -1,4 +1,4 @@
-"""The Ascend device. ``msrun`` starts the processes, or a rank table on older clusters."""
+"""The Ascend device. ``srtrain launch`` or ``msrun`` starts the processes."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from srtrain.launch.supervise import DUMP_SIGNAL, EXIT_LOST
 
 
 def main() -> int:
-    """Run as the scheduler or as a rank, as msrun's environment variables say; return the exit code."""
+    """Run as the scheduler or as a rank, as ``MS_ROLE`` says; return the exit code."""
     os.environ.setdefault("GLOG_v", "3")
     if os.environ.get("MS_ROLE") == "MS_SCHED":
         from mindspore import communication

@@ -26,8 +26,8 @@ KERNELS = ("plain", "f23", "f43", "auto")
 class Backend:
     """One kind of device, and the group of processes that train on it together.
 
-    A plugin derives from this class and overrides what differs. A process that ``msrun`` started belongs to a group; a
-    single process is rank 0 of 1.
+    A plugin derives from this class and overrides what differs. A process that ``srtrain launch`` started belongs to a
+    group; a single process is rank 0 of 1.
 
     Args:
         kernels: the convolutions of a training on a CPU: ``plain`` for MindSpore's own, ``f23`` or ``f43`` for
@@ -192,6 +192,6 @@ class Reducer(nn.Cell):
 
 
 def group_size() -> int:
-    """Return the number of processes of the run, from the environment of msrun or of a rank table."""
+    """Return the number of processes of the run, from the launcher's environment or from that of a rank table."""
     by_table = os.environ.get("RANK_SIZE", "1") if os.environ.get("RANK_TABLE_FILE") else "1"
     return int(os.environ.get("MS_WORKER_NUM", by_table))

@@ -100,7 +100,7 @@ class Progress:
         file = os.environ.get(FILE_VARIABLE)
         if file is None:
             return cls()
-        row = int(os.environ["DEVICE_ID"])  # msrun sets it to the number of the process on its machine
+        row = int(os.environ["DEVICE_ID"])  # the number of the process on its machine
         return cls(Path(file), row + 1, row)
 
     def watch(self, seconds: float) -> None:

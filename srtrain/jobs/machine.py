@@ -120,7 +120,7 @@ def check_rank_table() -> Iterator[Finding]:
     """Read the rank table that ``RANK_TABLE_FILE`` names."""
     name = os.environ.get("RANK_TABLE_FILE")
     if not name:
-        yield Finding("rank table", OK, "RANK_TABLE_FILE is not set; msrun needs no rank table")
+        yield Finding("rank table", OK, "RANK_TABLE_FILE is not set; no rank table is needed")
         return
     try:
         table = rank_table.read(Path(name))

@@ -1,1 +1,1 @@
-"""Run a command as several processes: start them with MindSpore's msrun, watch them, read HCCL's rank table."""
+"""Run a command as several processes: start and watch them, read HCCL's rank table."""

@@ -1,13 +1,13 @@
-"""Start the processes of a run on this machine through MindSpore's ``msrun``.
+"""Start the processes of a run on this machine.
 
-The command ``msrun`` does not report which rank failed, and it leaves its workers running when it is terminated.
-This module uses its process manager, which starts the same processes; ``supervise.py`` watches them.
+MindSpore's ``msrun`` does not report which rank failed, leaves its workers running when it is terminated, and loads
+MindSpore only to start them. This module sets the same environment variables, which MindSpore documents as "dynamic
+cluster startup"; ``supervise.py`` watches the processes.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import socket
 import subprocess
@@ -88,22 +88,7 @@ def started(plan: Plan, words: Sequence[str]) -> Iterator[Job]:
     """Start ``srtrain`` with ``words`` as every rank of this machine; kill the ranks that still run at the end."""
     plan.log_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(prefix="srtrain-progress-") as file:
-        progress = Progress(Path(file.name), plan.n_processes)
-        os.environ |= {
-            FILE_VARIABLE: file.name,
-            LAUNCHER_VARIABLE: str(os.getpid()),
-            LOCAL_VARIABLE: str(plan.n_processes),
-            # msrun starts "python3", which must be this interpreter.
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-        }
-        # A CPU collective fails after 30 s, but saving or compiling may take longer. hooks.watchdog sets the limit.
-        os.environ.setdefault("MS_CPU_COMM_OP_TIMEOUT", str(10**6))
-        # Seconds between attempts to reach the scheduler, which starts together with the workers (default: 3 to 5).
-        os.environ.setdefault("MS_RETRY_INTERVAL_LOWER", "1")
-        os.environ.setdefault("MS_RETRY_INTERVAL_UPPER", "1")
-        if plan.devices:  # msrun numbers the cards of a machine from 0
-            os.environ["ASCEND_RT_VISIBLE_DEVICES"] = plan.devices
-        job = _start(plan, words, progress)
+        job = _start(plan, words, Path(file.name))
         try:
             yield job
         finally:
@@ -113,32 +98,53 @@ def started(plan: Plan, words: Sequence[str]) -> Iterator[Job]:
                     process.wait()
 
 
-def _start(plan: Plan, words: Sequence[str], progress: Progress) -> Job:
-    from mindspore.parallel.cluster import run as msrun  # takes seconds, so mistakes are found before
-    from mindspore.parallel.cluster.process_entity import _ProcessManager
+def _start(plan: Plan, words: Sequence[str], progress: Path) -> Job:
+    program = [sys.executable, "-m", "srtrain.cli.worker", *words]
+    common = environment(plan) | {FILE_VARIABLE: str(progress)}
 
-    command = [
-        "msrun",
-        f"--worker_num={plan.world_size}",
-        f"--local_worker_num={plan.n_processes}",
-        f"--master_addr={plan.host}",
-        f"--master_port={plan.port}",
-        f"--node_rank={plan.node_rank}",
-        f"--log_dir={plan.log_dir}",
-        f"--cluster_time_out={plan.join_seconds}",
-        f"--rank_table_file={plan.rank_table}",
-        *("python3", "-m", "srtrain.cli.worker", *words),
-    ]
-    own, sys.argv = sys.argv, command  # msrun's parser reads it
-    try:
-        manager = _ProcessManager(msrun.get_args())
-    finally:
-        sys.argv = own
-    # msrun recognises machine 0 by its address, which is ambiguous if two of them are on one loopback interface.
-    manager.is_master = plan.node_rank == 0 and plan.world_size > 1
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints every command line
-        manager.run()
-    return Job(plan, dict(zip(plan.ranks, manager.cgn_processes, strict=True)), manager.msn_process, progress)
+    def start(log: str, **role: object) -> subprocess.Popen[bytes]:
+        with (plan.log_dir / log).open("wb") as output:
+            return subprocess.Popen(
+                program,
+                env=common | {name: str(value) for name, value in role.items()},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a Ctrl-C reaches the launcher alone, which passes it on
+            )
+
+    scheduler = None
+    if plan.node_rank == 0 and plan.world_size > 1:
+        scheduler = start("scheduler.log", MS_ROLE="MS_SCHED", RANK_ID=0)
+    workers = {
+        rank: start(f"worker_{rank}.log", MS_ROLE="MS_WORKER", MS_NODE_ID=rank, RANK_ID=rank, DEVICE_ID=row)
+        for row, rank in enumerate(plan.ranks)
+    }
+    return Job(plan, workers, scheduler, Progress(progress, plan.n_processes))
+
+
+def environment(plan: Plan) -> dict[str, str]:
+    """Return the environment variables that all processes of a plan share."""
+    defaults = {
+        # A CPU collective fails after 30 s, but saving or compiling may take longer. hooks.watchdog sets the limit.
+        "MS_CPU_COMM_OP_TIMEOUT": str(10**6),
+        # Seconds between attempts to reach the scheduler, which starts together with the workers (default: 3 to 5).
+        "MS_RETRY_INTERVAL_LOWER": "1",
+        "MS_RETRY_INTERVAL_UPPER": "1",
+    }
+    given = {
+        "MS_WORKER_NUM": str(plan.world_size),
+        "MS_SCHED_HOST": plan.host,
+        "MS_SCHED_PORT": str(plan.port),
+        "MS_TOPO_TIMEOUT": str(plan.join_seconds),
+        "RANK_SIZE": str(plan.world_size),
+        LAUNCHER_VARIABLE: str(os.getpid()),
+        LOCAL_VARIABLE: str(plan.n_processes),
+    }
+    if plan.rank_table:
+        given["RANK_TABLE_FILE"] = plan.rank_table
+    if plan.devices:  # DEVICE_ID counts the processes of a machine from 0
+        given["ASCEND_RT_VISIBLE_DEVICES"] = plan.devices
+    return defaults | dict(os.environ) | given
 
 
 def free_port() -> int:

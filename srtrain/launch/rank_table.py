@@ -174,8 +174,8 @@ def _contradictions(content: dict[str, Any], table: RankTable) -> list[str]:
     sizes = {server.server_id: len(server.devices) for server in table.servers}
     if len(set(sizes.values())) > 1:
         mistakes.append(
-            f"every server must have the same number of devices, because msrun starts as many processes on each. "
-            f"Here they have {sizes}."
+            "every server must have the same number of devices, because the launcher starts as many processes on "
+            f"each. Here they have {sizes}."
         )
     return mistakes
 
