@@ -16,7 +16,8 @@ typedef float vec __attribute__((vector_size(LANES * 4), aligned(4), may_alias))
 
 static inline vec load(const float *p) { return *(const vec *)p; }
 static inline void store(float *p, vec v) { *(vec *)p = v; }
-static inline vec broadcast(float a) { return (vec){0} + a; }
+/* a - 0 is a for every a, also for -0, so that compilers drop it. a + 0 is not. */
+static inline vec broadcast(float a) { return a - (vec){0}; }
 static inline vec positive(vec v) {
     typedef int mask __attribute__((vector_size(LANES * 4), may_alias));
     mask above = (mask)(v > (vec){0});
