@@ -7,6 +7,7 @@ which is a failure of the run itself.
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -62,6 +63,25 @@ class UnsupportedError(ExportError):
 
 class TrainingDivergedError(SrtrainError):
     """The loss or the weights are not finite, and the run cannot recover."""
+
+
+MACHINE_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOMEM, errno.EMFILE})
+"""Errors of the system that are no mistake in a command: full disk or quota, broken disk, too little memory."""
+
+
+def cannot(
+    what: str, error: OSError, advice: str = "", kind: type[UserError] = RunFolderError
+) -> SrtrainError:
+    """Return the error for a failed operation on a file: a full or broken disk exits with 1, all others with 2.
+
+    Args:
+        what: the first part of the message, such as ``cannot write 'x.png'``.
+        error: gives the reason.
+        advice: a sentence at the end.
+        kind: class of the error unless the machine is at fault.
+    """
+    text = f"{what}: {error.strerror or error}. {advice}".rstrip()
+    return SrtrainError(text) if error.errno in MACHINE_FAULTS else kind(text)
 
 
 def first_line(error: BaseException) -> str:

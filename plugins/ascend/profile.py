@@ -9,7 +9,7 @@ from srtrain.errors import RecipeError
 from srtrain.hooks import HOOKS
 from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import FIRST, Hook
-from srtrain.trainer.run_folder import own
+from srtrain.trainer.owned import own
 
 own("profile")
 

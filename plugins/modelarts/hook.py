@@ -10,6 +10,7 @@ from srtrain.errors import HookError, RunFolderError, counted
 from srtrain.hooks import HOOKS, LAST, Hook
 from srtrain.recipe import Recipe
 from srtrain.trainer.api import TrainerApi
+from srtrain.trainer.owned import is_recorded
 
 from .mirror import RunMirror, Uploader
 from .options import Options
@@ -59,11 +60,10 @@ class ModelArtsHook(Hook):
         self.copy: RunCopy | None = None  # around_run sets it
 
     def setup(self, trainer: TrainerApi) -> None:
-        """Start to upload, so that a store that cannot be written is found before the training.
+        """Check that the copy of the run is known.
 
         Raises:
             HookError: the plugin's ``around_run`` was not called.
-            StoreError, StoreRefusalError: the store cannot be written.
         """
         if not (self.options.enable_modelarts and self.options.results[1] and trainer.backend.rank == 0):
             return
@@ -72,7 +72,15 @@ class ModelArtsHook(Hook):
                 "the hook 'modelarts' works together with its plugin: add plugins=('modelarts',) to the recipe, or "
                 "--plugin modelarts, and start it with srtrain run."
             )
-        self.copy.start(trainer)
+
+    def before_train(self, trainer: TrainerApi) -> None:
+        """Start to upload, so that a store that cannot be written is found before the training.
+
+        Raises:
+            StoreError, StoreRefusalError: the store cannot be written.
+        """
+        if self.copy is not None and trainer.backend.rank == 0:
+            self.copy.start(trainer)
 
     def after_save(self, trainer: TrainerApi, path: Path) -> None:
         """Ask for an upload of the checkpoint, without waiting for it."""
@@ -138,11 +146,12 @@ class RunCopy:
 @contextlib.contextmanager
 def around_run(
     recipe: Recipe, *, resume: bool, overwrite: bool
-) -> Iterator[Recipe | tuple[Recipe, dict[str, Hook]]]:
+) -> Iterator[Recipe | tuple[Recipe, dict[str, Hook], bool]]:
     """Fetch data, weights and an earlier state of the run; after the run, upload the files that are left.
 
     Yields:
-        The recipe with the folders of this machine, and the hook, which knows the copy of the run in the store.
+        The recipe with the folders of this machine, the hook, which knows the copy of the run in the store, and
+        whether there is a run to resume, here or in the store.
 
     Raises:
         RunFolderError: the store already has a run of this name.
@@ -164,10 +173,10 @@ def around_run(
         print_line(
             f"warning: neither checkpoint_url nor train_url is set, so the results stay in {run_dir} on this machine"
         )
-        yield recipe
+        yield recipe, {}, _has_run(run_dir, resume)
         return
     try:
-        yield recipe, {key: hook}
+        yield recipe, {key: hook}, _has_run(run_dir, resume)
     except BaseException:
         try:
             hook.copy.finish()
@@ -175,6 +184,14 @@ def around_run(
             print_line(f"error: {error}")
         raise
     hook.copy.finish()
+
+
+def _has_run(run_dir: Path, resume: bool) -> bool:
+    """Return whether there is a run to resume; say so if there is none, because a job may always have ``--resume``."""
+    if resume and not is_recorded(run_dir):
+        print_line(f"there is no run to resume in {run_dir} or in the store yet: starting at step 0")
+        return False
+    return True
 
 
 def hook_of(recipe: Recipe) -> tuple[str, ModelArtsHook | None]:

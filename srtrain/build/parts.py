@@ -124,5 +124,7 @@ def training_digest(recipe: Recipe) -> str:
     train = dataclasses.replace(recipe.train, log_every=1, threads=0, compile_cache="")
     data = dataclasses.replace(recipe.data, cache="", cache_dir="", workers=1)
     return digest(
-        dataclasses.replace(recipe, name="", train=train, data=data, benchmarks={}, hooks={}, plugins=())
+        dataclasses.replace(
+            recipe, name="", init_from="", train=train, data=data, benchmarks={}, hooks={}, plugins=()
+        )
     )

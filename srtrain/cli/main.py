@@ -24,7 +24,7 @@ from typing import Any
 
 from srtrain import __version__, plugins
 from srtrain.cli import COMMANDS, arguments
-from srtrain.errors import RecipeError, SrtrainError, did_you_mean, listing
+from srtrain.errors import MACHINE_FAULTS, RecipeError, SrtrainError, cannot, did_you_mean, listing
 from srtrain.registry import place_of
 
 _PATH = find_spec(COMMANDS.package).submodule_search_locations  # type: ignore[union-attr]
@@ -52,6 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the program that reads our output, such as head, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        if error.errno not in MACHINE_FAULTS:
+            raise
+        if debug:
+            traceback.print_exc()
+        report(cannot(f"cannot write {str(error.filename)!r}" if error.filename else "cannot write", error))
+        return 1
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -74,8 +74,9 @@ def check(args: argparse.Namespace) -> None:
         return
     args.words = command_of(args.words, args.plugin)
     args.plugin = []  # the processes activate the plugins
-    folder = log_dir_of(args.words)
-    args.log_dir = Path(args.log_dir) if args.log_dir else folder
+    args.run_dir = run_dir_of(args.words)
+    args.own_log_dir = not args.log_dir
+    args.log_dir = Path(args.log_dir) if args.log_dir else log_dir_of(args.words, args.run_dir)
 
 
 def command_of(words: Sequence[str], plugins: Sequence[str] = ()) -> list[str]:
@@ -100,17 +101,24 @@ def command_of(words: Sequence[str], plugins: Sequence[str] = ()) -> list[str]:
     )
 
 
-def log_dir_of(words: Sequence[str]) -> Path:
-    """Return a new folder for the output of the processes: in the run folder if the command is ``run``.
+def run_dir_of(words: Sequence[str]) -> Path | None:
+    """Return the run folder of the command ``run``; other commands have none.
 
     Raises:
         UserError: there is a mistake in the command line of a built-in command.
     """
-    folder = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     args = read(words) if words[0] in BUILT_IN else None
-    if args is not None and words[0] == "run":
-        return Path(args.resolved.folder) / "launch" / folder
-    return Path("runs") / "launch" / f"{folder}-{words[0]}"
+    return Path(args.resolved.folder) if args is not None and words[0] == "run" else None
+
+
+def log_dir_of(words: Sequence[str], run_dir: Path | None) -> Path:
+    """Return a new folder for the output of the processes: in the run folder if there is one."""
+    folder = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    return (
+        run_dir / "launch" / folder
+        if run_dir is not None
+        else Path("runs") / "launch" / f"{folder}-{words[0]}"
+    )
 
 
 def _rank_table_parser() -> argparse.ArgumentParser:

@@ -8,11 +8,12 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from srtrain.errors import DeviceError, counted
+from srtrain.errors import DeviceError, UserError, counted
 from srtrain.launch import rank_table
 from srtrain.launch.cluster import DEFAULT_PORT, Plan, free_port, resolve, started
 from srtrain.launch.rank_table import RankTable
 from srtrain.launch.supervise import Supervisor
+from srtrain.trainer.run_folder import forget_refused
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,10 @@ def run(args: argparse.Namespace) -> int:
     n_processes = counted(plan.world_size, "process", "processes")
     say(f"{n_processes}, {ranks} on this machine; their output is in {plan.log_dir}")
     with started(plan, args.words) as job, Supervisor(job, say) as supervisor:
-        return supervisor.wait()
+        code = supervisor.wait()
+    if code == UserError.exit_code and args.run_dir is not None:
+        forget_refused(args.run_dir, plan.log_dir if args.own_log_dir else None)
+    return code
 
 
 def say(text: str) -> None:

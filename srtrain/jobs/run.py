@@ -12,9 +12,9 @@ from srtrain.build.check import check_names, planned_hooks
 from srtrain.build.parts import build_backend
 from srtrain.build.trainer import build_trainer
 from srtrain.device.backend import Backend
-from srtrain.hooks.checkpoint import CheckpointHook
 from srtrain.recipe import Recipe
-from srtrain.recipe.text import to_text
+from srtrain.recipe.places import anchored, found_again
+from srtrain.recipe.text import differences, to_text
 from srtrain.trainer.checkpoint import find_checkpoint
 from srtrain.trainer.hook import Hook, plan_text
 from srtrain.trainer.log import Log
@@ -46,12 +46,14 @@ def train(recipe: Recipe, source: Path, resume: str | None, overwrite: bool) -> 
         resume: ``auto`` or a checkpoint to continue from; ``None`` starts at step 0.
         overwrite: whether to delete an earlier run in the run folder.
     """
-    with around_run(recipe, resume=resume is not None, overwrite=overwrite) as (recipe, hooks):
+    with around_run(recipe, resume=resume is not None, overwrite=overwrite) as prepared:
+        recipe, hooks = anchored(prepared.recipe), prepared.hooks
+        resume = resume if prepared.resume else None
         backend = build_backend(recipe)
         folder = RunFolder(recipe.folder)
         try:
             if backend.rank == 0:
-                folder.open(resume=resume is not None, overwrite=overwrite)
+                folder.open(resume=resume is not None, overwrite=overwrite, fork=resume not in (None, "auto"))
             backend.barrier()
             return _train(recipe, source, resume, folder, backend, hooks)
         finally:
@@ -68,16 +70,29 @@ def _train(
     hooks: dict[str, Hook],
 ) -> int:
     earlier = folder.earlier_recipe() if resume else None
-    changes = changes_on_resume(earlier, recipe) if earlier else {}
-    log = Log(folder.path / log_name(backend.rank), to_console=backend.rank == 0)
+    if earlier is not None:
+        changes_on_resume(found_again(earlier, folder.path), recipe)  # refuses some
+    changes = differences(earlier, recipe) if earlier else {}
+    log = Log(folder.path / log_name(backend.rank), to_console=backend.rank == 0, later=True)
     try:
         for key, (before, now) in changes.items():
             log.info(f"changed since the run began: {key} = {now!r} (was {before!r})")
         trainer = build_trainer(recipe, folder.path, backend, log, hooks)
         checkpoint = find_resume(resume, trainer)
-        if backend.rank == 0:
-            folder.record(recipe, source)
-        trainer.train(resume=checkpoint)
+
+        def accept() -> None:
+            backend.barrier()  # no rank refuses
+            if backend.rank == 0:
+                folder.accept(recipe, source)
+            backend.barrier()
+            log.begin_file()
+
+        try:
+            trainer.train(resume=checkpoint, accept=accept)
+        except OSError:
+            folder.check_present()  # raises the error that tells why
+            raise
+        folder.check_present()
         return EXIT_CODES.get(trainer.stop_reason, 0)
     finally:
         log.close()
@@ -98,7 +113,7 @@ def find_resume(asked: str | None, trainer: Trainer) -> Path | None:
         return None
     if asked == "auto":
         latest = trainer.store.latest()
-        if latest is None and any(isinstance(hook, CheckpointHook) for hook in trainer.hooks):
+        if latest is None:
             trainer.log.info(f"there is no checkpoint in {trainer.store.folder} yet: starting at step 0")
         return latest
     return find_checkpoint(Path(asked).expanduser(), newest=True)

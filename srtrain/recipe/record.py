@@ -10,6 +10,7 @@ from typing import Any
 
 from srtrain.errors import RecipeError
 from srtrain.recipe.check import item_type, kind_of
+from srtrain.recipe.places import without_places
 from srtrain.recipe.schema import Epochs, Recipe, Spec
 
 
@@ -19,9 +20,8 @@ def to_json(recipe: Recipe) -> str:
 
 
 def digest(recipe: Recipe) -> str:
-    """Return a short hash, equal for recipes that differ only in ``run_dir`` and ``data.root``."""
-    same_place = dataclasses.replace(recipe, run_dir="", data=dataclasses.replace(recipe.data, root=""))
-    return hashlib.sha256(to_json(same_place).encode()).hexdigest()[:16]
+    """Return a short hash, equal for recipes that differ only in ``run_dir`` and in where their data are."""
+    return hashlib.sha256(to_json(without_places(recipe)).encode()).hexdigest()[:16]
 
 
 def from_json(text: str, where: str = "recipe.json") -> Recipe:

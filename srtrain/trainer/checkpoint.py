@@ -31,6 +31,16 @@ from srtrain.errors import CheckpointError, SrtrainError, first_line
 from srtrain.files import lack_of_space, sha256_of, whole_folder, write_whole
 from srtrain.json_file import Whole, checked, read_json, read_text, reason_of
 from srtrain.models.parameters import put
+from srtrain.trainer.owned import PART, own
+
+_STEP = f"step_{'[0-9]' * 8}*"
+own(
+    *(
+        f"checkpoints/{name}"
+        for name in ("latest", "best", "best.json", PART, ".step_[0-9]*.part", ".step_[0-9]*.old")
+    ),
+    *(f"checkpoints/{_STEP}/{name}" for name in ("*.ckpt", "state.json", PART)),
+)
 
 Tensors = Mapping[str, ms.Tensor]
 _NAME = re.compile(r"step_[0-9]{8,18}")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import logging.handlers
 import math
 import sys
 from pathlib import Path
 
 import mindspore as ms
 from tqdm import tqdm
+
+_MOST_EARLY_LINES = 10_000
 
 
 class _BarSafeHandler(logging.Handler):
@@ -21,12 +24,18 @@ class _BarSafeHandler(logging.Handler):
 class Log:
     """Writes lines to the console and to ``run.log``, and collects the numbers of a logging step.
 
+    Args:
+        file: where the lines also go; ``None`` for nowhere.
+        later: keep the lines until ``begin_file`` creates the file; if it is never called, they are only shown.
+
     Attributes:
         every: numbers are written every so many steps.
         scalars: the numbers of the present logging step, by name.
     """
 
-    def __init__(self, file: Path | None = None, every: int = 50, to_console: bool = True) -> None:
+    def __init__(
+        self, file: Path | None = None, every: int = 50, to_console: bool = True, later: bool = False
+    ) -> None:
         self.every = every
         self.scalars: dict[str, float] = {}
         self._losses: list[ms.Tensor] = []
@@ -35,10 +44,22 @@ class Log:
             handler: logging.Handler = _BarSafeHandler()
             handler.setFormatter(logging.Formatter("%(message)s"))
             self._logger.addHandler(handler)
-        if file is not None:
-            handler = logging.FileHandler(file, encoding="utf-8")
+        self._file = file
+        self._early = logging.handlers.MemoryHandler(_MOST_EARLY_LINES, logging.CRITICAL + 1)
+        if later:
+            self._logger.addHandler(self._early)
+        else:
+            self.begin_file()
+
+    def begin_file(self) -> None:
+        """Create the file, with the lines so far."""
+        self._logger.removeHandler(self._early)
+        if self._file is not None:
+            handler = logging.FileHandler(self._file, encoding="utf-8")
             handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
             self._logger.addHandler(handler)
+            self._early.setTarget(handler)
+        self._early.close()
 
     def info(self, text: str) -> None:
         """Write a line."""

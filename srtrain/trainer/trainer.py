@@ -13,7 +13,7 @@ from mindspore import nn
 
 from srtrain.data.loader import Loader
 from srtrain.device.backend import Backend
-from srtrain.errors import CheckpointError, DeviceError, HookError, RecipeError
+from srtrain.errors import CheckpointError, DeviceError, HookError, RecipeError, SrtrainError
 from srtrain.evaluation.evaluator import EvalSet
 from srtrain.evaluation.results import EvalResult
 from srtrain.trainer.api import StepOutput
@@ -71,13 +71,23 @@ class Trainer:
         self._saved_step = -1
         self._set_up = False
 
-    def train(self, resume: Path | None = None) -> None:
-        """Train to the end or until a stop is requested; with ``resume``, start from that checkpoint."""
+    def train(self, resume: Path | None = None, accept: Callable[[], object] | None = None) -> None:
+        """Train to the end or until a stop is requested.
+
+        Args:
+            resume: the checkpoint to start from.
+            accept: called after ``setup`` and after the checkpoint was read, when nothing of the trainer refuses the
+                start any more. Nothing in the run folder changes before.
+        """
         try:
             self._call("setup")
             self._set_up = True
             if resume is not None:
                 self._restore(resume)
+            if accept is not None:
+                accept()
+            if resume is not None:
+                self._continue_from(resume)
             self._call("before_train")
             advance = self._start_data()
             while not self.finished and not self.stop_reason:
@@ -204,6 +214,11 @@ class Trainer:
 
         Raises the errors of ``RunState.save``.
         """
+        if not self.run_dir.is_dir():
+            raise SrtrainError(
+                f"the run folder {str(self.run_dir)!r} has disappeared, so step {self.step} cannot be saved. If it was "
+                f"moved, continue it with srtrain run NEW_PLACE --resume."
+            )
         if self._saved_step == self.step:
             return self.store.path(self.step)
         with self._pause():
@@ -233,7 +248,10 @@ class Trainer:
                 f"or resume from an earlier checkpoint."
             )
         self.sink(self.sink_steps)
-        if path.parent == self.store.folder:
+
+    def _continue_from(self, path: Path) -> None:
+        """Delete what a run beyond this checkpoint has left."""
+        if path.parent.resolve() == self.store.folder.resolve():
             self._saved_step = self.step
             self.store.forget_after(self.step)
         self.log.info(f"resumed from {path}: {self.step} of {self.max_steps} updates are done")

@@ -17,6 +17,7 @@ from srtrain.files import write_whole
 from srtrain.recipe import Recipe
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.override import override
+from srtrain.trainer.owned import is_recorded
 
 HELP = "train the best networks of a search in full, and compare them"
 EXAMPLES = """\
@@ -113,7 +114,7 @@ def train(args: argparse.Namespace, search: Recipe, recipe: Recipe, candidate: d
         *(f"run_dir={folder}", f"model.blocks={tuple(candidate['blocks'])!r}"),
         f"model.n_feats={search.model.args['n_feats']}",
         *(word for name in search.plugins for word in ("--plugin", name)),
-        *(["--resume"] if folder.exists() else []),
+        *(["--resume"] if is_recorded(folder) else []),
     ]
     print(f"candidate {candidate['number']}: srtrain {shlex.join(words)}", file=sys.stderr)
     code = subprocess.run([sys.executable, "-m", "srtrain.cli", *words], check=False).returncode

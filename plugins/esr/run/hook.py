@@ -87,9 +87,20 @@ class SearchHook(Hook):
         SpaceSettings(**self.space)
         Objectives(objectives)
 
+    def setup(self, trainer: TrainerApi) -> None:
+        """Check everything that can refuse the search, before the run folder changes.
+
+        Raises:
+            RecipeError: the model is not an ESRN, or the space has no network in its window.
+            CheckpointError: the outcomes of earlier sessions are from a search with other settings.
+        """
+        self._prepared = self.prepare(trainer)
+        self._prepared[2].check()
+
     def before_train(self, trainer: TrainerApi) -> None:
         """Run the whole search, then request the end of the run."""
-        space, fitness, journal = self.prepare(trainer)
+        space, fitness, journal = self._prepared
+        self._begin(trainer, journal)
         evolution = Evolution(space, self.seed, self.settings, self.objectives, self.strategy)
         text = self._settings_text(trainer)
         results = Results(trainer, self.new_trainer.scale, evolution, fitness.crops.protocol, text)
@@ -120,12 +131,12 @@ class SearchHook(Hook):
         crops = Crops(self.benchmarks, seed=self.seed, **self.crops)
         fitness = Fitness(self.new_trainer, crops, self.objectives, self.strategy.needs_drops)
         journal = Journal(trainer.run_dir / "search", self._digest(crops), trainer.backend.rank)
-        self._begin(trainer, journal)
         return space, fitness, journal
 
     def _begin(self, trainer: TrainerApi, journal: Journal) -> None:
         """Release the claims of ended processes before any rank claims a candidate."""
         if trainer.backend.rank == 0:
+            journal.begin()
             for owner in journal.forget_claims():
                 trainer.log.warning(
                     f"{owner} ended while it trained a candidate; the candidate is trained again"

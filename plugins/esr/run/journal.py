@@ -19,8 +19,15 @@ from typing import Any
 
 from srtrain.errors import CheckpointError
 from srtrain.files import write_whole
+from srtrain.trainer.owned import PART, own
 
 from ..search.types import Outcome
+
+_KEY = "[0-9a-f]" * 16
+own(
+    *(f"search/individuals/{_KEY}.json", f"search/individuals/{PART}"),
+    *(f"search/claims/{_KEY}", f"search/lost/{_KEY}.[0-9]*"),
+)
 
 Blocks = tuple[str, ...]
 
@@ -41,8 +48,20 @@ class Journal:
         self.folder = folder
         self.digest = digest
         self.rank = rank
+
+    def begin(self) -> None:
+        """Make the folders."""
         for part in ("individuals", "claims", "lost"):
-            (folder / part).mkdir(parents=True, exist_ok=True)
+            (self.folder / part).mkdir(parents=True, exist_ok=True)
+
+    def check(self) -> None:
+        """Read the outcomes of earlier sessions.
+
+        Raises:
+            CheckpointError: one is damaged, or comes from a search with other settings.
+        """
+        for file in (self.folder / "individuals").glob("[!.]*.json"):
+            self._read(file)
 
     def outcome(self, blocks: Blocks) -> Outcome | None:
         """Return the outcome of a network; ``None`` if it has none yet.
@@ -50,24 +69,32 @@ class Journal:
         Raises:
             CheckpointError: the file is damaged, or it comes from a search with other settings.
         """
-        file = self._file("individuals", blocks).with_suffix(".json")
+        found = self._read(self._file("individuals", blocks).with_suffix(".json"))
+        if found is not None and found[0] != tuple(blocks):
+            raise self._other_search(self._file("individuals", blocks).with_suffix(".json"))
+        return found and found[1]
+
+    def _read(self, file: Path) -> tuple[Blocks, Outcome] | None:
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
             outcome = Outcome(found["objectives"], found["reason"], tuple(found["drops"]), found["seconds"])
-            same_blocks, digest = found["blocks"] == list(blocks), found["digest"]
+            blocks, digest = tuple(found["blocks"]), found["digest"]
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
                 f"{str(file)!r} is damaged ({error}). Delete it: --resume then trains that network again."
             ) from error
-        if not same_blocks or digest != self.digest:
-            raise CheckpointError(
-                f"{str(file)!r} is from a search that trains or scores its candidates with other settings, so its "
-                f"numbers are not comparable. Restore the settings (see recipe.json in the run folder), or start a new "
-                f"search with run_dir=ANOTHER."
-            )
-        return outcome
+        if digest != self.digest:
+            raise self._other_search(file)
+        return blocks, outcome
+
+    def _other_search(self, file: Path) -> CheckpointError:
+        return CheckpointError(
+            f"{str(file)!r} is from a search that trains or scores its candidates with other settings, so its "
+            f"numbers are not comparable. Restore the settings (see recipe.json in the run folder), or start a new "
+            f"search with run_dir=ANOTHER."
+        )
 
     def record(self, blocks: Blocks, outcome: Outcome) -> None:
         """Store the outcome of a network, and release the claim on it."""

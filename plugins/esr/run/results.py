@@ -10,7 +10,7 @@ from pathlib import Path
 
 from srtrain.files import write_whole
 from srtrain.trainer.api import TrainerApi
-from srtrain.trainer.run_folder import own
+from srtrain.trainer.owned import PART, own
 
 from ..report.architecture import architecture_text
 from ..report.charts import members
@@ -20,7 +20,10 @@ from ..search.types import Individual, Outcome
 
 Evaluated = tuple[Individual, Outcome]
 
-own("report.html", "architecture.txt", "search")
+own(
+    *("report.html", "architecture.txt", f"search/{PART}"),
+    *(f"search/{name}.json" for name in ("seconds", "history", "pareto", "full")),
+)
 
 
 class Results:

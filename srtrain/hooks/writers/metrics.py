@@ -11,9 +11,9 @@ from srtrain.files import write_whole
 from srtrain.hooks import HOOKS
 from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import LOG, Hook
-from srtrain.trainer.run_folder import own
+from srtrain.trainer.owned import own
 
-own("metrics.*")
+own("metrics.jsonl")
 
 
 @HOOKS.register("metrics")

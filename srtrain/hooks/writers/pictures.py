@@ -8,9 +8,9 @@ from srtrain.evaluation.sheet import example_sheet
 from srtrain.hooks import HOOKS
 from srtrain.trainer.api import TrainerApi
 from srtrain.trainer.hook import LOG, Hook
-from srtrain.trainer.run_folder import own
+from srtrain.trainer.owned import PART, claim, own
 
-own("pictures")
+own(f"pictures/{PART}")
 
 
 @HOOKS.register("pictures")
@@ -22,9 +22,7 @@ class PicturesHook(Hook):
     def after_eval(self, trainer: TrainerApi, result: EvalResult) -> None:
         """Write a sheet for each example of the result."""
         if trainer.backend.rank == 0:
-            folder = trainer.run_dir / "pictures"
-            folder.mkdir(exist_ok=True)
+            (trainer.run_dir / "pictures").mkdir(exist_ok=True)
             for example in result.examples:
-                write_png(
-                    folder / f"{result.tag}_{example.name}.png", example_sheet(example, result.protocol)
-                )
+                file = claim(trainer.run_dir, f"pictures/{result.tag}_{example.name}.png")
+                write_png(file, example_sheet(example, result.protocol))

@@ -9,14 +9,14 @@ from srtrain.evaluation.sheet import example_sheet
 from srtrain.hooks import HOOKS
 from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import LOG, Hook
-from srtrain.trainer.run_folder import own
+from srtrain.trainer.owned import own
 
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter
 
 TRAINING = ("loss", "lr", "grad_norm", "loss_scale", "skipped_steps", "rollbacks")
 
-own("events.out.tfevents.*")
+own("events.out.tfevents.[0-9]*")
 
 
 @HOOKS.register("tensorboard", from_run=("recipe_text",))

@@ -51,7 +51,8 @@ def around(tmp_path, package):
 
 def test_around_run_changes_the_recipe_and_is_left_in_reverse_order(around):
     diary, recipe = around(p_one="replace(recipe, name='day')", p_two="replace(recipe, run_dir='there')")
-    with around_run(recipe, resume=True, overwrite=False) as (changed, hooks):
+    with around_run(recipe, resume=True, overwrite=False) as prepared:
+        changed, hooks = prepared.recipe, prepared.hooks
         assert changed == dataclasses.replace(recipe, name="day", run_dir="there")
         assert hooks == {}
         assert diary.read_text() == "+p_one night True False\n+p_two day True False\n"
@@ -79,7 +80,8 @@ def test_a_plugin_named_in_two_ways_acts_once(around, package):
 
 def test_around_run_may_bring_the_hooks_that_it_has_built(around):
     module = around(p_hooks="replace(recipe, hooks={'lr': Spec('lr')}), {'lr': Hook()}")[1]
-    with around_run(module, resume=False, overwrite=False) as (recipe, hooks):
+    with around_run(module, resume=False, overwrite=False) as prepared:
+        recipe, hooks = prepared.recipe, prepared.hooks
         assert recipe.hooks == {"lr": Spec("lr")}
         assert type(hooks["lr"]) is Hook
 

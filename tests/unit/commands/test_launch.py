@@ -66,13 +66,17 @@ def test_what_cannot_be_launched_says_so(words, says):
         launch.command_of(words)
 
 
+def log_dir_of(words):
+    return launch.log_dir_of(words, launch.run_dir_of(words))
+
+
 def test_logs_are_in_the_run_folder(recipe, tmp_path):
-    folder = launch.log_dir_of(["run", "--resume", recipe, f"run_dir={tmp_path}/here", "optim.lr=1"])
+    folder = log_dir_of(["run", "--resume", recipe, f"run_dir={tmp_path}/here", "optim.lr=1"])
     assert folder.parent == tmp_path / "here" / "launch"
-    assert launch.log_dir_of(["run", recipe]).parent == Path("runs/mine/launch")
-    assert launch.log_dir_of(["evaluate", "runs/x", "--sets", "set5"]).parent == Path("runs/launch")
+    assert log_dir_of(["run", recipe]).parent == Path("runs/mine/launch")
+    assert log_dir_of(["evaluate", "runs/x", "--sets", "set5"]).parent == Path("runs/launch")
     with pytest.raises(UserError, match=r"unknown key 'optim\.lrr'"):
-        launch.log_dir_of(["run", recipe, "optim.lrr=1"])
+        log_dir_of(["run", recipe, "optim.lrr=1"])
 
 
 def test_one_machine_finds_its_own_port():

@@ -1,21 +1,23 @@
 """One run per folder: the lock, permission to delete, the record, and what a resumed run may change."""
 
 import json
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 from srtrain import plugins
-from srtrain.errors import RecipeError, RunFolderError
+from srtrain.errors import RecipeError, RunFolderError, SrtrainError
 from srtrain.hooks import HOOKS
 from srtrain.recipe import Data, Optim, Recipe, Spec, Train
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.override import override
 from srtrain.recipe.record import from_json, to_json
 from srtrain.recipe.text import differences
-from srtrain.trainer import run_folder
-from srtrain.trainer.run_folder import RunFolder, changes_on_resume, environment, own
+from srtrain.trainer import owned
+from srtrain.trainer.owned import claim, own, patterns_of
+from srtrain.trainer.run_folder import RunFolder, changes_on_resume, environment, forget_refused
 
 RECIPE = Recipe(
     name="x", scale=2, model=Spec("edsr", n_feats=4), data=Data(train=Spec("embedded")), train=Train(steps=9)
@@ -39,7 +41,7 @@ def folder(tmp_path):
 def used(folder):
     """A folder with an earlier run."""
     folder.open(resume=False, overwrite=False)
-    folder.record(RECIPE, folder.path / "recipe.json")
+    folder.accept(RECIPE, folder.path)
     (folder.path / "checkpoints" / "step_00000001").mkdir(parents=True)
     (folder.path / "checkpoints" / "latest").write_text("step_00000001\n")
     (folder.path / "run.log").write_text("hello\n")
@@ -88,7 +90,7 @@ def test_a_second_process_is_refused_until_the_first_ends(folder, end):
 
 def test_a_folder_with_results_asks_for_consent(used):
     assert refusal(used) == (
-        f"the run folder {str(used.path)!r} is not empty (checkpoints, command.txt, env.json, recipe.json, run.log). "
+        f"the run folder {str(used.path)!r} is not empty (checkpoints, command.txt, env.json, files.txt, recipe.json). "
         "Use --resume to continue that run, --overwrite to delete it, or run_dir=ANOTHER."
     )
     assert (used.path / "checkpoints" / "latest").is_file()
@@ -102,16 +104,21 @@ def test_resume_keeps_everything(used):
 
 def test_overwrite_deletes_what_a_run_wrote(used):
     used.open(resume=False, overwrite=True)
-    assert sorted(p.name for p in used.path.iterdir()) == [".lock", ".lock.owner"]
-    assert used.earlier_recipe() is None
+    assert (used.path / "checkpoints" / "latest").is_file()  # the start may still be refused
+    used.accept(Recipe(**{**vars(RECIPE), "seed": 7}), used.path)
+    assert sorted(p.name for p in used.path.iterdir()) == [
+        ".lock", ".lock.owner", "command.txt", "env.json", "files.txt", "recipe.json",
+    ]  # fmt: skip
+    assert used.earlier_recipe().seed == 7
+    assert (used.path / "command.txt").read_text().count("\n") == 1
 
 
 def test_overwrite_refuses_what_no_run_wrote_and_deletes_nothing(used):
     (used.path / "thesis.tex").write_text("years of work")
     before = sorted(p.name for p in used.path.iterdir())
     assert refusal(used, overwrite=True) == (
-        f"--overwrite will not delete {str(used.path)!r}: it holds files that this run does not write (thesis.tex). "
-        "Move them, or set run_dir=ANOTHER."
+        f"--overwrite will not delete the run in {str(used.path)!r}: the folder also holds what no run wrote "
+        f"(thesis.tex). Move it away, or set run_dir=ANOTHER."
     )
     assert sorted(p.name for p in used.path.iterdir()) == before
 
@@ -120,8 +127,9 @@ def test_overwrite_deletes_what_hooks_and_plugins_say_they_write(used, monkeypat
     HOOKS.names()  # imports all hooks
     plugins.activate("ascend")
     plugins.activate("esr")
-    monkeypatch.setattr(run_folder, "_owned", set(run_folder._owned))
+    monkeypatch.setattr(owned, "_owned", set(owned._owned))
     own("mine_*.csv")
+    (used.path / "pictures").mkdir()
     for name in (
         "metrics.jsonl",
         "events.out.tfevents.1.host",
@@ -130,14 +138,162 @@ def test_overwrite_deletes_what_hooks_and_plugins_say_they_write(used, monkeypat
         "mine_1.csv",
     ):
         (used.path / name).write_text("")
-    for name in ("pictures", "profile", "search"):
-        (used.path / name / "more").mkdir(parents=True)
+    claim(used.path, "pictures/set5_baby.png").write_text("")
+    (used.path / "profile" / "more").mkdir(parents=True)
+    (used.path / "search" / "claims").mkdir(parents=True)
     (used.path / "mine.csv").write_text("")
-    assert "files that this run does not write (mine.csv). Move" in refusal(used, overwrite=True)
-    used.close()
+    assert "what no run wrote (mine.csv). Move" in refusal(used, overwrite=True)
     (used.path / "mine.csv").unlink()
     used.open(resume=False, overwrite=True)
-    assert all(path.name.startswith(".") for path in used.path.iterdir())
+    used.accept(RECIPE, used.path)
+    assert [path.name for path in used.path.iterdir() if path.is_dir()] == []
+
+
+def test_an_earlier_run_is_deleted_without_the_plugin_that_wrote_it(used, monkeypatch):
+    with (used.path / "files.txt").open("a") as file:
+        file.write("found/*.json\n../thesis.tex\n/etc/*\n.ssh\n*\n")
+    (used.path / "found").mkdir()
+    (used.path / "found" / "1.json").write_text("")
+    (used.path.parent / "thesis.tex").write_text("years of work")
+    assert {"found/*.json"} == set(patterns_of(used.path)) - owned._owned
+    used.open(resume=False, overwrite=True)
+    used.accept(RECIPE, used.path)
+    assert not (used.path / "found").exists()
+    assert (used.path.parent / "thesis.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".git/config", ".env", ".ssh/id", "pictures/holiday.jpg", "pictures/set5_holiday.png", "checkpoints/notes.txt",
+     "checkpoints/step_00000001/notes.txt", "search/notes.txt", "events.txt", "metrics.csv", "data/"],
+)  # fmt: skip
+def test_overwrite_refuses_each_name_that_no_run_wrote(used, name):
+    file = used.path / name
+    if name.endswith("/"):
+        file.mkdir()
+    else:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("mine")
+    assert f"what no run wrote ({name})" in refusal(used, overwrite=True)
+    assert file.is_dir() or file.read_text() == "mine"
+    assert (used.path / "checkpoints" / "latest").is_file()
+
+
+@pytest.mark.parametrize("name", ["pictures", "checkpoints/step_00000001/model.ckpt", "run.log", "search"])
+def test_overwrite_follows_no_link(used, tmp_path, name):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "set5_holiday.png").write_text("mine")
+    (used.path / "run.log").unlink()
+    (used.path / name).symlink_to(elsewhere)
+    assert f"what no run wrote ({name} (a link))" in refusal(used, overwrite=True)
+    assert (elsewhere / "set5_holiday.png").read_text() == "mine"
+    assert (used.path / "checkpoints" / "latest").is_file()
+
+
+@pytest.mark.parametrize("how", [{}, {"overwrite": True}])
+@pytest.mark.parametrize(
+    "content", [{}, {"recipe.json": "{}"}, {"recipe.json": "[1"}, {"recipe.json": '{"name": "pancakes"}'}]
+)
+def test_a_folder_that_is_no_run_folder_is_never_touched(tmp_path, how, content):
+    for name, text in {".env": "TOKEN=1", "pictures/holiday.jpg": "sun", **content}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    before = {path: path.stat() for path in tmp_path.rglob("*")}
+    assert "is no run folder: it has no recipe.json of a run" in refusal(RunFolder(tmp_path), **how)
+    after = {path: path.stat() for path in tmp_path.rglob("*")}
+    assert {path: (s.st_mtime_ns, s.st_ino) for path, s in before.items()} == {
+        path: (s.st_mtime_ns, s.st_ino) for path, s in after.items()
+    }
+
+
+def test_a_link_is_not_taken_for_the_lock(tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").symlink_to(tmp_path / "mine")
+    assert "has a link '.lock'" in refusal(RunFolder(tmp_path / "run"))
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+# A start that is refused after the folder was opened
+
+
+def test_a_refused_start_leaves_nothing(tmp_path):
+    folder = RunFolder(tmp_path / "runs" / "deep" / "x")
+    folder.open(resume=False, overwrite=False)
+    folder.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refused_start_leaves_an_empty_folder_empty(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.open(resume=False, overwrite=False)
+    folder.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["resume", "overwrite"])
+def test_a_refused_resume_and_a_refused_overwrite_change_nothing(used, how):
+    (used.path / ".lock.owner").write_text("process 1 on a machine")
+    before = {path: path.read_bytes() for path in used.path.rglob("*") if path.is_file()}
+    again = RunFolder(used.path)
+    again.open(resume=how == "resume", overwrite=how == "overwrite")
+    again.close()
+    assert {path: path.read_bytes() for path in used.path.rglob("*") if path.is_file()} == before
+
+
+def test_what_a_killed_start_leaves_does_not_stop_the_next(tmp_path):
+    for name in (".lock", ".lock.owner", ".0123456789abcdef.part.json", "run.rank0.stacks.log"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "launch" / "1").mkdir(parents=True)
+    folder = RunFolder(tmp_path)
+    folder.open(resume=False, overwrite=False)
+    folder.close()
+
+
+def test_the_launcher_clears_up_after_a_refused_start(tmp_path):
+    run, logs = tmp_path / "runs" / "x", tmp_path / "runs" / "x" / "launch" / "1"
+    logs.mkdir(parents=True)
+    (logs / "worker_0.log").write_text("error: …")
+    (run / ".lock").write_text("")
+    forget_refused(run, logs)
+    assert not run.exists()
+
+
+def test_the_launcher_keeps_a_run(used):
+    logs = used.path / "launch" / "1"
+    logs.mkdir(parents=True)
+    forget_refused(used.path, logs)
+    assert not logs.parent.exists()
+    assert (used.path / "checkpoints" / "latest").is_file()
+    forget_refused(used.path, None)
+
+
+def test_resume_needs_a_recorded_run(folder, used, tmp_path):
+    empty = RunFolder(tmp_path / "empty")
+    assert refusal(empty, resume=True).startswith(
+        f"there is no run to resume in {str(empty.path)!r}: it has no recipe.json. Leave --resume out"
+    )
+    assert not empty.path.exists()
+    empty.open(resume=True, overwrite=False, fork=True)  # from a checkpoint of another folder
+    empty.close()
+
+
+@pytest.mark.parametrize("what", ["deleted", "moved", "replaced"])
+def test_a_folder_that_disappears_is_noticed(used, tmp_path, what):
+    used.open(resume=True, overwrite=False)
+    used.accept(RECIPE, used.path)
+    used.check_present()
+    used.path.rename(tmp_path / "moved")
+    if what == "deleted":
+        shutil.rmtree(tmp_path / "moved")
+    if what == "replaced":
+        used.path.mkdir()
+    with pytest.raises(
+        SrtrainError, match=r"was deleted or moved during the run\. What the run wrote"
+    ) as caught:
+        used.check_present()
+    assert caught.value.exit_code == 1
 
 
 def test_a_folder_that_cannot_be_used_says_why(tmp_path):
@@ -164,7 +320,7 @@ def test_the_record_says_how_the_run_was_started(folder, tmp_path, monkeypatch):
         ["srtrain", "run", "mine.py", "--resume"],
     ):
         monkeypatch.setattr(sys, "argv", arguments)
-        folder.record(RECIPE, source)
+        folder.accept(RECIPE, source)
     assert load_recipe(folder.path) == RECIPE
     assert (folder.path / "recipe.py").read_text(encoding="utf-8") == "# a recipe – really\n"
     commands = (folder.path / "command.txt").read_text().splitlines()
@@ -249,6 +405,7 @@ def test_a_list_in_a_recipe_does_not_forbid_to_resume(tmp_path):
 def test_the_logs_of_other_ranks_are_a_runs_own(tmp_path):
     folder = RunFolder(tmp_path / "x")
     folder.open(resume=False, overwrite=False)
+    folder.accept(RECIPE, tmp_path)
     folder.close()
     (folder.path / "run.rank1.log").write_text("")
     folder.open(resume=False, overwrite=True)

@@ -47,7 +47,7 @@ def test_a_run_without_an_address_for_results_is_warned(tmp_path, capsys):
     spec = Spec("modelarts", enable_modelarts=True, output_path=str(tmp_path))
     before = recipe(modelarts=spec)
     with around_run(before, resume=False, overwrite=False) as after:
-        assert after == dataclasses.replace(before, run_dir=str(tmp_path / "night"))
+        assert after == (dataclasses.replace(before, run_dir=str(tmp_path / "night")), {}, True)
     assert (
         "warning: neither checkpoint_url nor train_url is set, so the results stay in "
         in capsys.readouterr().err

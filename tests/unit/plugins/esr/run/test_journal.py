@@ -14,7 +14,9 @@ GOOD = Outcome(
 
 @pytest.fixture
 def journal(tmp_path):
-    return Journal(tmp_path / "search", "digest", rank=0)
+    journal = Journal(tmp_path / "search", "digest", rank=0)
+    journal.begin()
+    return journal
 
 
 def test_an_outcome_comes_back_as_it_was(journal, tmp_path):
