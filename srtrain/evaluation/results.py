@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from srtrain.arrays import UInt8
 from srtrain.errors import counted
@@ -53,6 +54,10 @@ class EvalResult:
     seconds: float
     scores: tuple[PictureScore, ...] = field(default=(), repr=False)
     examples: tuple[Example, ...] = field(default=(), repr=False)
+
+    def plain(self) -> dict[str, Any]:
+        """Return the mean scores as JSON values; ``EvalResult(**values)`` has them again, without single pictures."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("scores", "examples")}
 
     @property
     def gain(self) -> float:

@@ -40,20 +40,13 @@ class EvaluateHook(Hook):
         self.every = every
         self.self_ensemble = self_ensemble
         self.best = best
-        self._evaluated_step = -1
 
     def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
         """Evaluate if it is due, and after the last step."""
         if trainer.due(self.every) or trainer.finished:
             self._evaluate(trainer)
 
-    def after_train(self, trainer: TrainerApi) -> None:
-        """Evaluate a run that was resumed at its last step, because it may have been killed before it evaluated."""
-        if trainer.finished and self._evaluated_step != trainer.step:
-            self._evaluate(trainer)
-
     def _evaluate(self, trainer: TrainerApi) -> None:
-        self._evaluated_step = trainer.step
         results = [trainer.evaluate(benchmark, self._run) for benchmark in self.benchmarks]
         if self.best and results and not trainer.in_doubt:
             self._mark_best(trainer, results[0])
@@ -65,7 +58,8 @@ class EvaluateHook(Hook):
 
     def _mark_best(self, trainer: TrainerApi, result: EvalResult) -> None:
         best = trainer.store.best_score()
-        if best is None or best["metric"] != f"psnr/{result.tag}" or result.psnr > best["value"]:
+        again = best is not None and best["step"] == trainer.step  # a kill may have come between the files
+        if best is None or again or best["metric"] != f"psnr/{result.tag}" or result.psnr > best["value"]:
             trainer.save()
             trainer.store.mark_best(
                 trainer.step, metric=f"psnr/{result.tag}", value=result.psnr, protocol=result.protocol

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 from srtrain.errors import SrtrainError
 from srtrain.evaluation.results import EvalResult
 from srtrain.hooks import HOOKS
 from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import LAST, Hook
+
+T = TypeVar("T")
 
 
 @HOOKS.register("require_learning")
@@ -17,6 +21,7 @@ class RequireLearningHook(Hook):
     """
 
     order = LAST  # after all results are written
+    state_key = "require_learning"
 
     def __init__(self) -> None:
         self._losses: list[float] = []
@@ -30,6 +35,16 @@ class RequireLearningHook(Hook):
     def after_eval(self, trainer: TrainerApi, result: EvalResult) -> None:
         """Keep the result."""
         self._results.setdefault(result.tag, []).append(result)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the first and the last loss and result."""
+        results = {tag: [r.plain() for r in _ends(found)] for tag, found in self._results.items()}
+        return {"losses": _ends(self._losses), "results": results}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore them."""
+        self._losses = list(state["losses"])
+        self._results = {tag: [EvalResult(**r) for r in found] for tag, found in state["results"].items()}
 
     def after_train(self, trainer: TrainerApi) -> None:
         """Compare the first numbers with the last ones.
@@ -59,3 +74,7 @@ class RequireLearningHook(Hook):
             f"it learns: loss {self._losses[0]:.3f} to {self._losses[-1]:.3f}, "
             + ", ".join(f"{r[-1].benchmark} {r[0].psnr:.2f} to {r[-1].psnr:.2f} dB" for r in evaluated)
         )
+
+
+def _ends(values: list[T]) -> list[T]:
+    return values if len(values) < 2 else [values[0], values[-1]]

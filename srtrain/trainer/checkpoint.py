@@ -179,7 +179,11 @@ class CheckpointStore:
         if best is None or not file.exists():
             return None
         try:
-            return dict(read_json(file, _BEST))
+            score = dict(read_json(file, _BEST))
+            if self.path(int(score["step"])).name == best.name:
+                return score  # otherwise a kill came between best.json and the pointer
+            state = read_state(best)
+            return {**state["score"], "step": state["step"]} if state.get("score") else None
         except CheckpointError as error:
             state = read_state(best)
             if not state.get("score"):

@@ -38,7 +38,7 @@ class Log:
     ) -> None:
         self.every = every
         self.scalars: dict[str, float] = {}
-        self._losses: list[ms.Tensor] = []
+        self._losses: list[ms.Tensor | float] = []
         self._logger = logging.Logger("srtrain", logging.INFO)
         if to_console:
             handler: logging.Handler = _BarSafeHandler()
@@ -77,12 +77,20 @@ class Log:
         """Keep a loss, without reading it from the device, for ``gather_loss``."""
         self._losses.append(loss)
 
+    def losses(self) -> list[float]:
+        """Return the finite losses since the last ``gather_loss``; this waits for the device."""
+        return [value for loss in self._losses if math.isfinite(value := float(loss))]
+
+    def restore(self, losses: list[float], scalars: dict[str, float]) -> None:
+        """Continue with the losses and the numbers of a checkpoint."""
+        self._losses, self.scalars = [*losses], dict(scalars)
+
     def gather_loss(self) -> float:
         """Return the mean of the finite losses since the last call; this waits for the device.
 
         Losses that are not finite are left out: their updates were skipped, and ``nan_guard`` reports them.
         """
-        values = [value for loss in self._losses if math.isfinite(value := float(loss))]
+        values = self.losses()
         self._losses.clear()
         return sum(values) / len(values) if values else float("nan")
 

@@ -42,8 +42,12 @@ class RunState:
         self.backend = backend
         self.advice = advice
 
-    def save(self, step: int) -> Path:
+    def save(self, step: int, more: dict[str, Any] | None = None) -> Path:
         """Write a checkpoint, wait until all ranks are here, and return its folder.
+
+        Args:
+            step: number of finished updates.
+            more: further JSON values for the checkpoint.
 
         Raises:
             TrainingDivergedError: a weight or a moment is not finite, or every update is skipped: this state
@@ -66,12 +70,12 @@ class RunState:
                 tensors[hook.state_key] = held
             if state:
                 values[hook.state_key] = {name: value for name, value in state.items() if name not in held}
-        path = self.store.save(step, tensors, {"hooks": values})
+        path = self.store.save(step, tensors, {"hooks": values, **(more or {})})
         self.backend.barrier()
         return path
 
-    def restore(self, path: Path) -> int:
-        """Load everything from a checkpoint; return the number of its finished updates.
+    def restore(self, path: Path) -> Checkpoint:
+        """Load everything from a checkpoint, and return it.
 
         Raises:
             CheckpointError: the checkpoint is missing, broken or does not fit, or other ranks read another one.
@@ -86,7 +90,7 @@ class RunState:
                 f"checkpoint."
             )
         self._take(checkpoint)
-        return checkpoint.step
+        return checkpoint
 
     def roll_back(self, path: Path) -> None:
         """Load everything but the learning rate and the totals of skipped updates.

@@ -21,7 +21,7 @@ from srtrain.trainer.checkpoint import CheckpointStore
 from srtrain.trainer.guard import GuardCounts
 from srtrain.trainer.hook import Hook, plan
 from srtrain.trainer.log import Log
-from srtrain.trainer.points import call, call_despite_errors
+from srtrain.trainer.points import StepProgress, call, call_despite_errors
 from srtrain.trainer.sink import batches_to_sink
 from srtrain.trainer.state import RunState
 from srtrain.trainer.update import Update
@@ -63,6 +63,7 @@ class Trainer:
         self.precision = update.precision
         self.state = RunState(model, update, self.hooks, store, backend)
         self.step = 0
+        self.progress = StepProgress()
         self.data_seconds = 0.0
         self.paused_seconds = 0.0
         self.stop_reason = ""
@@ -70,6 +71,7 @@ class Trainer:
         self._step_before = 0
         self._saved_step = -1
         self._set_up = False
+        self._loss: ms.Tensor | float = 0.0
 
     def train(self, resume: Path | None = None, accept: Callable[[], object] | None = None) -> None:
         """Train to the end or until a stop is requested.
@@ -89,6 +91,10 @@ class Trainer:
             if resume is not None:
                 self._continue_from(resume)
             self._call("before_train")
+            if self.progress.again:
+                self._after_step(
+                    StepOutput(ms.Tensor(self._loss), self.loader.batch_size, self.progress.n_steps)
+                )
             advance = self._start_data()
             while not self.finished and not self.stop_reason:
                 advance()
@@ -145,12 +151,18 @@ class Trainer:
         self.log.keep_loss(loss)
         if self.log_due:
             self.log.scalars = {"loss": self.log.gather_loss()}
-        self._call("after_step", StepOutput(loss, self.loader.batch_size, n_steps))
+        self.progress.begin(n_steps, log_due=self.log_due, finished=self.finished)
+        self._loss = loss
+        self._after_step(StepOutput(loss, self.loader.batch_size, n_steps))
+
+    def _after_step(self, out: StepOutput) -> None:
+        for hook in self.progress.left(self.hooks):
+            call([hook], "after_step", self, out)
 
     @property
     def finished(self) -> bool:
         """Whether all updates are done."""
-        return self.step >= self.max_steps
+        return self.step >= self.max_steps or (self.progress.again and self.progress.finished)
 
     def due(self, every: int) -> bool:
         """Return whether a multiple of ``every`` was reached by the step just finished."""
@@ -159,7 +171,7 @@ class Trainer:
     @property
     def log_due(self) -> bool:
         """Whether numbers are written after the step just finished."""
-        return self.due(self.log.every) or self.finished
+        return self.progress.log_due if self.progress.again else self.due(self.log.every) or self.finished
 
     @property
     def lr(self) -> float:
@@ -199,9 +211,12 @@ class Trainer:
 
     def evaluate(self, benchmark: EvalSet, run: Callable[[EvalSet], EvalResult]) -> EvalResult:
         """Score one benchmark with ``run``, between the points that hooks may act at."""
+        if (known := self.progress.known(benchmark.name)) is not None:
+            return known
         with self._pause():
             self._call("before_eval", benchmark)
             result = run(benchmark)
+            self.progress.keep(result)
             self._call("after_eval", result)
         return result
 
@@ -222,7 +237,7 @@ class Trainer:
         if self._saved_step == self.step:
             return self.store.path(self.step)
         with self._pause():
-            path = self.state.save(self.step)
+            path = self.state.save(self.step, {"log": self._log_state(), "progress": self.progress.state()})
             self._saved_step = self.step
             self._call("after_save", path)
         return path
@@ -241,13 +256,29 @@ class Trainer:
             self.state.roll_back(path)
 
     def _restore(self, path: Path) -> None:
-        self.step = self._step_before = self.state.restore(path)
+        checkpoint = self.state.restore(path)
+        self.step = self._step_before = checkpoint.step
+        self._restore_log(checkpoint.state)
         if self.step > self.max_steps:
             raise CheckpointError(
                 f"{path} has {self.step} finished updates, but this run ends at {self.max_steps}. Ask for more steps, "
                 f"or resume from an earlier checkpoint."
             )
         self.sink(self.sink_steps)
+
+    def _log_state(self) -> dict[str, Any]:
+        loss = float(self._loss) if self.progress.n_steps else 0.0
+        scalars = {name: float(value) for name, value in self.log.scalars.items()}
+        return {"losses": self.log.losses(), "scalars": scalars, "loss": loss}
+
+    def _restore_log(self, state: dict[str, Any]) -> None:
+        """Continue with the numbers of the step, which checkpoints of earlier versions lack."""
+        if log := state.get("log"):
+            self.log.restore(log["losses"], log["scalars"])
+            self._loss = float(log["loss"])
+        if progress := state.get("progress"):
+            self.progress.restore(progress)
+            self._step_before = self.step - self.progress.n_steps
 
     def _continue_from(self, path: Path) -> None:
         """Delete what a run beyond this checkpoint has left."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from srtrain.files import write_whole
+from srtrain.hooks.writers.event_file import EventFile
 from srtrain.trainer.api import TrainerApi
 from srtrain.trainer.owned import PART, own
 
@@ -17,6 +18,8 @@ from ..report.charts import members
 from ..report.report import SearchFacts, write_report
 from ..search.evolution import Evolution
 from ..search.types import Individual, Outcome
+
+SUFFIX = ".search"
 
 Evaluated = tuple[Individual, Outcome]
 
@@ -57,17 +60,15 @@ class Results:
         self.folder = trainer.run_dir / "search"
         self._started = time.monotonic()
         self._seconds_before = _seconds_of(self.folder / "seconds.json")
-        self._writer = None
-        if trainer.backend.rank == 0:
-            from tensorboardX import SummaryWriter  # slow to import, so only where it is used
-
-            # A resumed search replays all generations, so the curves of earlier sessions are written again.
-            self._writer = SummaryWriter(str(trainer.run_dir), purge_step=0)
+        # A resumed search replays all generations, so the curves of earlier sessions are written again.
+        self._events = EventFile(trainer.run_dir, SUFFIX) if trainer.backend.rank == 0 else None
 
     def publish(self) -> None:
         """Write all results; call it after each generation."""
-        if self._writer is None:
+        if self._events is None:
             return
+        from tensorboardX.summary import scalar  # slow to import
+
         history = self.evolution.history
         generation, number = history[-1], len(history) - 1
         found = [o.objectives["psnr"] for _, o in generation.members if not o.failed]
@@ -82,18 +83,17 @@ class Results:
         if generation.hypervolume is not None:
             values["hypervolume"] = generation.hypervolume
         for name, value in values.items():
-            self._writer.add_scalar(f"search/{name}", value, number)
+            self._events.add(scalar(f"search/{name}", value), number)
         for kind, value in generation.credit.items():
             if any(g.credit[kind] != 1 for g in history):
-                self._writer.add_scalar(f"credit/{kind}", value, number)
-        self._writer.flush()
+                self._events.add(scalar(f"credit/{kind}", value), number)
         self._write_files()
 
     def conclude(self) -> None:
         """Log the result of the search. ``publish`` has written it after the last generation."""
-        if self._writer is None:
+        if self._events is None:
             return
-        self._writer.close()
+        self._events.close()
         log = self.trainer.log
         log.info(self.evolution.why_done)
         best = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,32 @@ class MetricsHook(Hook):
     """Appends numbers to ``metrics.jsonl``; a resumed run first deletes the lines after its checkpoint."""
 
     order = LOG
+    state_key = "metrics"
+
+    def __init__(self) -> None:
+        self._file: Path | None = None
+        self._kept_bytes: int | None = None
 
     def before_train(self, trainer: TrainerApi) -> None:
-        """Choose the file, and delete the lines after the present step."""
-        self._file: Path | None = trainer.run_dir / "metrics.jsonl" if trainer.backend.rank == 0 else None
+        """Choose the file, and delete the lines that were written after the checkpoint."""
+        self._file = trainer.run_dir / "metrics.jsonl" if trainer.backend.rank == 0 else None
         if self._file is not None and self._file.exists():
-            lines = self._file.read_text(encoding="utf-8").splitlines()
-            kept = [line + "\n" for line in lines if _step_of(line) <= trainer.step]
-            write_whole(self._file, "".join(kept))
+            lines = self._file.read_bytes()[: self._kept_bytes].splitlines()
+            write_whole(
+                self._file, b"".join(line + b"\n" for line in lines if _step_of(line) <= trainer.step)
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the size of the file, all of which is then on the disk."""
+        if self._file is None or not self._file.exists():
+            return {"bytes": 0}
+        with self._file.open("ab") as file:
+            os.fsync(file.fileno())
+            return {"bytes": file.tell()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Remember how much of the file belongs to the checkpoint."""
+        self._kept_bytes = int(state["bytes"])
 
     def after_step(self, trainer: TrainerApi, out: StepOutput) -> None:
         """Write the numbers of a logging step."""
@@ -57,9 +76,9 @@ class MetricsHook(Hook):
                 file.write(json.dumps(record) + "\n")
 
 
-def _step_of(line: str) -> float:
+def _step_of(line: bytes) -> float:
     """Return the step of a line, or infinity for a line that a kill cut short."""
     try:
         return float(json.loads(line)["step"])
-    except ValueError:
+    except (ValueError, KeyError, TypeError):
         return float("inf")

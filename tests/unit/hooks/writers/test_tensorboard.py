@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from srtrain.evaluation.sheet import example_sheet
+from srtrain.hooks.checkpoint import CheckpointHook
 from srtrain.hooks.evaluate import EvaluateHook
 from srtrain.hooks.writers.tensorboard import TensorBoardHook
 
@@ -53,13 +54,20 @@ def test_speed_is_kept_apart_from_training(make_trainer, events):
 
 
 def test_a_resumed_run_hides_what_lies_beyond_its_checkpoint(make_trainer, events):
-    trainer = make_trainer([], 4)
-    trainer.step = 2
-    hook = TensorBoardHook("")
-    hook.before_train(trainer)
-    hook.close(trainer)
+    make_trainer([TensorBoardHook(""), CheckpointHook(every=2)], 5).train()
+    (earlier,) = trainer_files(make_trainer().run_dir)
+    trainer = make_trainer([TensorBoardHook(""), CheckpointHook(every=2)], 5)
+    trainer.train(resume=trainer.store.path(2))
+    steps = [step for step, v in values(events(trainer.run_dir)) if v.tag == "train/loss"]
+    assert steps == [1, 2, 3, 4, 5]
+    (later,) = trainer_files(trainer.run_dir)
+    assert later.name > earlier.name  # a TensorBoard that is running reads the new file
     starts = [e.step for e in events(trainer.run_dir) if e.HasField("session_log")]
-    assert starts == [3]
+    assert starts == [0]  # and forgets what it has read
+
+
+def trainer_files(folder):
+    return list(folder.glob("events.out.tfevents.*"))
 
 
 def test_another_rank_writes_nothing(make_trainer):
