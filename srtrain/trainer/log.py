@@ -7,6 +7,7 @@ import logging.handlers
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import mindspore as ms
 from tqdm import tqdm
@@ -31,6 +32,7 @@ class Log:
     Attributes:
         every: numbers are written every so many steps.
         scalars: the numbers of the present logging step, by name.
+        last_loss: the loss of the last update.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Log:
     ) -> None:
         self.every = every
         self.scalars: dict[str, float] = {}
+        self.last_loss: ms.Tensor | float = 0.0
         self._losses: list[ms.Tensor | float] = []
         self._logger = logging.Logger("srtrain", logging.INFO)
         if to_console:
@@ -76,14 +79,22 @@ class Log:
     def keep_loss(self, loss: ms.Tensor) -> None:
         """Keep a loss, without reading it from the device, for ``gather_loss``."""
         self._losses.append(loss)
+        self.last_loss = loss
 
     def losses(self) -> list[float]:
         """Return the finite losses since the last ``gather_loss``; this waits for the device."""
         return [value for loss in self._losses if math.isfinite(value := float(loss))]
 
-    def restore(self, losses: list[float], scalars: dict[str, float]) -> None:
-        """Continue with the losses and the numbers of a checkpoint."""
-        self._losses, self.scalars = [*losses], dict(scalars)
+    def state(self) -> dict[str, Any]:
+        """Return the numbers that a resumed run needs, as JSON values; this waits for the device."""
+        scalars = {name: float(value) for name, value in self.scalars.items()}
+        return {"losses": self.losses(), "scalars": scalars, "loss": float(self.last_loss)}
+
+    def restore(self, state: dict[str, Any] | None) -> None:
+        """Continue with the numbers of a checkpoint; those of earlier versions have none."""
+        if state:
+            self._losses, self.scalars = list(state["losses"]), dict(state["scalars"])
+            self.last_loss = float(state["loss"])
 
     def gather_loss(self) -> float:
         """Return the mean of the finite losses since the last call; this waits for the device.

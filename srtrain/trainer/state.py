@@ -11,7 +11,7 @@ import numpy as np
 from mindspore import nn
 
 from srtrain.device.backend import Backend
-from srtrain.errors import CheckpointError, TrainingDivergedError, first_line
+from srtrain.errors import CheckpointError, SrtrainError, TrainingDivergedError, first_line
 from srtrain.trainer.checkpoint import Checkpoint, CheckpointStore, assign
 from srtrain.trainer.guard import HOPELESS
 from srtrain.trainer.hook import Hook
@@ -52,8 +52,13 @@ class RunState:
         Raises:
             TrainingDivergedError: a weight or a moment is not finite, or every update is skipped: this state
                 is not worth keeping.
-            SrtrainError: the disk is full or not writable.
+            SrtrainError: the disk is full or not writable, or the run folder has disappeared.
         """
+        if not self.store.folder.parent.is_dir():
+            raise SrtrainError(
+                f"the run folder {str(self.store.folder.parent)!r} has disappeared, so step {step} cannot be saved. If "
+                f"it was moved, continue it with srtrain run NEW_PLACE --resume."
+            )
         if fault := self._fault():
             raise TrainingDivergedError(
                 f"{fault}: the state of step {step} is not saved. {self.diverged_advice()}"

@@ -13,7 +13,7 @@ from mindspore import nn
 
 from srtrain.data.loader import Loader
 from srtrain.device.backend import Backend
-from srtrain.errors import CheckpointError, DeviceError, HookError, RecipeError, SrtrainError
+from srtrain.errors import CheckpointError, DeviceError, HookError, RecipeError
 from srtrain.evaluation.evaluator import EvalSet
 from srtrain.evaluation.results import EvalResult
 from srtrain.trainer.api import StepOutput
@@ -71,7 +71,6 @@ class Trainer:
         self._step_before = 0
         self._saved_step = -1
         self._set_up = False
-        self._loss: ms.Tensor | float = 0.0
 
     def train(self, resume: Path | None = None, accept: Callable[[], object] | None = None) -> None:
         """Train to the end or until a stop is requested.
@@ -93,7 +92,7 @@ class Trainer:
             self._call("before_train")
             if self.progress.again:
                 self._after_step(
-                    StepOutput(ms.Tensor(self._loss), self.loader.batch_size, self.progress.n_steps)
+                    StepOutput(ms.Tensor(self.log.last_loss), self.loader.batch_size, self.progress.n_steps)
                 )
             advance = self._start_data()
             while not self.finished and not self.stop_reason:
@@ -152,7 +151,6 @@ class Trainer:
         if self.log_due:
             self.log.scalars = {"loss": self.log.gather_loss()}
         self.progress.begin(n_steps, log_due=self.log_due, finished=self.finished)
-        self._loss = loss
         self._after_step(StepOutput(loss, self.loader.batch_size, n_steps))
 
     def _after_step(self, out: StepOutput) -> None:
@@ -229,15 +227,10 @@ class Trainer:
 
         Raises the errors of ``RunState.save``.
         """
-        if not self.run_dir.is_dir():
-            raise SrtrainError(
-                f"the run folder {str(self.run_dir)!r} has disappeared, so step {self.step} cannot be saved. If it was "
-                f"moved, continue it with srtrain run NEW_PLACE --resume."
-            )
         if self._saved_step == self.step:
             return self.store.path(self.step)
         with self._pause():
-            path = self.state.save(self.step, {"log": self._log_state(), "progress": self.progress.state()})
+            path = self.state.save(self.step, {"log": self.log.state(), "progress": self.progress.state()})
             self._saved_step = self.step
             self._call("after_save", path)
         return path
@@ -258,27 +251,16 @@ class Trainer:
     def _restore(self, path: Path) -> None:
         checkpoint = self.state.restore(path)
         self.step = self._step_before = checkpoint.step
-        self._restore_log(checkpoint.state)
+        self.log.restore(checkpoint.state.get("log"))
+        if progress := checkpoint.state.get("progress"):
+            self.progress.restore(progress)
+            self._step_before = self.step - self.progress.n_steps
         if self.step > self.max_steps:
             raise CheckpointError(
                 f"{path} has {self.step} finished updates, but this run ends at {self.max_steps}. Ask for more steps, "
                 f"or resume from an earlier checkpoint."
             )
         self.sink(self.sink_steps)
-
-    def _log_state(self) -> dict[str, Any]:
-        loss = float(self._loss) if self.progress.n_steps else 0.0
-        scalars = {name: float(value) for name, value in self.log.scalars.items()}
-        return {"losses": self.log.losses(), "scalars": scalars, "loss": loss}
-
-    def _restore_log(self, state: dict[str, Any]) -> None:
-        """Continue with the numbers of the step, which checkpoints of earlier versions lack."""
-        if log := state.get("log"):
-            self.log.restore(log["losses"], log["scalars"])
-            self._loss = float(log["loss"])
-        if progress := state.get("progress"):
-            self.progress.restore(progress)
-            self._step_before = self.step - self.progress.n_steps
 
     def _continue_from(self, path: Path) -> None:
         """Delete what a run beyond this checkpoint has left."""

@@ -12,7 +12,7 @@ from srtrain.hooks.writers.tensorboard import TensorBoardHook
 from srtrain.trainer.hook import plan
 
 
-class Kill(Exception):
+class KillError(Exception):
     pass
 
 
@@ -26,15 +26,15 @@ class Killer(Hook):
 
     def after_step(self, trainer, out):
         if self.point == "after_step" and trainer.step == self.step:
-            raise Kill
+            raise KillError
 
     def before_eval(self, trainer, benchmark):
         if self.point == "before_eval" and trainer.step == self.step:
-            raise Kill
+            raise KillError
 
     def after_eval(self, trainer, result):
         if self.point == "after_eval" and trainer.step == self.step:
-            raise Kill
+            raise KillError
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def run(make_trainer, benchmark_set, evaluator, tmp_path, events):
             if kill is None:
                 trainer.train(resume=resume)
             else:
-                with pytest.raises(Kill):
+                with pytest.raises(KillError):
                     trainer.train(resume=resume)
         return results(folder, trainer.store, events)
 
