@@ -96,6 +96,10 @@ class SearchHook(Hook):
         """
         self._prepared = self.prepare(trainer)
         self._prepared[2].check()
+        strategy: Credit = CREDITS.build(self.credit.name, **self.credit.args)
+        Evolution(
+            self._prepared[0], self.seed, self.settings, self.objectives, strategy
+        ).ask()  # finds a network
 
     def before_train(self, trainer: TrainerApi) -> None:
         """Run the whole search, then request the end of the run."""
