@@ -5,6 +5,7 @@ from __future__ import annotations
 from mindspore import nn
 
 from srtrain.device.backend import Backend
+from srtrain.device.precision import Precision
 from srtrain.errors import DeviceError
 from srtrain.kernels.compile import CannotBuildError
 from srtrain.kernels.library import load_library
@@ -12,13 +13,18 @@ from srtrain.kernels.training import fast_twin
 from srtrain.trainer.log import Log
 
 
-def network_to_train(model: nn.Cell, backend: Backend, log: Log) -> nn.Cell:
+def network_to_train(model: nn.Cell, backend: Backend, log: Log, precision: Precision) -> nn.Cell:
     """Return the network that an update differentiates: the model itself, or its twin with the library's convolutions.
 
     Raises:
         DeviceError: ``device.kernels`` names a method, and the library cannot be built here.
     """
     if backend.kernels == "plain":
+        return model
+    if type(precision) is not Precision:
+        log.info(
+            "kernels: MindSpore's own, because the library computes in float32 and the precision is another"
+        )
         return model
     method = "f43" if backend.kernels == "auto" else backend.kernels
     try:

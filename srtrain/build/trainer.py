@@ -175,11 +175,12 @@ def _build_update(
     """Return the update of all ranks together, or of this process alone."""
     optim = recipe.optim
     parameters = list(model.trainable_params())
+    precision = build_spec(PRECISIONS, recipe.precision, per_epoch)
     return TrainStep(
-        network_to_train(model, backend, log),
+        network_to_train(model, backend, log, precision),
         build_spec(LOSSES, recipe.loss, per_epoch),
         build_optimizer(optim.optimizer.name, parameters, optim.lr, **optim.optimizer.args),
-        precision=build_spec(PRECISIONS, recipe.precision, per_epoch),
+        precision=precision,
         reducer=None if alone else backend.gradient_reducer(parameters),
         accumulate=recipe.train.accumulate,
         clip_norm=optim.clip_norm,

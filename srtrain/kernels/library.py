@@ -24,7 +24,6 @@ _SIGNATURES = {
     "srk_nchw_to_nhwc": (None, (c_void_p, c_void_p, c_int, c_int64)),
     "srk_nhwc_to_nchw": (None, (c_void_p, c_void_p, c_int, c_int64)),
     "srk_peak_flop": (c_double, (c_int,)),
-    "srk_set_training_method": (None, (c_int,)),
 }
 
 

@@ -50,50 +50,70 @@ static place place_of(const tiling *t, int tile) {
     return (place){tile / t->per_image, inside / t->per_row, inside % t->per_row};
 }
 
+/* Apply the rest of an epilogue to a sum with bias at (row, column). */
+static inline vec finish(vec value, const epilogue *end, int row, int column, int channel) {
+    if (end->relu) value = positive(value);
+    if (end->skip.data) value += load(end->skip.data + view_offset(&end->skip, row, column, channel));
+    if (end->mask.data) value = where_positive(value, load(end->mask.data + view_offset(&end->mask, row, column, channel)));
+    return value;
+}
+
 /* ---- weights ---- */
 
-typedef struct {
-    const srk_conv *conv;
-    const float *weight;
-    int transposed;
-} pack_job;
+int filters_padded_in(const filters *f) { return round_up(f->n_in, LANES); }
+int filters_padded_out(const filters *f) {
+    int n_groups = f->shuffle * f->shuffle;
+    return n_groups * round_up(f->n_out / n_groups, LANES);
+}
 
 /* Return which output channel of the weights the padded channel n is, or -1 for padding. */
-static int channel_of(const srk_conv *conv, int n) {
-    int n_groups = conv->shuffle * conv->shuffle;
-    int padded = conv->padded_out / n_groups, real = conv->n_out / n_groups;
+static int channel_of(const filters *f, int n) {
+    int n_groups = f->shuffle * f->shuffle, real = f->n_out / n_groups, padded = round_up(real, LANES);
     return n % padded < real ? n / padded * real + n % padded : -1;
 }
 
-static float tap_of(const pack_job *job, int k, int n, int tap) {
-    int n_taps = job->conv->kernel * job->conv->kernel;
-    if (job->transposed) return job->weight[((int64_t)k * job->conv->n_out + n) * n_taps + n_taps - 1 - tap];
-    return job->weight[((int64_t)n * job->conv->n_in + k) * n_taps + tap];
+/* Return the taps from input channel k to output channel n, both padded, or NULL if they are not connected. */
+static const float *taps_of(const filters *f, int k, int n) {
+    if ((n = channel_of(f, n)) < 0 || k >= f->n_in) return NULL;
+    int width = f->n_in / f->sections, per_group = f->n_in / f->groups;
+    int place = k % width * f->sections + k / width - n / (f->n_out / f->groups) * per_group;
+    if (place < 0 || place >= per_group) return NULL;
+    return f->weight + ((int64_t)n * per_group + place) * f->kernel * f->kernel;
 }
 
-/* Read the 9 taps from input channel k to LANES output channels. */
+typedef struct {
+    srk_conv *conv;
+    const filters *filters;
+    int transposed;
+} pack_job;
+
+/* Read the taps from input channel k of the convolution to LANES of its output channels. */
 static void gather_taps(const pack_job *job, int k, int first_out, float taps[9][LANES]) {
+    int n_taps = job->filters->kernel * job->filters->kernel;
     for (int lane = 0; lane < LANES; lane++) {
-        int n = channel_of(job->conv, first_out + lane);
-        for (int tap = 0; tap < 9; tap++) taps[tap][lane] = n < 0 ? 0.f : tap_of(job, k, n, tap);
+        int n = first_out + lane;
+        const float *from = job->transposed ? taps_of(job->filters, n, k) : taps_of(job->filters, k, n);
+        for (int tap = 0; tap < n_taps; tap++)
+            taps[tap][lane] = from ? job->filters->scale * from[job->transposed ? n_taps - 1 - tap : tap] : 0.f;
     }
 }
 
 typedef struct {
     view x, dy;
-    int n_in, n_out;
+    const filters *filters; /* weight is where the gradient goes */
     tiling tiling;
     float *sums, *bias_sums; /* N_SHARES of each */
     int64_t share_size;
-    float *dweight;
     atomic_int *failed;
 } gradient_job;
 
 /* Write the gradients of the 9 taps from input channel k to LANES output channels. */
 static void scatter_taps(const gradient_job *job, int k, int first_out, float taps[9][LANES]) {
-    for (int lane = 0; lane < LANES && first_out + lane < job->n_out; lane++)
-        for (int tap = 0; tap < 9; tap++)
-            job->dweight[((int64_t)(first_out + lane) * job->n_in + k) * 9 + tap] = taps[tap][lane];
+    int n_taps = job->filters->kernel * job->filters->kernel;
+    for (int lane = 0; lane < LANES; lane++) {
+        float *to = (float *)taps_of(job->filters, k, first_out + lane);
+        for (int tap = 0; to && tap < n_taps; tap++) to[tap] = job->filters->scale * taps[tap][lane];
+    }
 }
 
 typedef struct {
@@ -117,25 +137,34 @@ static void pack_direct(void *argument, int k, int thread) {
     const pack_job *job = argument;
     const srk_conv *conv = job->conv;
     (void)thread;
-    for (int tap = 0; tap < conv->kernel * conv->kernel; tap++)
-        for (int n = 0; n < conv->padded_out; n++) {
-            int from = channel_of(conv, n);
-            float *to = conv->packed + ((int64_t)tap * conv->n_in + k) * conv->padded_out + n;
-            *to = from < 0 ? 0.f : tap_of(job, k, from, tap);
-        }
+    for (int n = 0; n < conv->padded_out; n += LANES) {
+        float taps[9][LANES];
+        gather_taps(job, k, n, taps);
+        for (int tap = 0; tap < conv->kernel * conv->kernel; tap++)
+            store(conv->packed + ((int64_t)tap * conv->n_in + k) * conv->padded_out + n, load(taps[tap]));
+    }
 }
 
-int64_t conv_size(srk_conv *conv, int n_in, int n_out, int kernel, int shuffle, int method) {
-    int n_groups = shuffle * shuffle, side = method + 2;
-    *conv = (srk_conv){.n_in = n_in, .n_out = n_out, .kernel = kernel, .shuffle = shuffle};
-    conv->padded_out = n_groups * round_up(n_out / n_groups, LANES);
-    conv->method = kernel == 3 ? method : SRK_DIRECT;
-    return (int64_t)(conv->method == SRK_DIRECT ? kernel * kernel : side * side) * n_in * conv->padded_out;
+int64_t conv_size(srk_conv *conv, const filters *f, int transposed, int method) {
+    int side = method + 2;
+    *conv = (srk_conv){.kernel = f->kernel, .shuffle = transposed ? 1 : f->shuffle};
+    conv->n_in = transposed ? filters_padded_out(f) : f->n_in;
+    conv->n_out = transposed ? f->n_in : f->n_out;
+    conv->padded_out = transposed ? filters_padded_in(f) : filters_padded_out(f);
+    conv->method = f->kernel == 3 ? method : SRK_DIRECT;
+    return (int64_t)(conv->method == SRK_DIRECT ? f->kernel * f->kernel : side * side) * conv->n_in * conv->padded_out;
 }
 
-void conv_pack(srk_conv *conv, const float *weight, int transposed) {
-    pack_job job = {conv, weight, transposed};
+void conv_pack(srk_conv *conv, const filters *f, int transposed) {
+    pack_job job = {conv, f, transposed};
     pool_run(conv->n_in, conv->method == SRK_F43 ? pack_f4 : conv->method == SRK_F23 ? pack_f2 : pack_direct, &job);
+}
+
+void conv_bias(srk_conv *conv, const filters *f, const float *bias) {
+    for (int n = 0; n < conv->padded_out; n++) {
+        int from = bias ? channel_of(f, n) : -1;
+        conv->bias[n] = from < 0 ? 0.f : f->scale * bias[from];
+    }
 }
 
 static float *allocate(int64_t n_floats) {
@@ -143,21 +172,19 @@ static float *allocate(int64_t n_floats) {
 }
 
 srk_conv *srk_conv_new(const float *weight, const float *bias, int n_in, int n_out, int kernel, int shuffle, int method) {
+    filters f = {weight, n_in, n_out, kernel, shuffle, 1, 1, 1.f};
     srk_conv *conv = malloc(sizeof *conv);
     if (!conv) return NULL;
-    int64_t n_floats = conv_size(conv, n_in, n_out, kernel, shuffle, method);
+    int64_t n_floats = conv_size(conv, &f, 0, method);
     conv->packed = allocate(n_floats);
     conv->bias = allocate(conv->padded_out);
     if (!conv->packed || !conv->bias) {
         srk_conv_free(conv);
         return NULL;
     }
-    for (int n = 0; n < conv->padded_out; n++) {
-        int from = channel_of(conv, n);
-        conv->bias[n] = from < 0 ? 0.f : bias[from];
-    }
+    conv_bias(conv, &f, bias);
     pool_acquire();
-    conv_pack(conv, weight, 0);
+    conv_pack(conv, &f, 0);
     pool_release();
     return conv;
 }
@@ -169,12 +196,13 @@ void srk_conv_free(srk_conv *conv) {
     free(conv);
 }
 
-/* ---- the direct method: the reference, and the way of 1x1 convolutions ---- */
+/* ---- the direct method: the reference ---- */
 
 typedef struct {
     const srk_conv *conv;
     view x, y;
     epilogue end;
+    atomic_int *failed;
 } direct_job;
 
 /* One task: a row of an output. Each value is a sum over taps, then input channels, in this order. */
@@ -183,22 +211,53 @@ static void direct_row(void *argument, int index, int thread) {
     const srk_conv *conv = job->conv;
     int reach = conv->kernel / 2, image = index / job->y.height, row = index % job->y.height;
     view from = view_of(job->x, image), to = view_of(job->y, image);
-    const float *skip = job->end.skip ? job->end.skip + image * view_size(&to) : NULL;
+    epilogue end = epilogue_of(job->end, image);
     (void)thread;
     for (int n = 0; n < conv->padded_out; n += LANES)
         for (int column = 0; column < to.width; column++) {
-            vec sum = load(job->end.bias + n);
+            vec sum = load(end.bias + n);
             for (int tap = 0; tap < conv->kernel * conv->kernel; tap++) {
                 int y = row + tap / conv->kernel - reach, x = column + tap % conv->kernel - reach;
                 if (y < 0 || y >= from.height || x < 0 || x >= from.width) continue;
-                const float *pixel = from.data + view_offset(&from, y, x, 0);
                 const float *filter = conv->packed + (int64_t)tap * conv->n_in * conv->padded_out + n;
-                for (int k = 0; k < conv->n_in; k++) sum += pixel[k] * load(filter + (int64_t)k * conv->padded_out);
+                for (int k = 0; k < conv->n_in; k++)
+                    sum += from.data[view_offset(&from, y, x, k)] * load(filter + (int64_t)k * conv->padded_out);
             }
-            int64_t at = view_offset(&to, row, column, n);
-            if (job->end.relu) sum = positive(sum);
-            if (skip) sum += load(skip + at);
-            store(to.data + at, sum);
+            store(to.data + view_offset(&to, row, column, n), finish(sum, &end, row, column, n));
+        }
+}
+
+/* ---- 1x1: a matrix product of pixels and filters ---- */
+
+enum { PIXELS = 4 * MATMUL_ROWS };
+
+/* One task: a run of pixels of one picture. */
+static void pointwise(void *argument, int index, int thread) {
+    const direct_job *job = argument;
+    const srk_conv *conv = job->conv;
+    int n_pixels = job->y.height * job->y.width, n_blocks = (n_pixels + PIXELS - 1) / PIXELS, n_out = conv->padded_out;
+    int image = index / n_blocks, first = index % n_blocks * PIXELS, n = smaller(PIXELS, n_pixels - first);
+    view from = view_of(job->x, image), to = view_of(job->y, image);
+    epilogue end = epilogue_of(job->end, image);
+    const float *pixels = from.data + (int64_t)first * from.pixel;
+    float *products = pool_scratch(thread, 1, (int64_t)PIXELS * n_out), *copy = NULL;
+    product one = {pixels, conv->packed, products, from.pixel, n_out, n_out, conv->n_in};
+    if (n % MATMUL_ROWS) { /* whole rows of tiles would read past the picture */
+        one.a = copy = pool_scratch(thread, 0, (int64_t)PIXELS * conv->n_in);
+        one.a_row = conv->n_in;
+        for (int p = 0; copy && p < n; p++)
+            memcpy(copy + (int64_t)p * conv->n_in, pixels + (int64_t)p * from.pixel, sizeof(float) * conv->n_in);
+    }
+    if (!products || !one.a) {
+        atomic_store(job->failed, 1);
+        return;
+    }
+    matmul(one, round_up(n, MATMUL_ROWS), n_out, 0);
+    for (int p = 0; p < n; p++)
+        for (int c = 0; c < n_out; c += LANES) {
+            int row = (first + p) / to.width, column = (first + p) % to.width;
+            vec sum = load(products + (int64_t)p * n_out + c) + load(end.bias + c);
+            store(to.data + view_offset(&to, row, column, c), finish(sum, &end, row, column, c));
         }
 }
 
@@ -207,9 +266,10 @@ static void direct_row(void *argument, int index, int thread) {
 int conv_run(const srk_conv *conv, view x, view y, int n_images, epilogue end) {
     atomic_int failed = 0;
     if (conv->method == SRK_DIRECT) {
-        direct_job job = {conv, x, y, end};
-        pool_run(n_images * y.height, direct_row, &job);
-        return 0;
+        direct_job job = {conv, x, y, end, &failed};
+        int n_blocks = (y.height * y.width + PIXELS - 1) / PIXELS, by_pixel = conv->kernel == 1 && x.shuffle == 1;
+        pool_run(n_images * (by_pixel ? n_blocks : y.height), by_pixel ? pointwise : direct_row, &job);
+        return failed;
     }
     int tiles = conv->n_in > GROUP ? MANY_TILES : FEW_TILES;
     winograd_job job = {conv, x, y, end, tiles, tiling_of(&y, n_images, conv->method), &failed};
@@ -219,31 +279,75 @@ int conv_run(const srk_conv *conv, view x, view y, int n_images, epilogue end) {
 }
 
 int srk_conv_run(const srk_conv *conv, const float *x, int height, int width, int relu, const float *skip, float *y) {
-    view from = {(float *)x, height, width, round_up(conv->n_in, LANES), 1};
-    view to = {y, height, width, conv->padded_out, conv->shuffle};
+    int padded_in = round_up(conv->n_in, LANES), r = conv->shuffle;
+    view from = {(float *)x, height, width, padded_in, padded_in, 1};
+    view to = {y, height, width, conv->padded_out, conv->padded_out / (r * r), r}, other = to;
+    other.data = (float *)skip;
     pool_acquire();
-    int failed = conv_run(conv, from, to, 1, (epilogue){conv->bias, skip, relu});
+    int failed = conv_run(conv, from, to, 1, (epilogue){.bias = conv->bias, .skip = other, .relu = relu});
     pool_release();
     return failed;
 }
 
-int conv_gradients(view x, view dy, int n_images, int n_in, int n_out, int method, float *dweight, float *dbias) {
+/* ---- the gradient of the filters ---- */
+
+/* One task: the sums over a fixed share of the pixels for a 1x1 convolution. */
+static void pointwise_sums(void *argument, int share, int thread) {
+    const gradient_job *job = argument;
+    int n_pixels = job->dy.height * job->dy.width, n_blocks = (n_pixels + PIXELS - 1) / PIXELS, n_out = job->dy.channels;
+    int64_t n_all = (int64_t)job->tiling.n_tiles * n_blocks; /* n_tiles: pictures */
+    float *sums = job->sums + share * job->share_size, *bias = job->bias_sums + share * n_out;
+    (void)thread;
+    memset(sums, 0, sizeof(float) * job->share_size);
+    memset(bias, 0, sizeof(float) * n_out);
+    for (int64_t b = n_all * share / N_SHARES; b < n_all * (share + 1) / N_SHARES; b++) {
+        int image = b / n_blocks, first = b % n_blocks * PIXELS, n = smaller(PIXELS, n_pixels - first);
+        view x = view_of(job->x, image), dy = view_of(job->dy, image);
+        product one = {x.data + (int64_t)first * x.pixel, dy.data + (int64_t)first * dy.pixel, sums,
+                       x.pixel, dy.pixel, n_out, n};
+        matmul_transposed(one, x.channels, n_out);
+        for (int p = 0; p < n; p++)
+            for (int c = 0; c < n_out; c += LANES) store(bias + c, load(bias + c) + load(one.b + (int64_t)p * dy.pixel + c));
+    }
+}
+
+/* One task: add the shares for one input channel of a 1x1 convolution, in their order. */
+static void pointwise_finish(void *argument, int k, int thread) {
+    const gradient_job *job = argument;
+    (void)thread;
+    for (int n = 0; n < job->dy.channels; n += LANES) {
+        float taps[9][LANES];
+        const float *from = job->sums + (int64_t)k * job->dy.channels + n;
+        vec sum = load(from);
+        for (int share = 1; share < N_SHARES; share++) sum += load(from + share * job->share_size);
+        store(taps[0], sum);
+        scatter_taps(job, k, n, taps);
+    }
+}
+
+int conv_gradients(view x, view dy, int n_images, const filters *f, int method, float *dbias) {
     atomic_int failed = 0;
-    int n_positions = (method + 2) * (method + 2);
-    gradient_job job = {.x = x, .dy = dy, .n_in = n_in, .n_out = n_out, .dweight = dweight, .failed = &failed};
-    job.tiling = tiling_of(&dy, n_images, method);
+    int n_positions = f->kernel == 1 ? 1 : (method + 2) * (method + 2);
+    gradient_job job = {.x = x, .dy = dy, .filters = f, .failed = &failed};
+    job.tiling = f->kernel == 1 ? (tiling){.n_tiles = n_images} : tiling_of(&dy, n_images, method);
     job.share_size = (int64_t)n_positions * x.channels * dy.channels;
     job.sums = pool_scratch(POOL_SHARED, 0, N_SHARES * (job.share_size + dy.channels));
     if (!job.sums) return 1;
     job.bias_sums = job.sums + N_SHARES * job.share_size;
     int n_pairs = (x.channels + GROUP - 1) / GROUP * ((dy.channels + GROUP - 1) / GROUP);
-    pool_run(N_SHARES * n_pairs, method == SRK_F43 ? sum_gradients_f4 : sum_gradients_f2, &job);
-    if (failed) return 1;
-    pool_run(n_in, method == SRK_F43 ? finish_gradient_f4 : finish_gradient_f2, &job);
-    for (int n = 0; n < n_out; n++) {
+    if (f->kernel == 1) {
+        pool_run(N_SHARES, pointwise_sums, &job);
+        pool_run(f->n_in, pointwise_finish, &job);
+    } else {
+        pool_run(N_SHARES * n_pairs, method == SRK_F43 ? sum_gradients_f4 : sum_gradients_f2, &job);
+        if (failed) return 1;
+        pool_run(f->n_in, method == SRK_F43 ? finish_gradient_f4 : finish_gradient_f2, &job);
+    }
+    for (int n = 0; n < dy.channels; n++) {
+        int to = channel_of(f, n);
         float sum = 0;
         for (int share = 0; share < N_SHARES; share++) sum += job.bias_sums[share * dy.channels + n];
-        dbias[n] = sum;
+        if (to >= 0) dbias[to] = f->scale * sum;
     }
     return 0;
 }

@@ -39,9 +39,6 @@ int srk_conv_run(const srk_conv *conv, const float *x, int height, int width, in
 void srk_nchw_to_nhwc(const float *nchw, float *nhwc, int n_channels, int64_t n_pixels);
 void srk_nhwc_to_nchw(const float *nhwc, float *nchw, int n_channels, int64_t n_pixels);
 
-/* How the operators for training compute: SRK_F23 or SRK_F43. */
-void srk_set_training_method(int method);
-
 /* Floating-point operations per call of the library's best matrix product on data in the first-level cache: the peak that
  * its convolutions are measured against. */
 double srk_peak_flop(int n_repeats);

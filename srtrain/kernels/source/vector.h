@@ -18,11 +18,14 @@ static inline vec load(const float *p) { return *(const vec *)p; }
 static inline void store(float *p, vec v) { *(vec *)p = v; }
 /* a - 0 is a for every a, also for -0, so that compilers drop it. a + 0 is not. */
 static inline vec broadcast(float a) { return a - (vec){0}; }
-static inline vec positive(vec v) {
+
+/* v where decider is positive, else 0. */
+static inline vec where_positive(vec v, vec decider) {
     typedef int mask __attribute__((vector_size(LANES * 4), may_alias));
-    mask above = (mask)(v > (vec){0});
+    mask above = (mask)(decider > (vec){0});
     return (vec)((mask)v & above);
 }
+static inline vec positive(vec v) { return where_positive(v, v); }
 
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")

@@ -9,9 +9,10 @@ from srtrain.build import kernels as kernels_module
 from srtrain.build.kernels import network_to_train
 from srtrain.build.trainer import build_trainer
 from srtrain.device.backend import Backend
+from srtrain.device.precision import Precision
 from srtrain.errors import DeviceError, RecipeError
 from srtrain.kernels.compile import CannotBuildError
-from srtrain.kernels.training import FastConv
+from srtrain.kernels.training import FastCell
 from srtrain.recipe import Data, Recipe, Spec, Train
 from srtrain.trainer.log import Log
 
@@ -34,19 +35,19 @@ def said(tmp_path):
 
 
 def convolutions(network):
-    return [cell for _, cell in network.cells_and_names() if isinstance(cell, FastConv)]
+    return [cell for _, cell in network.cells_and_names() if isinstance(cell, FastCell)]
 
 
 def test_plain_is_the_model_itself(new_model, said):
     model = new_model()
-    assert network_to_train(model, Backend(), said[0]) is model
+    assert network_to_train(model, Backend(), said[0], Precision()) is model
     assert said[1]() == ""
 
 
 @pytest.mark.parametrize("name", ["f23", "f43", "auto"])
 def test_the_library_is_named_in_the_log(new_model, said, name):
-    network = network_to_train(new_model(), Backend(kernels=name), said[0])
-    assert len(convolutions(network)) == 6
+    network = network_to_train(new_model(), Backend(kernels=name), said[0], Precision())
+    assert len(convolutions(network)) == 1  # the whole network
     assert f"kernels: {'f23' if name == 'f23' else 'f43'} (" in said[1]()
     assert "for 6 convolutions" in said[1]()
 
@@ -57,10 +58,10 @@ def test_without_a_compiler_auto_stays_plain_and_a_name_is_an_error(new_model, s
 
     monkeypatch.setattr(kernels_module, "fast_twin", refuse)
     model = new_model()
-    assert network_to_train(model, Backend(kernels="auto"), said[0]) is model
+    assert network_to_train(model, Backend(kernels="auto"), said[0], Precision()) is model
     assert "kernels: MindSpore's own, because there is no C compiler" in said[1]()
     with pytest.raises(DeviceError, match=r"device\.kernels = 'f43' cannot be used here: there is no C"):
-        network_to_train(model, Backend(kernels="f43"), said[0])
+        network_to_train(model, Backend(kernels="f43"), said[0], Precision())
 
 
 def test_an_unknown_name_suggests_the_nearest():
@@ -80,3 +81,12 @@ def test_a_run_trains_with_them_and_resumes_bit_for_bit(graph, tmp_path):
     train("parts", 2)
     parts = train("parts", 4, tmp_path / "parts" / "checkpoints" / "step_00000002")
     assert all(np.array_equal(a, b) for a, b in zip(whole, parts, strict=True))
+
+
+def test_another_precision_takes_mindspores_way(new_model, said):
+    class Mixed(Precision):
+        pass
+
+    model = new_model()
+    assert network_to_train(model, Backend(kernels="f43"), said[0], Mixed()) is model
+    assert "kernels: MindSpore's own, because the library computes in float32" in said[1]()
