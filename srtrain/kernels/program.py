@@ -326,9 +326,18 @@ class Gradient:
             self._put(Step(Kind.ADD, dy, self._section(step.skip), before))
 
     def _mask(self, dy: Section, y: Section) -> None:
-        """Let the gradient be 0 where the ReLU was: in the convolution that wrote it, if that is the last step."""
+        """Let the gradient be 0 where the ReLU was: in the convolution that wrote it, if that is the last step.
+
+        That convolution may have written other sections before this one, which have contributions to come.
+        """
         last = self.program.steps[-1]
-        if last.kind == Kind.CONV_BACK and last.to == dy:
+        ends = last.to.first + last.to.channels, dy.first + dy.channels
+        if (
+            last.kind == Kind.CONV_BACK
+            and last.to.buffer == dy.buffer
+            and ends[0] == ends[1]
+            and last.mask == NONE
+        ):
             self.program.steps[-1] = replace(last, mask=y)
         else:
             self._put(Step(Kind.ADD, dy, dy, mask=y))

@@ -50,13 +50,16 @@ static place place_of(const tiling *t, int tile) {
     return (place){tile / t->per_image, inside / t->per_row, inside % t->per_row};
 }
 
-/* Apply the rest of an epilogue to a sum with bias at (row, column). */
-static inline vec finish(vec value, const epilogue *end, int row, int column, int channel) {
+/* The rest of an epilogue for a sum with bias; skip and mask point to the first channel of the pixel, or are NULL. */
+static inline vec finish(vec value, const epilogue *end, const float *skip, const float *mask, int channel) {
     if (end->relu) value = positive(value);
-    if (end->skip.data) value += load(end->skip.data + view_offset(&end->skip, row, column, channel));
-    if (end->mask.data) value = where_positive(value, load(end->mask.data + view_offset(&end->mask, row, column, channel)));
+    if (skip) value += load(skip + channel);
+    if (mask && channel >= end->mask_from) value = where_positive(value, load(mask + channel - end->mask_from));
     return value;
 }
+
+/* The first channel of a pixel of a view without a shuffle, or NULL. */
+static inline const float *pixel_of(const view *v, int64_t pixel) { return v->data ? v->data + pixel * v->pixel : NULL; }
 
 /* ---- weights ---- */
 
@@ -223,7 +226,9 @@ static void direct_row(void *argument, int index, int thread) {
                 for (int k = 0; k < conv->n_in; k++)
                     sum += from.data[view_offset(&from, y, x, k)] * load(filter + (int64_t)k * conv->padded_out);
             }
-            store(to.data + view_offset(&to, row, column, n), finish(sum, &end, row, column, n));
+            int64_t pixel = (int64_t)row * to.width + column;
+            sum = finish(sum, &end, pixel_of(&end.skip, pixel), pixel_of(&end.mask, pixel), n);
+            store(to.data + view_offset(&to, row, column, n), sum);
         }
 }
 
@@ -253,12 +258,12 @@ static void pointwise(void *argument, int index, int thread) {
         return;
     }
     matmul(one, round_up(n, MATMUL_ROWS), n_out, 0);
-    for (int p = 0; p < n; p++)
-        for (int c = 0; c < n_out; c += LANES) {
-            int row = (first + p) / to.width, column = (first + p) % to.width;
-            vec sum = load(products + (int64_t)p * n_out + c) + load(end.bias + c);
-            store(to.data + view_offset(&to, row, column, c), finish(sum, &end, row, column, c));
-        }
+    for (int p = 0; p < n; p++) {
+        const float *skip = pixel_of(&end.skip, first + p), *mask = pixel_of(&end.mask, first + p);
+        float *out = to.data + (int64_t)(first + p) * to.pixel;
+        for (int c = 0; c < n_out; c += LANES)
+            store(out + c, finish(load(products + (int64_t)p * n_out + c) + load(end.bias + c), &end, skip, mask, c));
+    }
 }
 
 /* ---- running ---- */
@@ -267,7 +272,7 @@ int conv_run(const srk_conv *conv, view x, view y, int n_images, epilogue end) {
     atomic_int failed = 0;
     if (conv->method == SRK_DIRECT) {
         direct_job job = {conv, x, y, end, &failed};
-        int n_blocks = (y.height * y.width + PIXELS - 1) / PIXELS, by_pixel = conv->kernel == 1 && x.shuffle == 1;
+        int n_blocks = (y.height * y.width + PIXELS - 1) / PIXELS, by_pixel = conv->kernel == 1 && x.shuffle == 1 && y.shuffle == 1;
         pool_run(n_images * (by_pixel ? n_blocks : y.height), by_pixel ? pointwise : direct_row, &job);
         return failed;
     }

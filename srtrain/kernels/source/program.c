@@ -78,6 +78,7 @@ static void run_conv(run *r, const step *s, int transposed) {
     filters f = filters_in(s, r->weights[s->parameter]);
     view from = view_in(r, &s->from, transposed ? s->shuffle : 1), to = view_in(r, &s->to, transposed ? 1 : s->shuffle);
     epilogue end = {.skip = view_in(r, &s->skip, 1), .mask = view_in(r, &s->mask, 1), .relu = s->relu};
+    end.mask_from = s->to.channels - s->mask.channels; /* the mask is for the last channels */
     int64_t n_floats = conv_size(&conv, &f, transposed, r->head->method);
     conv.packed = pool_scratch(POOL_SHARED, SLOT_FILTERS, n_floats);
     conv.bias = pool_scratch(POOL_SHARED, SLOT_BIAS, conv.padded_out);

@@ -19,21 +19,26 @@ static float *pixel_at(const view *v, int image, int y, int x) {
     return v->data + image * view_size(v) + view_offset(v, y, x, 0);
 }
 
+/* The next pixel of a row, where there is one. */
+static const float *after(const float *pixel, const view *v) { return pixel ? pixel + v->pixel : NULL; }
+
 static void add_row(void *argument, int index, int thread) {
     const job *j = argument;
     int image = image_of(&j->to, index), y = row_of(&j->to, index);
+    const float *from = pixel_at(&j->from, image, y, 0);
+    const float *other = j->other.data ? pixel_at(&j->other, image, y, 0) : NULL;
+    const float *mask = j->mask.data ? pixel_at(&j->mask, image, y, 0) : NULL;
+    float *to = pixel_at(&j->to, image, y, 0);
     (void)thread;
     for (int x = 0; x < j->to.width; x++) {
-        const float *from = pixel_at(&j->from, image, y, x);
-        const float *other = j->other.data ? pixel_at(&j->other, image, y, x) : NULL;
-        const float *mask = j->mask.data ? pixel_at(&j->mask, image, y, x) : NULL;
-        float *to = pixel_at(&j->to, image, y, x);
         for (int c = 0; c < j->to.channels; c += LANES) {
             vec value = load(from + c);
             if (other) value += load(other + c);
             if (mask) value = where_positive(value, load(mask + c));
             store(to + c, value);
         }
+        from = after(from, &j->from), other = after(other, &j->other), mask = after(mask, &j->mask);
+        to += j->to.pixel;
     }
 }
 

@@ -35,10 +35,11 @@ static inline int64_t view_offset(const view *v, int y, int x, int c) {
     return at + (int64_t)(s / r) * v->width * r * v->pixel + s % r * v->pixel + c % group;
 }
 
-/* What is done to an output before it is stored: y = relu(sum + bias) + skip, and 0 where mask is not positive. */
+/* What is done to an output before it is stored: y = relu(sum + bias) + skip, and then 0 where mask is not positive. */
 typedef struct {
     const float *bias; /* padded */
     view skip, mask;   /* of the output's size */
+    int mask_from;     /* the output channel that meets the first channel of the mask; those before it are kept */
     int relu;
 } epilogue;
 
