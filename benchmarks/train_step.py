@@ -2,11 +2,11 @@
 
     pip install '.[cpu,bench]' && python benchmarks/train_step.py
 
-There are five workers, each a separate process: ``bare`` (a compiled Cell on constant tensors), ``loop`` (the trainer
-with data, hooks and logging), ``loop_f43`` (the same with ``device.kernels=f43``, docs/kernels.md), ``torch`` and
+Each worker is a process: ``bare`` (a compiled Cell on constant tensors), ``loop`` (the trainer with data, hooks and
+logging), ``bare_f43`` and ``loop_f43`` (the same with ``device.kernels=f43``, docs/kernels.md), ``torch`` and
 ``torch_channels_last`` (the same network and update in PyTorch). They take turns of a few steps, so that all see the
-same machine. A ratio of pictures per second is the median of the ratios of each turn. The benchmark prints a table and,
-as its last line, JSON.
+same machine. A ratio of pictures per second is the median of the ratios of each turn. The benchmark prints tables and,
+as its last line, JSON. Leave out workers that you do not need with ``--workers``.
 """
 
 from __future__ import annotations
@@ -25,11 +25,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-NETWORKS = {
+MIXED = ("S_8_8_16", "G_8_16_24", "S_6_24_24", "C_4_16_16", "S_4_32_32", "G_6_8_16")
+NETWORKS: dict[str, dict[str, Any]] = {
     "baseline": {"n_resblocks": 16, "n_feats": 64, "lq_px": 48, "batch": 8, "steps": 3},
     "small": {"n_resblocks": 4, "n_feats": 32, "lq_px": 24, "batch": 8, "steps": 40},
+    "wide": {"n_resblocks": 4, "n_feats": 256, "lq_px": 32, "batch": 4, "steps": 3},
+    "esrn": {"blocks": None, "lq_px": 32, "batch": 8, "steps": 3},
+    "mixed": {"blocks": MIXED, "lq_px": 32, "batch": 8, "steps": 6},
 }
-WORKERS = ("bare", "loop", "loop_f43", "torch", "torch_channels_last")
+"""EDSR x2 by its size, or ESRN x2 by its blocks; ``None`` is the authors' example of 17 blocks."""
+
+WORKERS = ("bare", "loop", "bare_f43", "loop_f43", "torch", "torch_channels_last")
 
 
 def main() -> int:
@@ -37,6 +43,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=6, help="turns per worker")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--workers", nargs="+", choices=WORKERS, default=list(WORKERS))
     parser.add_argument("--worker", choices=WORKERS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
@@ -44,17 +51,17 @@ def main() -> int:
         return 0
     results: dict[str, float] = {}
     for name in args.networks:
-        results.update(compare(name, args.rounds))
+        results.update(compare(name, args.rounds, args.workers))
     print(json.dumps(results))
     return 0
 
 
-def compare(name: str, rounds: int) -> dict[str, float]:
+def compare(name: str, rounds: int, workers: list[str]) -> dict[str, float]:
     """Run the workers in turns on one network; print a table; return the ratios."""
     network = NETWORKS[name]
-    processes = {worker: start(worker, name) for worker in WORKERS}
+    processes = {worker: start(worker, name) for worker in workers}
     facts = {worker: json.loads(read_line(process)) for worker, process in processes.items()}
-    seconds: dict[str, list[float]] = {worker: [] for worker in WORKERS}
+    seconds: dict[str, list[float]] = {worker: [] for worker in workers}
     for _ in range(rounds):
         for worker, process in processes.items():
             assert process.stdin is not None
@@ -65,35 +72,35 @@ def compare(name: str, rounds: int) -> dict[str, float]:
         process.kill()
         process.wait()
 
-    print(f"\n{name}: EDSR x2, {network}, {os.cpu_count()} cores, {cpu_name()}")
-    print(f"{'':<22}{'best ms':>9}{'median ms':>11}{'pictures/s':>12}")
-    best = {worker: min(times) for worker, times in seconds.items()}
+    print(f"\n{name}: {network}, {os.cpu_count()} cores, {cpu_name()}")
+    print(f"{'':<22}{'best ms':>9}{'median ms':>11}{'pictures/s':>12}{'first step s':>14}{'peak GB':>9}")
     for worker, times in seconds.items():
-        median = sorted(times)[len(times) // 2]
+        first, peak = facts[worker]["first_step_seconds"], facts[worker]["peak_gb"]
         print(
-            f"{worker:<22}{1e3 * best[worker]:>9.1f}{1e3 * median:>11.1f}{network['batch'] / best[worker]:>12.2f}"
+            f"{worker:<22}{1e3 * min(times):>9.1f}{1e3 * statistics.median(times):>11.1f}"
+            f"{network['batch'] / min(times):>12.2f}{first:>14.1f}{peak:>9.2f}"
         )
-    print(f"bare Cell, compiling and first step: {facts['bare']['first_step_seconds']:.1f} s")
-    print(f"loop, start-up to the first step: {facts['loop']['first_step_seconds']:.1f} s")
-    print(f"loop_f43, start-up to the first step: {facts['loop_f43']['first_step_seconds']:.1f} s")
-    print(f"peak memory: loop_f43 {facts['loop_f43']['peak_gb']:.2f} GB")
-    print(f"peak memory: loop {facts['loop']['peak_gb']:.2f} GB, torch {facts['torch']['peak_gb']:.2f} GB")
-    convolutions, kernels = convolution_ms(name)
-    print(f"bare Cell, inside oneDNN's convolutions: {convolutions:.1f} ms per step, kernels {kernels}")
     prefix = "" if name == "baseline" else f"{name}_"
-    return {
-        f"{prefix}loop_over_bare": ratio(seconds["bare"], seconds["loop"]),
-        f"{prefix}loop_over_pytorch": ratio(seconds["torch"], seconds["loop"]),
-        f"{prefix}loop_over_pytorch_channels_last": ratio(seconds["torch_channels_last"], seconds["loop"]),
-        f"{prefix}loop_f43_over_loop": ratio(seconds["loop"], seconds["loop_f43"]),
-        f"{prefix}loop_f43_over_pytorch_channels_last": ratio(
-            seconds["torch_channels_last"], seconds["loop_f43"]
-        ),
-        f"{prefix}loop_ms": round(1e3 * best["loop"], 1),
-        f"{prefix}loop_f43_ms": round(1e3 * best["loop_f43"], 1),
-        f"{prefix}convolutions_ms": round(convolutions, 1),
-        f"{prefix}pytorch_ms": round(1e3 * best["torch"], 1),
-    }
+    results = {f"{prefix}{worker}_ms": round(1e3 * min(times), 1) for worker, times in seconds.items()}
+    for ours, theirs, key in RATIOS:
+        if ours in seconds and theirs in seconds:
+            results[prefix + key] = ratio(seconds[theirs], seconds[ours])
+    if "bare" in workers:
+        convolutions, kernels = convolution_ms(name)
+        print(f"bare Cell, inside oneDNN's convolutions: {convolutions:.1f} ms per step, kernels {kernels}")
+        results[f"{prefix}convolutions_ms"] = round(convolutions, 1)
+    return results
+
+
+RATIOS = (
+    ("loop", "bare", "loop_over_bare"),
+    ("loop", "torch", "loop_over_pytorch"),
+    ("loop", "torch_channels_last", "loop_over_pytorch_channels_last"),
+    ("loop_f43", "bare_f43", "loop_f43_over_bare_f43"),
+    ("loop_f43", "loop", "loop_f43_over_loop"),
+    ("loop_f43", "torch_channels_last", "loop_f43_over_pytorch_channels_last"),
+)
+"""Whose pictures per second, over whose, and the name of the ratio."""
 
 
 def ratio(a: list[float], b: list[float]) -> float:
@@ -151,13 +158,16 @@ def say(text: str) -> None:
     print(f">{text}", flush=True)
 
 
-def work(worker: str, network: dict[str, int]) -> None:
+def work(worker: str, network: dict[str, Any]) -> None:
     """Act as a worker: do one turn for each line ``go``."""
     if worker.startswith("loop"):
         work_loop(network, "f43" if worker == "loop_f43" else "plain")
         return
     started = time.perf_counter()
-    step = bare_step(network) if worker == "bare" else torch_step(network, worker == "torch_channels_last")
+    if worker.startswith("bare"):
+        step = bare_step(network, worker == "bare_f43")
+    else:
+        step = torch_step(network, worker == "torch_channels_last")
     step()
     first = time.perf_counter() - started
     step()
@@ -169,27 +179,37 @@ def work(worker: str, network: dict[str, int]) -> None:
         say(str(time.perf_counter() - started))
 
 
-def bare_step(network: dict[str, int]) -> Callable[[], float]:
+def bare_step(network: dict[str, Any], fast: bool) -> Callable[[], float]:
     """Return a function that updates the compiled Cell on constant tensors and reads the loss, as the others do."""
     import mindspore as ms
 
     from srtrain.device.backend import Backend
-    from srtrain.models.edsr import EDSR
+    from srtrain.kernels.training import fast_twin
+    from srtrain.models import MODELS
     from srtrain.models.initialise import initialise, kaiming_uniform
     from srtrain.trainer.losses.l1 import L1
     from srtrain.trainer.optim import build_optimizer
     from srtrain.trainer.step import TrainStep
 
-    Backend().start("graph", threads=0)
-    model = EDSR(2, network["n_resblocks"], network["n_feats"])
+    backend = Backend()
+    backend.start("graph", threads=0)
+    name, args = model_of(network)
+    model = MODELS.build(name, {"scale": 2}, **args)
     initialise(model, kaiming_uniform(), seed=1)
     optimizer = build_optimizer("adam", list(model.trainable_params()), 1e-4)
-    update = TrainStep(model, L1(), optimizer)
+    update = TrainStep(fast_twin(model, "f43", backend.threads)[0] if fast else model, L1(), optimizer)
     lq, gt = (ms.Tensor(array) for array in constant_batch(network))
     return lambda: float(update(lq, gt))
 
 
-def constant_batch(network: dict[str, int]) -> tuple[Any, Any]:
+def model_of(network: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the name of a model of srtrain, and its arguments."""
+    if "blocks" in network:
+        return "esrn", {"blocks": network["blocks"]} if network["blocks"] else {}
+    return "edsr", {"n_resblocks": network["n_resblocks"], "n_feats": network["n_feats"]}
+
+
+def constant_batch(network: dict[str, Any]) -> tuple[Any, Any]:
     """Return float32 NCHW noise in [0, 255], the same in every worker."""
     import numpy as np
 
@@ -201,7 +221,7 @@ def constant_batch(network: dict[str, int]) -> tuple[Any, Any]:
     )
 
 
-def work_loop(network: dict[str, int], kernels: str) -> None:
+def work_loop(network: dict[str, Any], kernels: str) -> None:
     """Train with the trainer; a hook waits at the end of each turn for the next ``go``."""
     from srtrain.build.check import check_names
     from srtrain.build.parts import build_backend
@@ -238,10 +258,11 @@ def work_loop(network: dict[str, int], kernels: str) -> None:
 
     process_started = time.perf_counter()
     HOOKS.register("turns")(Turns)
+    name, arguments = model_of(network)
     recipe = Recipe(
         name="benchmark",
         scale=2,
-        model=Spec("edsr", n_resblocks=network["n_resblocks"], n_feats=network["n_feats"]),
+        model=Spec(name, **arguments),
         data=Data(train=Spec("embedded"), gt_patch_px=2 * network["lq_px"], batch_size=network["batch"]),
         train=Train(steps=100_000, log_every=10),
         benchmarks={"chelsea": Benchmark(Spec("embedded", names=("chelsea",)))},
@@ -260,7 +281,7 @@ def work_loop(network: dict[str, int], kernels: str) -> None:
         build_trainer(recipe, folder.path, backend, Log(folder.path / "run.log")).train()
 
 
-def torch_step(network: dict[str, int], channels_last: bool) -> Callable[[], float]:
+def torch_step(network: dict[str, Any], channels_last: bool) -> Callable[[], float]:
     """Return a function that makes the same update in PyTorch: same network, loss and optimizer, eager, all cores."""
     import torch
     from torch import nn
@@ -294,7 +315,15 @@ def torch_step(network: dict[str, int], channels_last: bool) -> Callable[[], flo
 
     torch.set_num_threads(os.cpu_count() or 1)
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    model = Network(network["n_feats"], network["n_resblocks"]).to(memory_format=layout)
+    if "blocks" in network:
+        from torch_esrn import ESRN
+
+        from srtrain.models.esrn import EXAMPLE
+
+        model: nn.Module = ESRN(network["blocks"] or EXAMPLE)
+    else:
+        model = Network(network["n_feats"], network["n_resblocks"])
+    model = model.to(memory_format=layout)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
     lq, gt = (torch.from_numpy(array).to(memory_format=layout) for array in constant_batch(network))
 
