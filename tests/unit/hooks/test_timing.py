@@ -58,7 +58,7 @@ def test_evaluations_are_left_out(run, clock, monkeypatch):
         clock.seconds += 1000
 
     monkeypatch.setattr(trainer_module, "time", timing.time)
-    run.trainer.evaluate(None, slow)
+    run.trainer.evaluate(SimpleNamespace(name="set5"), slow)
     run.step(1.5)
     assert run.trainer.log.scalars["pictures_per_second"] == pytest.approx(2 * 8 / 2.0)
     run.step(1.0)
