@@ -62,7 +62,7 @@ def test_its_twin_learns(name: str, workplace: Path, monkeypatch: pytest.MonkeyP
         assert all(map(math.isfinite, losses))
         assert len(losses) == 2
     if STARTS[name]:
-        assert f"weights from {STARTS[name]}/" in log
+        assert f"weights from {workplace / STARTS[name]}/" in log
 
 
 BRIEF = (
