@@ -325,7 +325,9 @@ def test_what_was_found_is_trained_in_full_once(
         {best["number"], other}
     )
     assert main(words) == 0
-    assert "step 4/4" not in capfd.readouterr().err  # nothing was trained again
+    again = capfd.readouterr().err
+    assert again.count("4 of 4 updates are done") == len({best["number"], other})
+    assert "first update done" not in again  # nothing was trained again
 
     assert main([*words[:-1], "99"]) == 2
     assert "--numbers [99]" in capfd.readouterr().err

@@ -111,7 +111,7 @@ def test_a_twin_whose_start_is_missing_says_what_to_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["run", str(FOLDER / "edsr_x3_finetune.py"), "--smoke"]) == 2
-    assert "'runs/edsr_x2_smoke' does not exist" in capsys.readouterr().err
+    assert f"{str(tmp_path / 'runs' / 'edsr_x2_smoke')!r} does not exist" in capsys.readouterr().err
 
 
 def test_a_run_folder_has_no_twin(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
