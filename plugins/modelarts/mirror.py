@@ -103,8 +103,12 @@ class RunMirror:
                 self._pointed[name] = step
 
     def _delete_pruned(self) -> None:
-        """Delete files that the run folder no longer has; checkpoints only after ``latest`` was uploaded."""
-        self._delete_all([n for n in self._sent if not _STEP.fullmatch(n) and not (self.folder / n).exists()])
+        """Delete files that the run folder no longer has; checkpoints only after ``latest`` was uploaded.
+
+        An earlier process may have sent them: a resumed run drops events that came after its checkpoint.
+        """
+        records = [name for name in {*self._sent, *self._there} if not _STEP.fullmatch(name)]
+        self._delete_all([name for name in records if not (self.folder / name).exists()])
         if "latest" in self._pointed:
             kept = {*self._steps_on_disk(), self._pointed["latest"]}
             self._delete_all([n for n in self._there if (m := _STEP.fullmatch(n)) and m.group(1) not in kept])
