@@ -105,9 +105,10 @@ class RunMirror:
     def _delete_pruned(self) -> None:
         """Delete files that the run folder no longer has; checkpoints only after ``latest`` was uploaded.
 
-        An earlier process may have sent them: a resumed run drops events that came after its checkpoint.
+        A resumed run drops event files that came after its checkpoint, which an earlier process may have sent.
         """
-        records = [name for name in {*self._sent, *self._there} if not _STEP.fullmatch(name)]
+        events = {name for name in self._there if name.startswith("events.out.tfevents.")}
+        records = [name for name in {*self._sent, *events} if not _STEP.fullmatch(name)]
         self._delete_all([name for name in records if not (self.folder / name).exists()])
         if "latest" in self._pointed:
             kept = {*self._steps_on_disk(), self._pointed["latest"]}
