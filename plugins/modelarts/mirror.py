@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from srtrain.files import whole_folder
+from srtrain.hooks.writers.event_file import PREFIX
 from srtrain.json_file import Whole, read_json
 from srtrain.trainer.checkpoint import CheckpointStore
 
@@ -107,7 +108,7 @@ class RunMirror:
 
         A resumed run drops event files that came after its checkpoint, which an earlier process may have sent.
         """
-        events = {name for name in self._there if name.startswith("events.out.tfevents.")}
+        events = {name for name in self._there if name.startswith(PREFIX)}
         records = [name for name in {*self._sent, *events} if not _STEP.fullmatch(name)]
         self._delete_all([name for name in records if not (self.folder / name).exists()])
         if "latest" in self._pointed:

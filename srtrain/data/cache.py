@@ -32,7 +32,7 @@ from srtrain.data.parallel import in_parallel
 from srtrain.data.picture import cannot_read, cannot_write, read_rgb, size_of, write_bytes
 from srtrain.data.resize import make_lq
 from srtrain.errors import DataError, counted
-from srtrain.files import lack_of_space, take_lock
+from srtrain.files import lack_of_space, sha256_of, take_lock
 
 Size = tuple[int, int]
 
@@ -268,7 +268,7 @@ def _line(entry: Entry) -> bytes:
 
 def _sha256(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return sha256_of(path)
     except OSError as error:
         raise cannot_read(path, error) from error
 

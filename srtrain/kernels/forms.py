@@ -55,22 +55,17 @@ def trace(program: Program, cell: nn.Cell, x: Section, into: Section = NONE) -> 
 
 
 def channels_in(cell: nn.Cell) -> int:
-    """Return the number of channels that a cell reads.
+    """Return the number of channels that a cell reads: those of its first convolution.
+
+    Where that is another number, a convolution does not fit what it reads, and the cell cannot be traced.
 
     Raises:
-        CannotTraceError: it is not known.
+        CannotTraceError: the cell has no convolution.
     """
-    if isinstance(cell, nn.Conv2d):
-        return int(cell.in_channels)
-    if type(cell) in (EDSR, ESRN, MeanShift):
-        return 3
-    if type(cell) in (ShrinkBlock, GroupBlock, ContextBlock):
-        return int(cell.n_in)
-    if type(cell) is ResidualBlock:
-        return int(cell.conv1.in_channels)
-    if type(cell) in (nn.SequentialCell, Upsampler) and len(cell):
-        return channels_in(cell[0])
-    raise CannotTraceError(f"{type(cell).__name__} has no form")
+    for _, inner in cell.cells_and_names():
+        if isinstance(inner, nn.Conv2d):
+            return int(inner.in_channels)
+    raise CannotTraceError(f"{type(cell).__name__} has no convolution")
 
 
 @form(nn.Conv2d)
@@ -169,8 +164,8 @@ def whole_vectors(program: Program, n_channels: int) -> None:
     Raises:
         CannotTraceError: they do not.
     """
-    if n_channels % program.lanes:
-        raise CannotTraceError(f"{n_channels} channels are no whole vectors of {program.lanes}")
+    if n_channels != program.library.padded(n_channels):
+        raise CannotTraceError(f"{n_channels} channels are no whole vectors of {program.library.lanes}")
 
 
 @form(ShrinkBlock, GroupBlock, ContextBlock)

@@ -15,6 +15,8 @@ import numpy as np
 from mindspore import Parameter, nn
 from numpy.typing import NDArray
 
+from srtrain.kernels.library import Library
+
 
 class CannotTraceError(Exception):
     """The library cannot run a cell, which therefore runs as MindSpore runs it."""
@@ -111,13 +113,13 @@ class Program:
     """Steps, in the order in which they run, and what they need.
 
     Attributes:
-        lanes: floats in a vector.
+        library: what runs the program.
         method: of 3x3 convolutions.
         parameters: weights and biases that the steps name by number.
         output: of the program; set by ``leave``.
     """
 
-    lanes: int
+    library: Library
     method: int
     buffers: list[Buffer] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
@@ -129,14 +131,14 @@ class Program:
 
     def buffer(self, n_channels: int, size: Fraction) -> Section:
         """Reserve memory for ``n_channels`` at ``size`` times the height and width of the input."""
-        channels = -(-n_channels // self.lanes) * self.lanes
+        channels = self.library.padded(n_channels)
         self.buffers.append(Buffer(False, self.tape_units, channels, size))
         return Section(len(self.buffers) - 1, 0, channels, n_channels)
 
     @property
     def tape_units(self) -> int:
         """Size of all buffers, which the gradient reads again, in the unit of offsets."""
-        return sum(buffer.units for buffer in self.buffers)
+        return self.buffers[-1].offset + self.buffers[-1].units if self.buffers else 0
 
     def size_of(self, x: Section) -> Fraction:
         """Return the size of a section over that of the input."""
@@ -232,7 +234,7 @@ class Gradient:
     """
 
     def __init__(self, forward: Program) -> None:
-        self.program = Program(forward.lanes, forward.method, list(forward.buffers))
+        self.program = Program(forward.library, forward.method, list(forward.buffers))
         self._of: dict[int, int] = {}
         self._covered: dict[int, list[tuple[int, int]]] = defaultdict(list)
         self._free: dict[int, list[int]] = defaultdict(list)
@@ -331,13 +333,9 @@ class Gradient:
         That convolution may have written other sections before this one, which have contributions to come.
         """
         last = self.program.steps[-1]
-        ends = last.to.first + last.to.channels, dy.first + dy.channels
-        if (
-            last.kind == Kind.CONV_BACK
-            and last.to.buffer == dy.buffer
-            and ends[0] == ends[1]
-            and last.mask == NONE
-        ):
+        wrote, ends = last.to, (last.to.first + last.to.channels, dy.first + dy.channels)
+        covers = wrote.buffer == dy.buffer and wrote.first <= dy.first and ends[0] == ends[1]
+        if last.kind == Kind.CONV_BACK and covers and last.mask == NONE:
             self.program.steps[-1] = replace(last, mask=y)
         else:
             self._put(Step(Kind.ADD, dy, dy, mask=y))

@@ -42,13 +42,11 @@ def fast_twin(model: nn.Cell, method: str, threads: int = 1) -> tuple[nn.Cell, i
 
 def _speed_up(cell: nn.Cell, method: int) -> int:
     """Turn a cell, or cells in it, into programs; return how many convolutions these have."""
-    program = Program(load_library().lanes, method)
+    program = Program(load_library(), method)
     try:
         program.leave(trace(program, cell, program.enter(channels_in(cell))))
         gradient = Gradient(program)
     except CannotTraceError:
-        program.parameters.clear()
-    if not program.parameters:
         return sum(_speed_up(child, method) for child in cell.cells())
     parameters = tuple(program.parameters)
     # Not by setattr: MindSpore would take the Parameters for new ones of this cell, and rename them.

@@ -69,9 +69,10 @@ class Journal:
         Raises:
             CheckpointError: the file is damaged, or it comes from a search with other settings.
         """
-        found = self._read(self._file("individuals", blocks).with_suffix(".json"))
+        file = self._file("individuals", blocks).with_suffix(".json")
+        found = self._read(file)
         if found is not None and found[0] != tuple(blocks):
-            raise self._other_search(self._file("individuals", blocks).with_suffix(".json"))
+            raise self._other_search(file)
         return found and found[1]
 
     def _read(self, file: Path) -> tuple[Blocks, Outcome] | None:

@@ -14,7 +14,8 @@ from srtrain.files import write_whole
 if TYPE_CHECKING:
     from tensorboardX.proto.summary_pb2 import Summary
 
-_NAME = "events.out.tfevents."
+PREFIX = "events.out.tfevents."
+"""Beginning of the name of each event file, by which TensorBoard finds it."""
 
 
 class EventFile:
@@ -31,11 +32,11 @@ class EventFile:
     """
 
     def __init__(self, folder: Path, suffix: str, keep: int = 0) -> None:
-        earlier = sorted(folder.glob(f"{_NAME}*{suffix}"))
+        earlier = sorted(folder.glob(f"{PREFIX}*{suffix}"))
         kept = whole_records(earlier[-1].read_bytes()[:keep]) if earlier and keep else b""
         self.continues = bool(kept)
         number = max([int(time.time()), *(_number(file) + 1 for file in earlier)])
-        self.path = folder / f"{_NAME}{number:010d}.{socket.gethostname()}{suffix}"
+        self.path = folder / f"{PREFIX}{number:010d}.{socket.gethostname()}{suffix}"
         write_whole(self.path, kept or _beginning())
         for file in earlier:
             file.unlink()
@@ -93,5 +94,5 @@ def _beginning() -> bytes:
 
 
 def _number(file: Path) -> int:
-    digits = file.name.removeprefix(_NAME).split(".")[0]
+    digits = file.name.removeprefix(PREFIX).split(".")[0]
     return int(digits) if digits.isdecimal() else 0

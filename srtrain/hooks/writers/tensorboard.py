@@ -8,7 +8,7 @@ from typing import Any
 from srtrain.evaluation.results import EvalResult
 from srtrain.evaluation.sheet import example_sheet
 from srtrain.hooks import HOOKS
-from srtrain.hooks.writers.event_file import EventFile
+from srtrain.hooks.writers.event_file import PREFIX, EventFile
 from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import LOG, Hook
 from srtrain.trainer.owned import own
@@ -17,7 +17,7 @@ TRAINING = ("loss", "lr", "grad_norm", "loss_scale", "skipped_steps", "rollbacks
 
 SUFFIX = ".run"
 
-own("events.out.tfevents.[0-9]*")
+own(f"{PREFIX}[0-9]*")
 
 
 @HOOKS.register("tensorboard", from_run=("recipe_text",))

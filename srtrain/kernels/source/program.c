@@ -135,27 +135,29 @@ static int run_program(run *r, const int32_t *words, const int64_t *shape) {
 
 /* ---- the operators ---- */
 
-static int all_float32(int n, const char **types, int program) {
+enum { PROGRAM = 1 }; /* the number of the input that is no float32 */
+
+static int all_float32(int n, const char **types) {
     for (int i = 0; types && i < n; i++)
-        if (i != program && strcmp(types[i], "float32") != 0) return 0;
+        if (i != PROGRAM && strcmp(types[i], "float32") != 0) return 0;
     return 1;
 }
 
 /* x (N, C, H, W), program, parameters -> y, tape */
 int srk_op_program(int n, void **data, int *n_dims, int64_t **shapes, const char **types, void *stream, void *extra) {
     (void)n_dims, (void)stream, (void)extra;
-    if (!all_float32(n, types, 1)) return NOT_FLOAT32;
+    if (!all_float32(n, types)) return NOT_FLOAT32;
     run r = {.in = data[0], .weights = (float **)data + 2, .out = data[n - 2], .tape = data[n - 1]};
-    return run_program(&r, data[1], shapes[0]);
+    return run_program(&r, data[PROGRAM], shapes[0]);
 }
 
 /* x, program of the gradient, tape, dy, parameters -> dx, gradients of the parameters */
 int srk_op_program_grad(int n, void **data, int *n_dims, int64_t **shapes, const char **types, void *stream, void *extra) {
     int n_parameters = (n - 5) / 2;
     (void)n_dims, (void)stream, (void)extra;
-    if (!all_float32(n, types, 1)) return NOT_FLOAT32;
+    if (!all_float32(n, types)) return NOT_FLOAT32;
     run r = {.tape = data[2], .in = data[3], .weights = (float **)data + 4};
     r.out = data[4 + n_parameters];
     r.found = (float **)data + 5 + n_parameters;
-    return run_program(&r, data[1], shapes[0]);
+    return run_program(&r, data[PROGRAM], shapes[0]);
 }
