@@ -12,7 +12,7 @@ enum {
     GROUP = 64,      /* channels that a matrix product takes at once: its operands stay in the second-level cache */
     FEW_TILES = 12,  /* tiles in a task: a multiple of MATMUL_ROWS */
     MANY_TILES = 36, /* with more than GROUP input channels, whose filters are read once for each task */
-    N_SHARES = 8     /* parts of the sum over the tiles in a weight gradient; fixed, so that threads change no bit */
+    MAX_SHARES = 8       /* parts of the sum over the tiles in a weight gradient */
 };
 
 /* ---- where things are ---- */
@@ -105,7 +105,8 @@ typedef struct {
     view x, dy;
     const filters *filters; /* weight is where the gradient goes */
     tiling tiling;
-    float *sums, *bias_sums; /* N_SHARES of each */
+    int n_shares; /* sizes alone decide it, so that threads change no bit */
+    float *sums, *bias_sums; /* n_shares of each */
     int64_t share_size;
     atomic_int *failed;
 } gradient_job;
@@ -123,7 +124,7 @@ typedef struct {
     const srk_conv *conv;
     view x, y;
     epilogue end;
-    int tiles; /* in a task */
+    int tiles, n_out; /* in a task */
     tiling tiling;
     atomic_int *failed;
 } winograd_job;
@@ -276,10 +277,14 @@ int conv_run(const srk_conv *conv, view x, view y, int n_images, epilogue end) {
         pool_run(n_images * (by_pixel ? n_blocks : y.height), by_pixel ? pointwise : direct_row, &job);
         return failed;
     }
-    int tiles = conv->n_in > GROUP ? MANY_TILES : FEW_TILES;
-    winograd_job job = {conv, x, y, end, tiles, tiling_of(&y, n_images, conv->method), &failed};
-    int n_blocks = (job.tiling.n_tiles + tiles - 1) / tiles, n_groups = (conv->padded_out + GROUP - 1) / GROUP;
-    pool_run(n_blocks * n_groups, conv->method == SRK_F43 ? forward_f4 : forward_f2, &job);
+    winograd_job job = {.conv = conv, .x = x, .y = y, .end = end, .failed = &failed};
+    job.tiles = conv->n_in > GROUP ? MANY_TILES : FEW_TILES;
+    job.tiling = tiling_of(&y, n_images, conv->method);
+    int n_blocks = (job.tiling.n_tiles + job.tiles - 1) / job.tiles, n_groups = (conv->padded_out + GROUP - 1) / GROUP;
+    int n_parts = smaller(n_groups, (4 * pool_threads() + n_blocks - 1) / n_blocks); /* so that no thread waits long */
+    job.n_out = (n_groups + n_parts - 1) / n_parts * GROUP;
+    n_parts = (conv->padded_out + job.n_out - 1) / job.n_out;
+    pool_run(n_blocks * n_parts, conv->method == SRK_F43 ? forward_f4 : forward_f2, &job);
     return failed;
 }
 
@@ -305,7 +310,7 @@ static void pointwise_sums(void *argument, int share, int thread) {
     (void)thread;
     memset(sums, 0, sizeof(float) * job->share_size);
     memset(bias, 0, sizeof(float) * n_out);
-    for (int64_t b = n_all * share / N_SHARES; b < n_all * (share + 1) / N_SHARES; b++) {
+    for (int64_t b = n_all * share / job->n_shares; b < n_all * (share + 1) / job->n_shares; b++) {
         int image = b / n_blocks, first = b % n_blocks * PIXELS, n = smaller(PIXELS, n_pixels - first);
         view x = view_of(job->x, image), dy = view_of(job->dy, image);
         product one = {x.data + (int64_t)first * x.pixel, dy.data + (int64_t)first * dy.pixel, sums,
@@ -324,7 +329,7 @@ static void pointwise_finish(void *argument, int k, int thread) {
         float taps[9][LANES];
         const float *from = job->sums + (int64_t)k * job->dy.channels + n;
         vec sum = load(from);
-        for (int share = 1; share < N_SHARES; share++) sum += load(from + share * job->share_size);
+        for (int share = 1; share < job->n_shares; share++) sum += load(from + share * job->share_size);
         store(taps[0], sum);
         scatter_taps(job, k, n, taps);
     }
@@ -336,22 +341,23 @@ int conv_gradients(view x, view dy, int n_images, const filters *f, int method, 
     gradient_job job = {.x = x, .dy = dy, .filters = f, .failed = &failed};
     job.tiling = f->kernel == 1 ? (tiling){.n_tiles = n_images} : tiling_of(&dy, n_images, method);
     job.share_size = (int64_t)n_positions * x.channels * dy.channels;
-    job.sums = pool_scratch(POOL_SHARED, 0, N_SHARES * (job.share_size + dy.channels));
-    if (!job.sums) return 1;
-    job.bias_sums = job.sums + N_SHARES * job.share_size;
     int n_pairs = (x.channels + GROUP - 1) / GROUP * ((dy.channels + GROUP - 1) / GROUP);
+    job.n_shares = f->kernel == 1 || n_pairs <= 4 ? MAX_SHARES : n_pairs < 32 ? 32 / n_pairs : 1;
+    job.sums = pool_scratch(POOL_SHARED, 0, job.n_shares * (job.share_size + dy.channels));
+    if (!job.sums) return 1;
+    job.bias_sums = job.sums + job.n_shares * job.share_size;
     if (f->kernel == 1) {
-        pool_run(N_SHARES, pointwise_sums, &job);
+        pool_run(job.n_shares, pointwise_sums, &job);
         pool_run(f->n_in, pointwise_finish, &job);
     } else {
-        pool_run(N_SHARES * n_pairs, method == SRK_F43 ? sum_gradients_f4 : sum_gradients_f2, &job);
+        pool_run(job.n_shares * n_pairs, method == SRK_F43 ? sum_gradients_f4 : sum_gradients_f2, &job);
         if (failed) return 1;
         pool_run(f->n_in, method == SRK_F43 ? finish_gradient_f4 : finish_gradient_f2, &job);
     }
     for (int n = 0; n < dy.channels; n++) {
         int to = channel_of(f, n);
         float sum = 0;
-        for (int share = 0; share < N_SHARES; share++) sum += job.bias_sums[share * dy.channels + n];
+        for (int share = 0; share < job.n_shares; share++) sum += job.bias_sums[share * dy.channels + n];
         if (to >= 0) dbias[to] = f->scale * sum;
     }
     return 0;

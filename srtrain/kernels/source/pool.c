@@ -127,6 +127,8 @@ void srk_set_threads(int n_threads) {
     pthread_mutex_unlock(&operation);
 }
 
+int pool_threads(void) { return current->n_threads; }
+
 void pool_run(int count, pool_task task, void *argument) {
     pool *p = current;
     if (p->n_threads == 1 || count <= 1) {

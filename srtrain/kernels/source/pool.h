@@ -13,6 +13,7 @@ void pool_release(void);
 
 /* Run tasks 0 to count - 1 on all threads and wait for them. */
 void pool_run(int count, pool_task task, void *argument);
+int pool_threads(void);
 
 /* Memory that stays with a thread, or, with thread = POOL_SHARED, with the operation. NULL if there is none left. Slots are
  * numbered from 0; asking for more than before discards the content. */
