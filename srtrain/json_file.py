@@ -55,7 +55,7 @@ def read_json(file: Path, shape: Any, *, error: type[UserError] = CheckpointErro
     try:
         return checked(read_text(file), shape)
     except (OSError, ValueError) as fault:
-        raise error(f"{str(file)!r} is damaged: {reason_of(fault)}. {remedy}".rstrip()) from fault
+        raise error(f"{str(file)!r} is damaged ({reason_of(fault)}). {remedy}".rstrip()) from fault
 
 
 def read_text(file: Path) -> str:
@@ -85,7 +85,7 @@ def checked(text: str | bytes, shape: Any) -> Any:
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     _check_values(value)
-    if fault := _fault(value, shape, ""):
+    if fault := fault_of(value, shape):
         raise ValueError(fault)
     return value
 
@@ -122,10 +122,10 @@ def _check_values(value: Any) -> None:
     raise ValueError("it is nested too deeply")
 
 
-def _fault(value: Any, shape: Any, where: str) -> str:
-    """Return what is wrong with a value, or an empty string."""
+def fault_of(value: Any, shape: Any, where: str = "") -> str:
+    """Return what is wrong with a value, or an empty string if it has the shape; ``where`` is its place."""
     if isinstance(shape, tuple):
-        faults = [_fault(value, alternative, where) for alternative in shape]
+        faults = [fault_of(value, alternative, where) for alternative in shape]
         return "" if "" in faults else faults[0]
     if isinstance(shape, Whole):
         good = type(value) is int and shape.low <= value <= shape.high
@@ -134,7 +134,7 @@ def _fault(value: Any, shape: Any, where: str) -> str:
     if isinstance(shape, list):
         if not isinstance(value, list):
             return _says(where, value, "a list")
-        items = (_fault(item, shape[0], f"{where}[{i}]") for i, item in enumerate(value))
+        items = (fault_of(item, shape[0], f"{where}[{i}]") for i, item in enumerate(value))
         return next(filter(None, items), "")
     if isinstance(shape, dict):
         return _fault_of_object(value, shape, where)
@@ -154,14 +154,14 @@ def _fault_of_object(value: Any, shape: dict[Any, Any], where: str) -> str:
     if not isinstance(value, dict):
         return _says(where, value, "an object")
     if str in shape:
-        faults = (_fault(item, shape[str], _inside(where, key)) for key, item in value.items())
+        faults = (fault_of(item, shape[str], _inside(where, key)) for key, item in value.items())
         return next(filter(None, faults), "")
     for name, inner in shape.items():
         key = name.removesuffix("?")
         if key not in value:
             if name == key:
                 return f"it has no {_inside(where, key)!r}"
-        elif fault := _fault(value[key], inner, _inside(where, key)):
+        elif fault := fault_of(value[key], inner, _inside(where, key)):
             return fault
     return ""
 

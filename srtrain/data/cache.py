@@ -33,10 +33,18 @@ from srtrain.data.picture import cannot_read, cannot_write, read_rgb, size_of, w
 from srtrain.data.resize import make_lq
 from srtrain.errors import DataError, counted
 from srtrain.files import lack_of_space, sha256_of, take_lock
+from srtrain.json_file import Whole, checked
 
 Size = tuple[int, int]
 
 _FORMAT = "1"  # cache format version; changing it makes a new folder
+_ENTRY = {
+    "name": str,
+    **dict.fromkeys(("source_bytes", "offset"), Whole()),
+    **dict.fromkeys(("height", "width"), Whole(1, 2**31)),
+    "source_mtime_ns": int,
+    "sha256": str,
+}
 _SYNC_EVERY = 16  # pictures; a kill loses at most this many
 _log = logging.getLogger(__name__)
 
@@ -118,13 +126,23 @@ class Pack:
         return {s for s in sources if s.name not in entries or not entries[s.name].is_of(s)}
 
     def _read_manifest(self) -> dict[str, Entry]:
-        """Read the journal, without a last line that a kill cut short and without entries that have no pixels."""
+        """Read the journal, without lines that a kill cut short or damage changed, and without entries without pixels.
+
+        The pictures of such lines are decoded again.
+        """
         if not self._manifest.is_file() or not self._pixels_file.is_file():
             return {}
         n_bytes = self._pixels_file.stat().st_size
-        lines = self._manifest.read_text().splitlines(keepends=True)
-        entries = [Entry(**json.loads(line)) for line in lines if line.endswith("\n")]
-        return {entry.name: entry for entry in entries if entry.offset + entry.n_bytes <= n_bytes}
+        try:
+            lines = self._manifest.read_bytes().splitlines(keepends=True)
+        except OSError as error:
+            raise cannot_read(self._manifest, error) from error
+        entries = (_entry(line) for line in lines if line.endswith(b"\n"))
+        return {
+            entry.name: entry
+            for entry in entries
+            if entry is not None and entry.offset + entry.n_bytes <= n_bytes
+        }
 
     def _build(self, sizes: dict[Path, Size]) -> None:
         old = self._read_manifest()
@@ -260,6 +278,14 @@ def _slots(sizes: dict[Path, Size], old: dict[str, Entry]) -> tuple[dict[Path, E
 
 def _end(entries: Iterable[Entry]) -> int:
     return max((entry.offset + entry.n_bytes for entry in entries), default=0)
+
+
+def _entry(line: bytes) -> Entry | None:
+    """Return the entry in a line, or ``None`` if the line is damaged."""
+    try:
+        return Entry(**checked(line, _ENTRY))
+    except (ValueError, TypeError):
+        return None
 
 
 def _line(entry: Entry) -> bytes:

@@ -11,11 +11,47 @@ import numpy as np
 from srtrain.arrays import Float32
 from srtrain.engines.engine import Engine
 from srtrain.errors import CheckpointError, DataError
+from srtrain.json_file import Whole, checked, reason_of
 
 METADATA_KEY = "srtrain"
 """Exported files store their metadata as JSON under this key: ONNX in ``metadata_props``, MindIR in ``user_info``."""
 
 _PROBE_PX = (16, 16)
+
+_ABOUT = {
+    "model?": str,
+    "model_args?": dict,
+    "scale?": Whole(1, 64),
+    "step?": Whole(),
+    "recipe_hash?": str,
+    "origin?": dict,
+    "receptive_px?": (Whole(), None),
+    "size_multiple?": Whole(1, 1024),
+    "input_px?": ([Whole(1)], None),
+    "batch?": (Whole(1), None),
+    "precision?": str,
+}
+
+
+def metadata(text: str, file: Path) -> dict[str, Any]:
+    """Return the metadata of an exported file.
+
+    Args:
+        text: JSON, or an empty string if srtrain did not write the file.
+        file: the file, for the message.
+
+    Raises:
+        CheckpointError: the metadata are damaged.
+    """
+    try:
+        about: dict[str, Any] = checked(text or "{}", _ABOUT)
+        if len(about.get("input_px") or (1, 1)) != 2:
+            raise ValueError(f"'input_px' is {about['input_px']} instead of a height and a width")
+    except ValueError as error:
+        raise CheckpointError(
+            f"the metadata of {str(file)!r} is damaged: {reason_of(error)}. Export the network again."
+        ) from error
+    return about
 
 
 class ExportedEngine(Engine):
@@ -67,11 +103,22 @@ class ExportedEngine(Engine):
                 f"{_size(lq.shape[2:])}. Use tiles of that size, or export it again without --input-px."
             )
         if self.batch in (None, len(lq)):
-            return self._run(lq)
+            return self._checked(self._run(lq), lq)
         missing = -len(lq) % self.batch
         filled = np.concatenate([lq, np.repeat(lq[-1:], missing, axis=0)])
         parts = [self._run(filled[k : k + self.batch]) for k in range(0, len(filled), self.batch)]
-        return np.concatenate(parts)[: len(lq)]
+        return self._checked(np.concatenate(parts)[: len(lq)], lq)
+
+    def _checked(self, sr: Float32, lq: Float32) -> Float32:
+        """Refuse an output of another size than the metadata promise."""
+        scale = getattr(self, "scale", 0)  # unknown while it is measured
+        wanted = (*lq.shape[:2], scale * lq.shape[2], scale * lq.shape[3])
+        if scale and sr.shape != wanted:
+            raise CheckpointError(
+                f"{str(self.path)!r} returns the shape {sr.shape} instead of {wanted}: its metadata say x{scale}, and "
+                f"its network does something else. Export the network again."
+            )
+        return sr
 
     def _probe_px(self) -> tuple[int, int]:
         return self.input_px or _PROBE_PX

@@ -7,12 +7,11 @@ strings, can therefore be skipped.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from srtrain.engines.exported import METADATA_KEY
+from srtrain.engines.exported import METADATA_KEY, metadata
 from srtrain.errors import CheckpointError
 
 _USER_INFO = 14  # the field's number in MindSpore's mind_ir.proto
@@ -30,11 +29,11 @@ def read_metadata(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             entries = [dict(_fields(file, end)) for end in _user_info(file, path.stat().st_size)]
         texts = {entry[_KEY].decode(): entry[_VALUE].decode() for entry in entries}
-        return dict(json.loads(texts.get(METADATA_KEY, "{}")))
-    except (KeyError, ValueError, EOFError) as error:
+    except (OSError, KeyError, ValueError, EOFError, OverflowError) as error:
         raise CheckpointError(
             f"{str(path)!r} is not a MindIR file, or it is damaged. Export it again."
         ) from error
+    return metadata(texts.get(METADATA_KEY, ""), path)
 
 
 def _user_info(file: BinaryIO, end: int) -> Iterator[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from srtrain.arrays import Float32
 from srtrain.device.cores import usable_cores
 from srtrain.engines import ENGINES
-from srtrain.engines.exported import METADATA_KEY, ExportedEngine
+from srtrain.engines.exported import METADATA_KEY, ExportedEngine, metadata
 from srtrain.engines.native_graph import Affine, Conv, translate
 from srtrain.errors import CheckpointError, DeviceError
 from srtrain.kernels.compile import CannotBuildError
@@ -53,8 +52,8 @@ class NativeEngine(ExportedEngine):
         }
         self._free: dict[tuple[int, ...], list[Float32]] = defaultdict(list)
         self._size: tuple[int, ...] = ()
-        metadata = {entry.key: entry.value for entry in model.metadata_props}
-        return dict(json.loads(metadata.get(METADATA_KEY, "{}")))
+        texts = {entry.key: entry.value for entry in model.metadata_props}
+        return metadata(texts.get(METADATA_KEY, ""), path)
 
     def _run(self, lq: Float32) -> Float32:
         self._library.set_threads(self._threads)

@@ -11,8 +11,9 @@ import numpy as np
 from srtrain.arrays import Float32
 from srtrain.device.cores import usable_cores
 from srtrain.engines import ENGINES
-from srtrain.engines.exported import ExportedEngine, json_beside
+from srtrain.engines.exported import ExportedEngine, json_beside, metadata
 from srtrain.errors import CheckpointError
+from srtrain.json_file import read_json
 from srtrain.models.receptive import size_multiple
 
 _NO_MEMORY = -100
@@ -79,9 +80,7 @@ class NcnnEngine(ExportedEngine):
 
 def _metadata(file: Path) -> dict[str, Any]:
     """Return the metadata in the JSON beside a network; empty if there is no such file."""
-    if not file.is_file():
+    if not file.exists():
         return {}
-    try:
-        return dict(json.loads(file.read_text(encoding="utf-8"))["about"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{str(file)!r} is damaged. Export the network again.") from error
+    found = read_json(file, {"about": dict}, remedy="Export the network again.")
+    return metadata(json.dumps(found["about"]), file)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from srtrain.arrays import Float32
 from srtrain.device.cores import usable_cores
 from srtrain.engines import ENGINES
-from srtrain.engines.exported import METADATA_KEY, ExportedEngine
+from srtrain.engines.exported import METADATA_KEY, ExportedEngine, metadata
 from srtrain.errors import CheckpointError
 
 PROVIDERS = ("CANNExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
@@ -61,8 +60,8 @@ class OnnxRuntimeEngine(ExportedEngine):
         if all(isinstance(px, int) for px in shape[2:]):
             self.input_px = (shape[2], shape[3])
         self.batch = shape[0] if isinstance(shape[0], int) else None
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        return dict(json.loads(metadata.get(METADATA_KEY, "{}")))
+        texts = self._session.get_modelmeta().custom_metadata_map
+        return metadata(texts.get(METADATA_KEY, ""), path)
 
     def _run(self, lq: Float32) -> Float32:
         try:

@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 
 from srtrain.errors import DeviceError, counted, listing
+from srtrain.json_file import checked, read_text
 
 HCCN_CONF = Path("/etc/hccn.conf")
 """File in which the driver stores the addresses of this machine's cards: ``address_0=192.168.100.101``."""
@@ -84,7 +85,7 @@ def read(file: Path) -> RankTable:
         DeviceError: the file is missing, is not JSON, or has mistakes, which are all reported together.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = checked(read_text(file), object)
     except OSError as error:
         raise DeviceError(
             f"the rank table {str(file)!r} cannot be read: {error.strerror}. Write one with 'srtrain launch "

@@ -11,6 +11,7 @@ from typing import Any
 
 from srtrain.errors import RecipeError, did_you_mean
 from srtrain.files import import_file
+from srtrain.json_file import read_text, reason_of
 from srtrain.recipe.record import from_json, to_json
 from srtrain.recipe.schema import Recipe
 
@@ -39,7 +40,11 @@ def load_recipe(path: str | Path, function: str = "recipe") -> Recipe:
             raise RecipeError(
                 f"{str(path)!r} is a run's record, which has no {function}(). Give the .py recipe."
             )
-        return from_json(file.read_text(encoding="utf-8"), str(file))
+        try:
+            text = read_text(file)
+        except (OSError, ValueError) as error:
+            raise RecipeError(f"{str(file)!r} cannot be read: {reason_of(error)}.") from error
+        return from_json(text, str(file))
     if file.name.startswith("_"):
         raise RecipeError(
             f"{str(path)!r} starts with an underscore: it is shared by recipes and not one itself."

@@ -9,6 +9,7 @@ import typing
 from typing import Any
 
 from srtrain.errors import RecipeError
+from srtrain.json_file import checked
 from srtrain.recipe.check import item_type, kind_of
 from srtrain.recipe.places import without_places
 from srtrain.recipe.schema import Epochs, Recipe, Spec
@@ -31,7 +32,7 @@ def from_json(text: str, where: str = "recipe.json") -> Recipe:
         RecipeError: it is not JSON, or not a recipe of this version.
     """
     try:
-        value = json.loads(text)
+        value = checked(text, object)
         if not isinstance(value, dict):
             raise ValueError(f"it holds {kind_of(value)}")
         return typing.cast(Recipe, decode(value, Recipe))

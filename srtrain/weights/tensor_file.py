@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from srtrain.errors import CheckpointError, SrtrainError, did_you_mean
 from srtrain.files import bomb_in, whole_file
+from srtrain.json_file import Whole, checked, fault_of, reason_of
 from srtrain.weights import SUFFIXES, torch_file
 
 _FLOATS = {"F64": "f8", "F32": "f4", "F16": "f2", "BF16": "bfloat16"}  # of safetensors; NumPy lacks the last
@@ -37,6 +38,7 @@ _BAD_NPZ = (
 _deserialize: Callable[[bytes], Iterable[tuple[str, dict[str, Any]]]] = (
     safetensors.deserialize
 )  # comes untyped
+_ABOUT = {"model?": str, "model_args?": dict, "scale?": Whole(1, 64), "origin?": dict, "recipe_hash?": str}
 _NOTE = "srtrain"  # the name of what we say about the tensors, beside them
 
 
@@ -151,14 +153,14 @@ def _damaged(path: Path, wanted: str, error: BaseException) -> CheckpointError:
 
 def _parse(note: str, path: Path) -> dict[str, Any]:
     try:
-        about = json.loads(note)
+        value = checked(note, object)
     except ValueError as error:
         raise CheckpointError(
-            f"what srtrain wrote beside the tensors of {str(path)!r} is damaged: {error}."
+            f"what srtrain wrote beside the tensors of {str(path)!r} is damaged: {reason_of(error)}."
         ) from error
-    if not isinstance(about, dict) or not isinstance(about.get("model_args", {}), dict):
+    if fault := fault_of(value, _ABOUT):
         raise CheckpointError(
-            f"what is written under {_NOTE!r} beside the tensors of {str(path)!r} is not what srtrain writes: "
-            f"{note[:60]!r}."
+            f"what is written under {_NOTE!r} beside the tensors of {str(path)!r} is not what srtrain writes: {fault}."
         )
+    about: dict[str, Any] = value
     return about

@@ -60,7 +60,7 @@ def test_what_is_right_comes_back(tmp_path):
 def test_damage_is_named(tmp_path, content, reason):
     file = tmp_path / "x.json"
     file.write_bytes(content)
-    with pytest.raises(CheckpointError, match=rf"x\.json' is damaged: .*{reason}.*\. Delete it\.$"):
+    with pytest.raises(CheckpointError, match=rf"x\.json' is damaged \(.*{reason}.*\)\. Delete it\.$"):
         read_json(file, SHAPE, remedy="Delete it.")
 
 
@@ -68,5 +68,5 @@ def test_what_is_no_file_is_named(tmp_path):
     os.mkfifo(tmp_path / "pipe.json")  # reading it would wait for ever
     (tmp_path / "folder.json").mkdir()
     for name, reason in {"pipe": "not a regular", "folder": "not a regular", "gone": "no such file"}.items():
-        with pytest.raises(RecipeError, match=rf"{name}\.json' is damaged: .*{reason}"):
+        with pytest.raises(RecipeError, match=rf"{name}\.json' is damaged \(.*{reason}"):
             read_json(tmp_path / f"{name}.json", SHAPE, error=RecipeError)

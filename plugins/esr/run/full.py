@@ -14,10 +14,15 @@ from srtrain.cli import COMMANDS
 from srtrain.errors import CheckpointError, RecipeError, SrtrainError
 from srtrain.evaluation.table import aligned
 from srtrain.files import write_whole
+from srtrain.json_file import Whole, checked, fault_of, read_json, read_text, reason_of
 from srtrain.recipe import Recipe
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.override import override
 from srtrain.trainer.owned import is_recorded
+
+_CANDIDATE = {"number": Whole(), "blocks": [str], "reason": str}
+_TRAINED = {**_CANDIDATE, "objectives": {"parameters": float, "multi_adds": float, "psnr": float}}
+_ROW = {"benchmark": str, "method": str, "psnr": float, "ssim": float, "protocol": str}
 
 HELP = "train the best networks of a search in full, and compare them"
 EXAMPLES = """\
@@ -82,17 +87,18 @@ def chosen(search: Path, n_best: int, others: list[int]) -> list[dict[str, Any]]
         CheckpointError: the search has no results yet.
         RecipeError: there is no candidate of that number, or it failed.
     """
-    try:
-        front, everybody = (
-            json.loads((search / "search" / f"{name}.json").read_text(encoding="utf-8"))
-            for name in ("pareto", "history")
-        )
-    except OSError as error:
+    files = [search / "search" / f"{name}.json" for name in ("pareto", "history")]
+    if missing := [file for file in files if not file.exists()]:
         raise CheckpointError(
-            f"{str(search)!r} has no results of a search ({error}). Give the run folder of a search that has finished "
-            f"at least one generation."
-        ) from error
-    known = {candidate["number"]: candidate for candidate in everybody if not candidate["reason"]}
+            f"{str(search)!r} has no results of a search (there is no {str(missing[0])!r}). Give the run folder of a "
+            f"search that has finished at least one generation."
+        )
+    remedy = (
+        "Repeat the search with --resume: it writes its results again from the outcomes that it recorded."
+    )
+    front = read_json(files[0], [_TRAINED], remedy=remedy)
+    everybody = read_json(files[1], [_CANDIDATE], remedy=remedy)
+    known = {candidate["number"]: candidate for candidate in everybody if not fault_of(candidate, _TRAINED)}
     if unknown := [number for number in others if number not in known]:
         raise RecipeError(
             f"--numbers {unknown}: {str(search)!r} has no such candidate, or the candidate failed."
@@ -126,9 +132,19 @@ def train(args: argparse.Namespace, search: Recipe, recipe: Recipe, candidate: d
 
 
 def results(folder: Path, candidate: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Return the rows of the table: the last evaluation on each benchmark."""
-    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    last = {row["benchmark"]: row for row in map(json.loads, lines) if row.get("method") == "plain"}
+    """Return the rows of the table: the last evaluation on each benchmark.
+
+    Raises:
+        CheckpointError: the file of the run's metrics is missing or damaged.
+    """
+    file = folder / "metrics.jsonl"
+    try:
+        rows = [checked(line, _ROW) for line in read_text(file).splitlines() if '"benchmark"' in line]
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{str(file)!r} is damaged: {reason_of(error)}. Evaluate the run instead: srtrain evaluate {folder}."
+        ) from error
+    last = {row["benchmark"]: row for row in rows if row["method"] == "plain"}
     cost = candidate["objectives"]
     return [
         (

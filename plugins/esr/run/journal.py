@@ -19,6 +19,7 @@ from typing import Any
 
 from srtrain.errors import CheckpointError
 from srtrain.files import write_whole
+from srtrain.json_file import read_json
 from srtrain.trainer.owned import PART, own
 
 from ..search.types import Outcome
@@ -30,6 +31,15 @@ own(
 )
 
 Blocks = tuple[str, ...]
+
+_OUTCOME = {
+    "blocks": [str],
+    "digest": str,
+    "objectives": {str: float},
+    "reason": str,
+    "drops": [(float, None)],
+    "seconds": {str: float},
+}
 
 MAX_LOSSES = 3
 """After this many processes have ended while they trained a network, the network counts as failed."""
@@ -76,19 +86,13 @@ class Journal:
         return found and found[1]
 
     def _read(self, file: Path) -> tuple[Blocks, Outcome] | None:
-        try:
-            found = json.loads(file.read_text(encoding="utf-8"))
-            outcome = Outcome(found["objectives"], found["reason"], tuple(found["drops"]), found["seconds"])
-            blocks, digest = tuple(found["blocks"]), found["digest"]
-        except FileNotFoundError:
+        if not file.exists():
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(
-                f"{str(file)!r} is damaged ({error}). Delete it: --resume then trains that network again."
-            ) from error
-        if digest != self.digest:
+        found = read_json(file, _OUTCOME, remedy="Delete it: --resume then trains that network again.")
+        outcome = Outcome(found["objectives"], found["reason"], tuple(found["drops"]), found["seconds"])
+        if found["digest"] != self.digest:
             raise self._other_search(file)
-        return blocks, outcome
+        return tuple(found["blocks"]), outcome
 
     def _other_search(self, file: Path) -> CheckpointError:
         return CheckpointError(
@@ -139,7 +143,7 @@ class Journal:
             if (self.folder / "individuals" / f"{claim.name}.json").exists():
                 claim.unlink()  # the outcome was stored before the process ended
                 continue
-            owners.append(claim.read_text(encoding="utf-8").strip() or "a rank")
+            owners.append(claim.read_text(encoding="utf-8", errors="replace").strip() or "a rank")
             claim.rename(self.folder / "lost" / f"{claim.name}.{self._n_lost(claim.name) + 1}")
         return owners
 

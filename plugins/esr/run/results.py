@@ -10,6 +10,7 @@ from pathlib import Path
 
 from srtrain.files import write_whole
 from srtrain.hooks.writers.event_file import EventFile
+from srtrain.json_file import FINITE, read_json
 from srtrain.trainer.api import TrainerApi
 from srtrain.trainer.owned import PART, own
 
@@ -151,8 +152,16 @@ class Results:
 
 
 def _seconds_of(file: Path) -> float:
-    """Return the wall time of earlier sessions of this search, in seconds."""
-    return float(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else 0.0
+    """Return the wall time of earlier sessions of this search, in seconds.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    if not file.exists():
+        return 0.0
+    return float(
+        read_json(file, FINITE, remedy="Delete it: the time of earlier sessions is then not counted.")
+    )
 
 
 def _facts(individual: Individual, outcome: Outcome) -> dict[str, object]:

@@ -10,6 +10,7 @@ from typing import Any
 from srtrain.evaluation.results import EvalResult
 from srtrain.files import write_whole
 from srtrain.hooks import HOOKS
+from srtrain.json_file import Whole, checked
 from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import LOG, Hook
 from srtrain.trainer.owned import own
@@ -77,8 +78,8 @@ class MetricsHook(Hook):
 
 
 def _step_of(line: bytes) -> float:
-    """Return the step of a line, or infinity for a line that a kill cut short."""
+    """Return the step of a line, or infinity for a line that a kill cut short or damage changed."""
     try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
+        return float(checked(line, {"step": Whole()})["step"])
+    except ValueError:
         return float("inf")

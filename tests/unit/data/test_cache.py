@@ -109,6 +109,24 @@ def test_a_line_cut_short_is_decoded_again(open_, data, tmp_path):
     assert len(manifest.read_text().splitlines()) == 4
 
 
+@pytest.mark.parametrize(
+    "line",
+    [b"\xff\xfe", b"[]", b"{}", b"[" * 9999, b'{"name": 3}', "offset", "height", "more"],
+    ids=["bytes", "list", "empty", "deep", "type", "negative", "zero", "unknown key"],
+)
+def test_a_damaged_line_is_decoded_again(open_, data, tmp_path, line):
+    open_()
+    manifest = manifest_of(tmp_path)
+    first, *others = manifest.read_bytes().splitlines(keepends=True)
+    if isinstance(line, str):
+        line = json.dumps({**json.loads(first), line: {"offset": -1, "height": 0}.get(line, 1)}).encode()
+    manifest.write_bytes(b"".join([line + b"\n", *others]))
+    again = open_()
+    assert again.n_decoded == 1
+    assert_right(again, data)
+    assert open_().n_decoded == 0
+
+
 def test_pixels_cut_short_are_decoded_again(open_, data, tmp_path):
     open_()
     pixels = manifest_of(tmp_path).with_name("pictures.u8")

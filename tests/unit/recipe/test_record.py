@@ -37,7 +37,18 @@ def test_the_digest_changes_with_what_is_said_and_not_with_where_files_are(full)
     assert digest(override(full, ["data.root=x", "run_dir=y"])) == digest(full)
 
 
-@pytest.mark.parametrize("text", ["{", "", "{}", '{"name": "x", "scale": 2, "modell": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "",
+        "{}",
+        "[" * 9999,
+        '{"name": "\\ud800"}',
+        '{"scale": ' + "9" * 5000 + "}",
+        '{"name": "x", "scale": 2, "modell": 1}',
+    ],
+)
 def test_json_that_is_no_recipe_is_named(refusal, text):
     assert refusal(from_json, text, "runs/x/recipe.json").startswith(
         "runs/x/recipe.json is not a recipe that this version can read: "
