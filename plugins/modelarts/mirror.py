@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from srtrain.files import whole_folder
+from srtrain.files.json_file import Whole, read_json
 from srtrain.hooks.writers.event_file import PREFIX
-from srtrain.json_file import Whole, read_json
 from srtrain.trainer.checkpoint import CheckpointStore
 
 from .store import Store, StoreError, StoreRefusalError

@@ -33,7 +33,7 @@ from srtrain.data.picture import cannot_read, cannot_write, read_rgb, size_of, w
 from srtrain.data.resize import make_lq
 from srtrain.errors import DataError, counted
 from srtrain.files import lack_of_space, sha256_of, take_lock
-from srtrain.json_file import Whole, checked
+from srtrain.files.json_file import Whole, checked
 
 Size = tuple[int, int]
 

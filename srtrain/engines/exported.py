@@ -11,7 +11,7 @@ import numpy as np
 from srtrain.arrays import Float32
 from srtrain.engines.engine import Engine
 from srtrain.errors import CheckpointError, DataError
-from srtrain.json_file import Whole, checked, reason_of
+from srtrain.files.json_file import Whole, checked, reason_of
 
 METADATA_KEY = "srtrain"
 """Exported files store their metadata as JSON under this key: ONNX in ``metadata_props``, MindIR in ``user_info``."""

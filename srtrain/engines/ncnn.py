@@ -13,7 +13,7 @@ from srtrain.device.cores import usable_cores
 from srtrain.engines import ENGINES
 from srtrain.engines.exported import ExportedEngine, json_beside, metadata
 from srtrain.errors import CheckpointError
-from srtrain.json_file import read_json
+from srtrain.files.json_file import read_json
 from srtrain.models.receptive import size_multiple
 
 _NO_MEMORY = -100

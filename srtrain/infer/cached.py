@@ -12,8 +12,8 @@ from srtrain.data.cache import default_cache_dir
 from srtrain.engines.exported import json_beside
 from srtrain.errors import CheckpointError, ExportError
 from srtrain.files import sha256_of, write_whole
+from srtrain.files.json_file import read_json, read_text
 from srtrain.infer.code import code_hash
-from srtrain.json_file import read_json, read_text
 
 _FORMAT = "2"  # version of the cache; changing it invalidates all cached files
 _BESIDE = {"about": dict, "sha256": {str: str}}

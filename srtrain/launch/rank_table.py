@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 
 from srtrain.errors import DeviceError, counted, listing
-from srtrain.json_file import checked, read_text
+from srtrain.files.json_file import checked, read_text
 
 HCCN_CONF = Path("/etc/hccn.conf")
 """File in which the driver stores the addresses of this machine's cards: ``address_0=192.168.100.101``."""

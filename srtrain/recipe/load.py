@@ -11,7 +11,7 @@ from typing import Any
 
 from srtrain.errors import RecipeError, did_you_mean
 from srtrain.files import import_file
-from srtrain.json_file import read_text, reason_of
+from srtrain.files.json_file import read_text, reason_of
 from srtrain.recipe.record import from_json, to_json
 from srtrain.recipe.schema import Recipe
 

@@ -9,7 +9,7 @@ import typing
 from typing import Any
 
 from srtrain.errors import RecipeError
-from srtrain.json_file import checked
+from srtrain.files.json_file import checked
 from srtrain.recipe.check import item_type, kind_of
 from srtrain.recipe.places import without_places
 from srtrain.recipe.schema import Epochs, Recipe, Spec

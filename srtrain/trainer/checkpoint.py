@@ -29,7 +29,7 @@ import mindspore as ms
 
 from srtrain.errors import CheckpointError, SrtrainError, first_line
 from srtrain.files import lack_of_space, sha256_of, whole_folder, write_whole
-from srtrain.json_file import Whole, checked, read_json, read_text, reason_of
+from srtrain.files.json_file import Whole, checked, read_json, read_text, reason_of
 from srtrain.models.parameters import put
 from srtrain.trainer.owned import PART, own
 

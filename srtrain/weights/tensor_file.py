@@ -17,8 +17,9 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from srtrain.errors import CheckpointError, SrtrainError, did_you_mean
-from srtrain.files import bomb_in, whole_file
-from srtrain.json_file import Whole, checked, fault_of, reason_of
+from srtrain.files import whole_file
+from srtrain.files.archive import bomb_in
+from srtrain.files.json_file import Whole, checked, fault_of, reason_of
 from srtrain.weights import SUFFIXES, torch_file
 
 _FLOATS = {"F64": "f8", "F32": "f4", "F16": "f2", "BF16": "bfloat16"}  # of safetensors; NumPy lacks the last

@@ -21,7 +21,6 @@ ROOMS = {
             "arrays",
             "registry",
             "files",
-            "json_file",
             "plugins",
             "recipe",
             "metrics",
@@ -53,7 +52,7 @@ LAZY = {
 }
 """The only imports of our own modules inside functions: by importing module, what it loads when it is needed."""
 
-LOOSE = {"__init__", "errors", "registry", "plugins", "arrays", "files", "json_file"}
+LOOSE = {"__init__", "errors", "registry", "plugins", "arrays", "files"}
 MAX_MODULES, MAX_ARGUMENTS, MAX_FUNCTION_LINES, MAX_CLASS_LINES = 15, 8, 50, 250
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 

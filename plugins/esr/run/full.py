@@ -14,7 +14,7 @@ from srtrain.cli import COMMANDS
 from srtrain.errors import CheckpointError, RecipeError, SrtrainError
 from srtrain.evaluation.table import aligned
 from srtrain.files import write_whole
-from srtrain.json_file import Whole, checked, fault_of, read_json, read_text, reason_of
+from srtrain.files.json_file import Whole, checked, fault_of, read_json, read_text, reason_of
 from srtrain.recipe import Recipe
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.override import override

@@ -19,7 +19,7 @@ from typing import Any
 
 from srtrain.errors import CheckpointError
 from srtrain.files import write_whole
-from srtrain.json_file import read_json
+from srtrain.files.json_file import read_json
 from srtrain.trainer.owned import PART, own
 
 from ..search.types import Outcome

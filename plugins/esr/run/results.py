@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from srtrain.files import write_whole
+from srtrain.files.json_file import FINITE, read_json
 from srtrain.hooks.writers.event_file import EventFile
-from srtrain.json_file import FINITE, read_json
 from srtrain.trainer.api import TrainerApi
 from srtrain.trainer.owned import PART, own
 

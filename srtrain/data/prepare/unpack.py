@@ -17,7 +17,8 @@ from tqdm import tqdm
 from srtrain.data.header import SUFFIXES
 from srtrain.data.picture import cannot_read, cannot_write
 from srtrain.errors import DataError
-from srtrain.files import bomb_in, lack_of_space, whole_file
+from srtrain.files import lack_of_space, whole_file
+from srtrain.files.archive import bomb_in
 
 # The sizes of DIV2K; its "wild" degradation has four files for each training picture.
 _N_PICTURES = {"train": 800, "valid": 100}

@@ -9,8 +9,8 @@ from typing import Any
 
 from srtrain.evaluation.results import EvalResult
 from srtrain.files import write_whole
+from srtrain.files.json_file import Whole, checked
 from srtrain.hooks import HOOKS
-from srtrain.json_file import Whole, checked
 from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import LOG, Hook
 from srtrain.trainer.owned import own

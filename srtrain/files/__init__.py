@@ -15,13 +15,9 @@ import platform
 import shutil
 import stat
 import sys
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-
-_HARMLESS_BYTES = 100_000_000
-_LARGEST_RATIO = 100  # pictures and weights hardly shrink; a zip file of zeros is a thousand times smaller
 
 
 @contextlib.contextmanager
@@ -242,18 +238,3 @@ def lack_of_space(folder: Path, n_bytes: int) -> str:
     if n_bytes <= free:
         return ""
     return f"{n_bytes:,} bytes are needed and {free:,} bytes are free on the disk of {str(existing)!r}"
-
-
-def bomb_in(archive: zipfile.ZipFile) -> str:
-    """Return why a zip file must not be unpacked, or an empty string: 3 MB can unpack to 3 GB.
-
-    The limit for all files together is 100 times the size of the zip file, or 100 MB if that is more.
-    """
-    packed = Path(str(archive.filename)).stat().st_size
-    unpacked = sum(member.file_size for member in archive.infolist())
-    if unpacked <= max(_HARMLESS_BYTES, _LARGEST_RATIO * packed):
-        return ""
-    return (
-        f"its {packed:,} bytes would become {unpacked:,} bytes, more than {_LARGEST_RATIO} times as many, as in a "
-        f"decompression bomb"
-    )

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from srtrain.errors import CheckpointError, RecipeError
-from srtrain.json_file import FINITE, Whole, checked, read_json
+from srtrain.files.json_file import FINITE, Whole, checked, read_json
 
 SHAPE = {
     "step": Whole(),
