@@ -9,6 +9,7 @@ import argparse
 import re
 from collections.abc import Sequence
 
+from srtrain.engines.foreign.ranges import parse_range
 from srtrain.errors import RecipeError
 from srtrain.registry import Registry
 
@@ -59,6 +60,21 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="engine that runs the model; auto chooses it by the file's suffix (default: auto)",
     )
+
+
+def add_range(parser: argparse.ArgumentParser) -> None:
+    """Add the range of values of exported files from other software."""
+    parser.add_argument(
+        "--range",
+        metavar="0-1|0-255",
+        type=_range,
+        help="values in an exported file of other software; IN:OUT if they differ (default: measured)",
+    )
+
+
+def _range(text: str) -> str:
+    parse_range(text)
+    return text
 
 
 def add_resume(parser: argparse.ArgumentParser) -> None:

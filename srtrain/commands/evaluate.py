@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", nargs="+", choices=METHODS, default=["plain"], help="(default: plain)")
     _add_results(parser)
     arguments.add_engine(parser)
+    arguments.add_range(parser)
     arguments.add_device(parser, "backend of checkpoints, such as ascend (default: cpu)", default="cpu")
     arguments.add_threads(parser)
 

@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_limits(parser)
     arguments.add_engine(parser)
+    arguments.add_range(parser)
     arguments.add_device(parser, "backend of checkpoints, such as ascend")
     arguments.add_threads(parser)
 

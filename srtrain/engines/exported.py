@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,13 @@ import numpy as np
 
 from srtrain.arrays import Float32
 from srtrain.engines.engine import Engine
+from srtrain.engines.foreign.examine import examine
+from srtrain.engines.foreign.form import Adapter, Array, Declared
 from srtrain.errors import CheckpointError, DataError
 from srtrain.files.json_file import Whole, checked, reason_of
 
 METADATA_KEY = "srtrain"
 """Exported files store their metadata as JSON under this key: ONNX in ``metadata_props``, MindIR in ``user_info``."""
-
-_PROBE_PX = (16, 16)
 
 _ABOUT = {
     "model?": str,
@@ -57,43 +58,60 @@ def metadata(text: str, file: Path) -> dict[str, Any]:
 class ExportedEngine(Engine):
     """Runs an exported file. A derived class opens the file and runs one batch.
 
-    A file without our metadata was exported by other software. Its scale is then measured, and ``about["foreign"]``
-    says so.
+    A file without our metadata was exported by other software. It is then examined (`engines/foreign`), and
+    ``about["foreign"]`` says what was found.
 
     Attributes:
         batch: the only batch size that the file accepts, or ``None`` for any. Other batches are split, and the last
             part
             is filled up.
+        declared: what the file says about its input; only needed for files from other software.
     """
 
     batch: int | None = None
+    declared = Declared()
 
-    def __init__(self, path: Path, threads: int = 0) -> None:
+    def __init__(self, path: Path, threads: int = 0, value_range: str | None = None) -> None:
+        """Open a file.
+
+        Args:
+            path: the file.
+            threads: number of cores to use; 0 uses all.
+            value_range: range of the values in a file from other software, as in `parse_range`; ``None`` measures it.
+        """
         if not path.is_file():
             raise CheckpointError(
                 f"{str(path)!r} is not a file. The engine {self.name!r} reads {', '.join(self.suffixes)} files."
             )
         self.path = path
         self.about = self._open(path, threads)
+        self._upscale_batch: Callable[[Float32], Float32] = self._run
         if "scale" in self.about:
             self.input_px = _pair(self.about.get("input_px"))
             self.batch = self.about.get("batch")
             self.scale = int(self.about["scale"])
         else:
-            self.scale = self._measure_scale()
-            self.about |= {
-                "scale": self.scale,
-                "foreign": f"the file has no srtrain metadata: its scale was measured on {_size(self._probe_px())} px, "
-                f"and RGB in [0, 255] is assumed",
-            }
+            form = examine(path, self._run, self.declared, self.batch, value_range)
+            self._upscale_batch = Adapter(self._run, form)
+            self.input_px, self.scale = form.input_px, form.scale
+            self.about |= {"scale": form.scale, "size_multiple": form.multiple_px}
+            self.about["foreign"] = form.summary("measured" if value_range is None else "as stated")
 
     @abstractmethod
     def _open(self, path: Path, threads: int) -> dict[str, Any]:
-        """Open the file and return its metadata; empty if srtrain did not write the file."""
+        """Open the file and return its metadata; empty if srtrain did not write the file.
+
+        In the second case, also set ``declared`` and ``batch`` as far as the file says.
+        """
 
     @abstractmethod
-    def _run(self, lq: Float32) -> Float32:
-        """Upscale a batch of a size that the file accepts."""
+    def _run(self, lq: Array) -> Array:
+        """Run a batch of a size that the file accepts, in the file's own numbers and layout.
+
+        Raises:
+            CheckpointError: the network cannot be run on this size.
+            MemoryError: the picture is too large for this machine.
+        """
 
     def __call__(self, lq: Float32) -> Float32:
         """Upscale a batch of pictures of one size."""
@@ -103,36 +121,22 @@ class ExportedEngine(Engine):
                 f"{_size(lq.shape[2:])}. Use tiles of that size, or export it again without --input-px."
             )
         if self.batch in (None, len(lq)):
-            return self._checked(self._run(lq), lq)
+            return self._checked(self._upscale_batch(lq), lq)
         missing = -len(lq) % self.batch
         filled = np.concatenate([lq, np.repeat(lq[-1:], missing, axis=0)])
-        parts = [self._run(filled[k : k + self.batch]) for k in range(0, len(filled), self.batch)]
+        parts = [self._upscale_batch(filled[k : k + self.batch]) for k in range(0, len(filled), self.batch)]
         return self._checked(np.concatenate(parts)[: len(lq)], lq)
 
     def _checked(self, sr: Float32, lq: Float32) -> Float32:
-        """Refuse an output of another size than the metadata promise."""
-        scale = getattr(self, "scale", 0)  # unknown while it is measured
-        wanted = (*lq.shape[:2], scale * lq.shape[2], scale * lq.shape[3])
-        if scale and sr.shape != wanted:
+        """Refuse an output of another size than the scale says."""
+        wanted = (*lq.shape[:2], self.scale * lq.shape[2], self.scale * lq.shape[3])
+        if sr.shape != wanted:
+            known = "was measured" if "foreign" in self.about else "is in its metadata"
             raise CheckpointError(
-                f"{str(self.path)!r} returns the shape {sr.shape} instead of {wanted}: its metadata say x{scale}, and "
-                f"its network does something else. Export the network again."
+                f"{str(self.path)!r} returns the shape {sr.shape} instead of {wanted}: the scale {self.scale} {known}, "
+                f"and its network does something else. Export the network again."
             )
         return sr
-
-    def _probe_px(self) -> tuple[int, int]:
-        return self.input_px or _PROBE_PX
-
-    def _measure_scale(self) -> int:
-        height, width = self._probe_px()
-        out = self(np.full((1, 3, height, width), 127, np.float32))
-        factor = out.shape[2] // height if out.ndim == 4 else 0
-        if not factor or out.shape != (1, 3, factor * height, factor * width):
-            raise CheckpointError(
-                f"{str(self.path)!r} maps an input of shape {(1, 3, height, width)} to {out.shape}. A super-resolution "
-                f"network for RGB pictures keeps N and C, and multiplies H and W by the same whole number."
-            )
-        return factor
 
 
 def json_beside(file: Path) -> Path:

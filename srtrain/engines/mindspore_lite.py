@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from srtrain.arrays import Float32
 from srtrain.device.cores import usable_cores
 from srtrain.engines import ENGINES
 from srtrain.engines.exported import ExportedEngine
+from srtrain.engines.foreign.form import Array, Declared
 from srtrain.engines.mindir_file import read_metadata
 from srtrain.errors import CheckpointError
 
@@ -40,15 +40,24 @@ class MindSporeLiteEngine(ExportedEngine):
             self._model = mindspore_lite.Model()
             try:
                 self._model.build_from_file(str(path), mindspore_lite.ModelType.MINDIR, context)
-                return about
             except RuntimeError as error:
                 failures.append(f"{target}: {error}")
+                continue
+            shape = tuple(side if side > 0 else None for side in self._model.get_inputs()[0].shape)
+            self.declared, self.batch = Declared(shape), shape[0]
+            return about
         raise CheckpointError(f"MindSpore Lite cannot open {str(path)!r}; {'; '.join(failures)}.")
 
-    def _run(self, lq: Float32) -> Float32:
-        inputs = self._model.get_inputs()
-        if list(inputs[0].shape) != list(lq.shape):
-            self._model.resize(inputs, [list(lq.shape)])
+    def _run(self, lq: Array) -> Array:
+        try:
             inputs = self._model.get_inputs()
-        inputs[0].set_data_from_numpy(np.ascontiguousarray(lq))
-        return np.asarray(self._model.predict(inputs)[0].get_data_to_numpy())
+            if list(inputs[0].shape) != list(lq.shape):
+                self._model.resize(inputs, [list(lq.shape)])
+                inputs = self._model.get_inputs()
+            inputs[0].set_data_from_numpy(np.ascontiguousarray(lq))
+            return np.asarray(self._model.predict(inputs)[0].get_data_to_numpy())
+        except (RuntimeError, ValueError) as error:
+            px = " x ".join(map(str, lq.shape))
+            raise CheckpointError(
+                f"MindSpore Lite cannot run {str(self.path)!r} on an input of {px}: {error}"
+            ) from error

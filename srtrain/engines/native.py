@@ -12,6 +12,7 @@ from srtrain.arrays import Float32
 from srtrain.device.cores import usable_cores
 from srtrain.engines import ENGINES
 from srtrain.engines.exported import METADATA_KEY, ExportedEngine, metadata
+from srtrain.engines.foreign.form import Declared
 from srtrain.engines.native_graph import Affine, Conv, translate
 from srtrain.errors import CheckpointError, DeviceError
 from srtrain.kernels.compile import CannotBuildError
@@ -52,6 +53,14 @@ class NativeEngine(ExportedEngine):
         }
         self._free: dict[tuple[int, ...], list[Float32]] = defaultdict(list)
         self._size: tuple[int, ...] = ()
+        source = next(value for value in model.graph.input if value.name == self._program.source)
+        tensor = source.type.tensor_type
+        if tensor.elem_type != onnx.TensorProto.FLOAT:
+            kind = onnx.TensorProto.DataType.Name(tensor.elem_type)
+            raise CheckpointError(
+                f"{str(path)!r} has an input of {kind}; the engine 'native' runs FLOAT only."
+            )
+        self.declared = Declared(tuple(side.dim_value or None for side in tensor.shape.dim))
         texts = {entry.key: entry.value for entry in model.metadata_props}
         return metadata(texts.get(METADATA_KEY, ""), path)
 

@@ -12,6 +12,7 @@ from srtrain.arrays import Float32
 from srtrain.device.cores import usable_cores
 from srtrain.engines import ENGINES
 from srtrain.engines.exported import ExportedEngine, json_beside, metadata
+from srtrain.engines.foreign.form import Declared
 from srtrain.errors import CheckpointError
 from srtrain.files.json_file import read_json
 from srtrain.models.receptive import size_multiple
@@ -56,6 +57,7 @@ class NcnnEngine(ExportedEngine):
                 f"{str(path)!r} has inputs {inputs} and outputs {outputs}; exactly one of each is needed."
             )
         self._input, self._output = inputs[0], outputs[0]
+        self.declared = Declared((None, _n_channels(path), None, None))
         return _metadata(json_beside(path))
 
     def _run(self, lq: Float32) -> Float32:
@@ -84,3 +86,19 @@ def _metadata(file: Path) -> dict[str, Any]:
         return {}
     found = read_json(file, {"about": dict}, remedy="Export the network again.")
     return metadata(json.dumps(found["about"]), file)
+
+
+def _n_channels(path: Path) -> int:
+    """Return the number of channels that a network expects: 1 if its first convolution has one input channel, else 3.
+
+    ncnn does not check it, and would read memory that it does not own.
+    """
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        words = line.split()
+        if words and words[0] == "Convolution":
+            number = {
+                key: int(value) for key, _, value in (w.partition("=") for w in words) if value.isdecimal()
+            }
+            kernel = number.get("1", 1) * number.get("11", number.get("1", 1))
+            return 1 if number.get("6") == number.get("0", 0) * kernel else 3
+    return 3

@@ -5,14 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from srtrain.arrays import Float32
 from srtrain.device.cores import usable_cores
 from srtrain.engines import ENGINES
 from srtrain.engines.exported import METADATA_KEY, ExportedEngine, metadata
+from srtrain.engines.foreign.form import Array, Declared
 from srtrain.errors import CheckpointError
 
 PROVIDERS = ("CANNExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
 """In order of preference. ONNX Runtime itself falls back to the next one."""
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(uint8)": "uint8",
+}
 
 
 def open_failures() -> tuple[type[Exception], ...]:
@@ -49,27 +56,26 @@ class OnnxRuntimeEngine(ExportedEngine):
         except open_failures() as error:
             raise CheckpointError(f"ONNX Runtime cannot run {str(path)!r}: {error}.") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        shape = inputs[0].shape
-        rgb = len(shape) == 4 and (shape[1] == 3 or not isinstance(shape[1], int))
-        if len(inputs) != 1 or inputs[0].type != "tensor(float)" or not rgb:
+        if len(inputs) != 1 or inputs[0].type not in _DTYPES:
             given = ", ".join(f"{i.name}: {i.type} {i.shape}" for i in inputs)
             raise CheckpointError(
-                f"{str(path)!r} has the inputs {given}; expected one float32 input of shape (N, 3, H, W)."
+                f"{str(path)!r} has the inputs {given}; expected one input of {', '.join(_DTYPES)}."
             )
         self._input, self._output = inputs[0].name, outputs[0].name
-        if all(isinstance(px, int) for px in shape[2:]):
-            self.input_px = (shape[2], shape[3])
-        self.batch = shape[0] if isinstance(shape[0], int) else None
+        shape = tuple(px if isinstance(px, int) else None for px in inputs[0].shape)
+        self.declared = Declared(shape, _DTYPES[inputs[0].type])
+        self.batch = shape[0] if shape else None
         texts = self._session.get_modelmeta().custom_metadata_map
         return metadata(texts.get(METADATA_KEY, ""), path)
 
-    def _run(self, lq: Float32) -> Float32:
+    def _run(self, lq: Array) -> Array:
         try:
-            out: Float32 = self._session.run([self._output], {self._input: lq})[0]
+            out: Array = self._session.run([self._output], {self._input: lq})[0]
         except open_failures() as error:
+            px = " x ".join(map(str, lq.shape))
             if "alloc" in str(error):
-                raise MemoryError(
-                    f"ONNX Runtime has not enough memory for a picture of {lq.shape[2:]} px"
-                ) from error
-            raise
+                raise MemoryError(f"ONNX Runtime has not enough memory for an input of {px}") from error
+            raise CheckpointError(
+                f"ONNX Runtime cannot run {str(self.path)!r} on an input of {px}: {error}."
+            ) from error
         return out

@@ -97,19 +97,21 @@ def check_tile(side: int, overlap: int, multiple: int) -> None:
         )
 
 
-def best_tile(height: int, width: int, overlap: int, max_px: int) -> tuple[int, int]:
+def best_tile(height: int, width: int, overlap: int, max_px: int, multiple: int = 1) -> tuple[int, int]:
     """Return the (height, width) of tiles of at most ``max_px`` pixels that together compute the fewest pixels.
 
-    If no useful tile is that small, return the smallest useful tile.
+    If no useful tile is that small, return the smallest useful tile. Where tiles start at multiples of a larger number
+    than 1, some may overlap by more, so another size may compute a little less.
     """
-    smallest = smallest_tile(overlap)
+    smallest = smallest_tile(overlap, multiple)
     best, least = (min(smallest, height), min(smallest, width)), math.inf
     tile_width, n_columns = width, 1
     while True:
         highest = max_px // tile_width
         if highest >= min(height, smallest):
             n_rows = 1 if highest >= height else math.ceil((height - 2 * overlap) / (highest - 2 * overlap))
-            tile_height = math.ceil((height + 2 * overlap * (n_rows - 1)) / n_rows)
+            least_height = math.ceil((height + 2 * overlap * (n_rows - 1)) / n_rows)
+            tile_height = max(min(smallest, height), least_height)
             computed = n_rows * tile_height * n_columns * tile_width
             if computed < least:
                 best, least = (tile_height, tile_width), computed
@@ -119,6 +121,6 @@ def best_tile(height: int, width: int, overlap: int, max_px: int) -> tuple[int, 
         tile_width = max(smallest, math.ceil((width + 2 * overlap * (n_columns - 1)) / n_columns))
 
 
-def smallest_tile(overlap: int) -> int:
+def smallest_tile(overlap: int, multiple: int = 1) -> int:
     """Return the side of the smallest tile that is used unless a user asks for less."""
-    return 2 * overlap + _SMALLEST_CORE_PX
+    return 2 * overlap + max(_SMALLEST_CORE_PX, multiple)

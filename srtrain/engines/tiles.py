@@ -61,7 +61,9 @@ class Tiled:
         self.engine = engine
         self.name, self.path, self.about, self.scale = engine.name, engine.path, engine.about, engine.scale
         radius, multiple = receptive_px(engine.about), size_multiple(engine.about)
-        exact = UNKNOWN_OVERLAP_PX if radius is None else radius
+        exact = radius if radius is not None else UNKNOWN_OVERLAP_PX
+        if radius is None and engine.input_px is not None:
+            exact = min(exact, min(engine.input_px) // 4)
         self.overlap = Overlap(exact if overlap_px is None else overlap_px, radius, multiple)
         self.tile_px = tile_px
         self.memory_bytes = memory_bytes
@@ -70,6 +72,7 @@ class Tiled:
         self._limit_px: int | None = None  # largest tile to try after memory ran out
         self._gauge = Gauge() if memory_bytes is not None else None
         self._run: Callable[[Float32], Float32] = SelfEnsemble(self._fit) if self_ensemble else self._fit
+        self._smallest_px = smallest_tile(self.overlap.px, multiple)
         if self.overlap.px < 0:
             raise RecipeError(f"an overlap of {self.overlap.px} px is not possible; give 0 or more.")
         if tile_px is not None:
@@ -182,13 +185,13 @@ class Tiled:
             longest = max(self.engine.input_px)  # all orientations of a square have the same size
             return (longest, longest) if self.self_ensemble else self.engine.input_px
         if self._limit_px is not None:
-            return best_tile(height, width, self.overlap.px, self._limit_px)
+            return best_tile(height, width, self.overlap.px, self._limit_px, self.overlap.multiple_px)
         if self.tile_px is not None:
             return min(self.tile_px, height), min(self.tile_px, width)
         if self.memory_bytes is None or height * width <= _PROBE_PX**2:
             return height, width
         max_px = self._affordable_px(self.memory_bytes - held_bytes)
-        return best_tile(height, width, self.overlap.px, max_px)
+        return best_tile(height, width, self.overlap.px, max_px, self.overlap.multiple_px)
 
     def _affordable_px(self, free_bytes: int) -> int:
         """Return how many pixels a tile may have."""
@@ -197,7 +200,7 @@ class Tiled:
         if self.self_ensemble:
             bytes_per_px += 4 * 12 * self.scale**2  # sum, mean and turned copies of the output
         left = _USED_SHARE * (free_bytes - gauge.base_bytes)
-        if left < smallest_tile(self.overlap.px) ** 2 * bytes_per_px:
+        if left < self._smallest_px**2 * bytes_per_px:
             self._tell(
                 "the memory limit leaves no room for tiles beside the picture and the loaded network: using the "
                 "smallest useful tiles, which exceeds the limit"
@@ -219,7 +222,7 @@ class Tiled:
 
     def _halve(self, tile: tuple[int, int], error: MemoryError) -> None:
         height, width = tile
-        if self.engine.input_px is not None or height * width <= smallest_tile(self.overlap.px) ** 2:
+        if self.engine.input_px is not None or height * width <= self._smallest_px**2:
             raise SrtrainError(
                 f"memory ran out with a tile of {width}×{height} px, and the tile cannot be smaller. Close other "
                 f"programs, or use a smaller network or a smaller --overlap."

@@ -119,6 +119,7 @@ def load(
     overlap_px: int | None = None,
     self_ensemble: bool = False,
     say: Callable[[str], None] | None = None,
+    value_range: str | None = None,
 ) -> Model:
     """Open a network for `Model.upscale`.
 
@@ -126,14 +127,16 @@ def load(
         path: a run folder, a checkpoint, a file of weights, or an exported model.
         engine: name of the engine; ``auto`` chooses one for the file.
         threads: number of cores to use; 0 uses all.
-        memory: see `Model`, also for the other arguments.
+        memory: see `Model`, also for the arguments after it.
+        value_range: see `open_engine`; for exported files of other software whose range cannot be measured.
 
     Raises:
         CheckpointError: the file is missing, damaged, or not for this engine.
         RecipeError: the memory, the tile or the overlap is not possible.
     """
     parse_bytes(memory)  # check it before opening takes seconds
-    return Model(open_engine(path, engine, threads), memory, tile_px, overlap_px, self_ensemble, say)
+    opened = open_engine(path, engine, threads, value_range)
+    return Model(opened, memory, tile_px, overlap_px, self_ensemble, say)
 
 
 def _check(picture: Pixels) -> float:

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from srtrain.engines import ENGINES
 from srtrain.engines.engine import Engine, engine_for, engine_named
-from srtrain.errors import CheckpointError, ExportError
+from srtrain.engines.exported import ExportedEngine
+from srtrain.engines.foreign.ranges import parse_range
+from srtrain.errors import CheckpointError, ExportError, RecipeError
 from srtrain.infer.cached import cached_export
 
 CHECKPOINTS = "mindspore"
@@ -23,7 +25,9 @@ FASTEST = "onnxruntime"
 """The engine that ``auto`` uses for checkpoints on a CPU (docs/benchmarks.md)."""
 
 
-def open_engine(path: str | Path, engine: str = "auto", threads: int = 0) -> Engine:
+def open_engine(
+    path: str | Path, engine: str = "auto", threads: int = 0, value_range: str | None = None
+) -> Engine:
     """Open a checkpoint or an exported file.
 
     Args:
@@ -32,22 +36,34 @@ def open_engine(path: str | Path, engine: str = "auto", threads: int = 0) -> Eng
             that
             is installed.
         threads: number of cores to use; 0 uses all.
+        value_range: range of the values in an exported file of other software: ``0-255``, ``0-1``, ``-1-1``, or
+            two of them for input and output, such as ``0-1:0-255``. ``None`` measures it.
 
     Raises:
+        RecipeError: the range is unknown, or the file itself says its range.
         UnknownNameError: no engine has this name.
         CheckpointError: the file is missing, damaged, or not for this engine.
         DeviceError: the engine is not installed, or needs a device that this machine does not have.
         ExportError: the checkpoint cannot be exported for the engine that was named.
     """
     path = Path(path).expanduser()
+    if value_range is not None:
+        parse_range(value_range)
     if not path.exists():
         raise CheckpointError(
             f"{str(path)!r} does not exist. Give a run folder, a step_… folder, a weights file or an exported file."
         )
-    if engine != "auto":
-        return _open(engine, path, threads)
-    name = engine_for(path)
-    return _open_fastest(path, threads) if name == CHECKPOINTS else _open(name, path, threads)
+    name = engine_for(path) if engine == "auto" else engine
+    if name == CHECKPOINTS and engine == "auto":
+        opened = _open_fastest(path, threads)
+    else:
+        opened = _open(name, path, threads, value_range)
+    if value_range is not None and "foreign" not in opened.about:
+        raise RecipeError(
+            f"{str(path)!r} does not need a range of values ({value_range}): it is known. Leave out --range "
+            f"(value_range= in Python), which is for files that other software exported."
+        )
+    return opened
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -71,7 +87,7 @@ def _on_accelerator() -> bool:
     return mindspore is not None and mindspore.get_context("device_target") != "CPU"
 
 
-def _open(name: str, path: Path, threads: int) -> Engine:
+def _open(name: str, path: Path, threads: int, value_range: str | None = None) -> Engine:
     kind = engine_named(name)
     file = path
     if not kind.reads(path):
@@ -81,6 +97,9 @@ def _open(name: str, path: Path, threads: int) -> Engine:
                 f"this file is {engine_for(path)!r}."
             )
         file = cached_export(path, kind.suffixes[0], threads)
-    opened = kind(file, threads)
+    if value_range is not None and issubclass(kind, ExportedEngine):
+        opened: Engine = kind(file, threads, value_range)
+    else:
+        opened = kind(file, threads)
     opened.path = path
     return opened

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     backend: Backend = BACKENDS.build(args.device)
     backend.start("graph", args.threads)
     try:
-        engines = _engines(args.models, args.engine, args.threads, args.scale)
+        engines = _engines(args.models, args.engine, args.threads, args.scale, args.range)
         sets = {  # all of them, so that a missing folder is found before hours of work
             scale: [_open_set(name, root or args.root, scale, args.lr_type) for name, root in args.sets]
             for scale in {engine.scale for engine in engines.values()}
@@ -143,14 +144,23 @@ def _write_worst(
 
 
 def _engines(
-    models: Sequence[str], engine: str, threads: int, bicubic_scales: Sequence[int]
+    models: Sequence[str],
+    engine: str,
+    threads: int,
+    bicubic_scales: Sequence[int],
+    value_range: str | None,
 ) -> dict[str, Engine]:
-    """Open every model; the keys are the labels that name the models in the results."""
-    networks = {
-        given: open_engine(given, _engine_name(given, engine), threads)
-        for given in models
-        if given != "bicubic"
-    }
+    """Open every model; the keys are the labels that name the models in the results.
+
+    The range of values is for exported files alone.
+    """
+    networks: dict[str, Engine] = {}
+    for given in models:
+        if given != "bicubic":
+            stated = None if is_checkpoint(Path(given)) else value_range
+            networks[given] = open_engine(given, _engine_name(given, engine), threads, stated)
+            if "foreign" in networks[given].about:
+                print(f"note: {given}: {networks[given].about['foreign']}", file=sys.stderr)
     scales = bicubic_scales or sorted({network.scale for network in networks.values()})
     if "bicubic" in models and not scales:
         raise RecipeError("bicubic has no scale of its own: add --scale 2 (or several).")

@@ -64,6 +64,7 @@ def _open(args: argparse.Namespace) -> Model:
         tile_px=args.tile,
         overlap_px=args.overlap,
         self_ensemble=args.self_ensemble,
+        value_range=args.range,
         say=lambda text: print(f"note: {text}"),
     )
 

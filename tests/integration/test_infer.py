@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from onnx import load_model, save_model
+from onnx import TensorProto, helper, load_model, save_model
 from PIL import Image, ImageCms
 
 import srtrain
@@ -214,16 +214,47 @@ def test_a_file_of_others_is_measured_and_what_is_not_known_is_said(onnx, photos
     stripped = load_model(onnx)
     del stripped.metadata_props[:]
     save_model(stripped, "theirs.onnx")
-    assert infer("theirs.onnx", "photos/rgb.png", "--to", "theirs.png") == 0
-    assert "note: the file has no srtrain metadata: its scale was measured" in capsys.readouterr().out
+    assert infer("theirs.onnx", "photos/rgb.png") == 2  # its weights are random, so no range fits
+    assert "theirs.onnx' does not say which range of values it expects" in capsys.readouterr().err
+    assert infer("theirs.onnx", "photos/rgb.png", "--to", "theirs.png", "--range", "0-255") == 0
+    assert "note: the file has no srtrain metadata, so it was examined: scale 2" in capsys.readouterr().out
     Image.fromarray(read_rgb(photos / "rgb.png").repeat(3, 1)).save("wide.png")
-    assert infer("theirs.onnx", "wide.png", "--tile", "100") == 0
+    assert infer("theirs.onnx", "wide.png", "--tile", "100", "--range", "0-255") == 0
     assert (
         "32 px instead of one of 96 px (the receptive radius of this network is unknown)"
         in capsys.readouterr().out
     )
     assert infer(onnx, "wide.png", "--to", "ours.png") == 0
     np.testing.assert_array_equal(read_rgb(Path("wide_x2.png")), read_rgb(Path("ours.png")))
+
+
+def test_a_file_of_others_that_works_in_0_to_1_gives_no_black_picture(photos, capsys):
+    """It also needs multiples of 8, which the 60 x 40 px of the picture are not."""
+    sides = [helper.make_tensor("scales", TensorProto.FLOAT, [4], [1, 1, 2, 2])]
+    nodes = [
+        helper.make_node("SpaceToDepth", ["x"], ["s"], blocksize=8),
+        helper.make_node("DepthToSpace", ["s"], ["d"], blocksize=8),
+        helper.make_node("Upsample", ["d", "scales"], ["u"], mode="nearest"),
+        helper.make_node("Clip", ["u"], ["y"], min=0.0, max=1.0),
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, "h", "w"])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    opset = helper.make_opsetid("", 9)
+    save_model(
+        helper.make_model(
+            helper.make_graph(nodes, "x2", [x], [y], sides), opset_imports=[opset], ir_version=4
+        ),
+        "theirs.onnx",
+    )
+    assert infer("theirs.onnx", "photos/rgb.png", "--to", "y.png") == 0
+    said = capsys.readouterr().out
+    assert said.count("note: ") == 1
+    assert "values in [0, 1] (measured), sides are continued by mirroring to multiples of 8 px" in said
+    lq = read_rgb(photos / "rgb.png")
+    np.testing.assert_array_equal(read_rgb(Path("y.png")), lq.repeat(2, 0).repeat(2, 1))
+    assert infer("theirs.onnx", "photos/rgb.png", "--to", "z.png", "--range", "0-3") == 2
+    assert "error: the range '0-3' is not known" in capsys.readouterr().err
+    assert not Path("z.png").exists()
 
 
 def test_the_python_in_the_docs_runs(onnx, photos, repo_root):

@@ -41,7 +41,7 @@ def test_weights_cut_short_are_refused(files):
 
 def test_without_the_json_the_scale_is_measured(files):
     (files / "net.param.json").unlink()
-    engine = open_engine(files / "net.param")
+    engine = open_engine(files / "net.param", value_range="0-255")  # random weights have no range
     assert engine.scale == 2
     assert "foreign" in engine.about
 
