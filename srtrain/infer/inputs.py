@@ -133,7 +133,7 @@ def _is_file_name(to: str) -> bool:
 def _add_folder(plan: Plan, folder: Path, to: str | None, scale: int, suffix: str | None) -> None:
     named = folder if folder.name not in ("", "..") else folder.resolve()
     root = Path(to).expanduser() if to is not None else named.with_name(f"{named.name}_x{scale}")
-    below = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _is_hidden(path, folder)]
+    below = [path for path in sorted(folder.rglob("*")) if not path.is_dir() and not _is_hidden(path, folder)]
     found = [path for path in below if path.suffix.lower() in FORMATS and root not in path.parents]
     _note_others(plan, str(folder), [path for path in below if path.suffix.lower() not in FORMATS])
     if not found:
@@ -149,7 +149,7 @@ def _add_pattern(plan: Plan, pattern: Path, to: str | None, scale: int, suffix: 
     n_fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
     base = Path(*parts[:n_fixed])
     matches = sorted(base.glob(str(Path(*parts[n_fixed:]))))
-    files = [path for path in matches if path.is_file() and not _is_hidden(path, base)]
+    files = [path for path in matches if not path.is_dir() and not _is_hidden(path, base)]
     found = [path for path in files if path.suffix.lower() in (*FORMATS, *VIDEO_SUFFIXES)]
     _note_others(plan, str(pattern), [path for path in files if path not in found])
     if not found:

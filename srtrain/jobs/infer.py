@@ -14,10 +14,11 @@ from PIL import Image
 
 from srtrain.data.picture import cannot_write, write_bytes
 from srtrain.device import BACKENDS
-from srtrain.errors import RecipeError, SrtrainError, counted
+from srtrain.engines.memory import parse_bytes
+from srtrain.errors import DataError, RecipeError, SrtrainError, counted, first_line
 from srtrain.infer.inputs import STANDARD, Job, make_plan
 from srtrain.infer.model import Model, load
-from srtrain.infer.picture import FORMATS, Picture, decode_picture, encode_picture, read_picture
+from srtrain.infer.picture import FORMATS, Picture, Room, decode_picture, encode_picture, read_picture
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,13 @@ class Output:
         quality: of JPEG and WebP, 1 to 100.
         overwrite: whether existing files are replaced.
         compare: title of a sheet that compares with bicubic; ``None`` writes no sheet.
+        room: how large a picture may be.
     """
 
     quality: int
     overwrite: bool
     compare: str | None
+    room: Room
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,7 +52,8 @@ def run(args: argparse.Namespace) -> int:
         for note in [*([model.about["foreign"]] if "foreign" in model.about else []), *plan.notes]:
             print(f"note: {note}")
         title = Path(args.model).stem + (", self-ensemble" if args.self_ensemble else "")
-        output = Output(args.quality, args.overwrite, title if args.compare else None)
+        room = Room(parse_bytes(args.memory), model.scale)
+        output = Output(args.quality, args.overwrite, title if args.compare else None, room)
         return upscale_all(plan.jobs, model, output)
 
 
@@ -74,24 +78,16 @@ def upscale_all(jobs: list[Job], model: Model, output: Output) -> int:
     kept: list[Path] = []
     n_failed = 0
     for job in jobs:
-        existing = [path for path in _outputs(job, output) if path.exists()]
-        if existing and not output.overwrite:
-            kept += existing
-            continue
         try:
+            existing = [path for path in _outputs(job, output) if path.exists()]
+            if existing and not output.overwrite:
+                kept += existing
+                continue
             _upscale(job, model, output)
         except RecipeError:
             raise  # a mistake in the command line, which every file would repeat
-        except SrtrainError as error:
-            name = "standard input" if job.source == STANDARD else str(job.source)
-            named = str(error) if name in str(error) else f"{name}: {error}"
-            print(f"error: {named}", file=sys.stderr)
-            n_failed += 1
-        except MemoryError as error:  # not from the network: that makes the tiles smaller
-            print(
-                f"error: {job.source}: not enough memory for the picture and its output: {error}",
-                file=sys.stderr,
-            )
+        except Exception as error:  # whatever is wrong with one file, the others are still done
+            _report(job, error)
             n_failed += 1
     if kept:
         exist = "exists and was kept" if len(kept) == 1 else "exist and were kept"
@@ -101,6 +97,20 @@ def upscale_all(jobs: list[Job], model: Model, output: Output) -> int:
     if n_failed:
         print(f"{n_failed} of {counted(len(jobs), 'input')} failed", file=sys.stderr)
     return 1 if kept or n_failed else 0
+
+
+def _report(job: Job, error: Exception) -> None:
+    """Print in one line why a file failed."""
+    name = "standard input" if job.source == STANDARD else str(job.source)
+    if isinstance(error, SrtrainError):
+        text = str(error)
+    elif isinstance(error, MemoryError):  # not from the network: that makes the tiles smaller
+        text = f"not enough memory for the picture and its output: {error}"
+    elif isinstance(error, OSError):
+        text = f"{error.strerror or error}: {str(error.filename or job.target)!r}"
+    else:
+        text = f"{type(error).__name__}: {first_line(error)}"
+    print(f"error: {text if name in text else f'{name}: {text}'}", file=sys.stderr)
 
 
 def _outputs(job: Job, output: Output) -> list[Path]:
@@ -135,9 +145,12 @@ def _upscale(job: Job, model: Model, output: Output) -> None:
 def _upscale_picture(job: Job, model: Model, output: Output) -> str:
     """Upscale one picture; return its sizes as text."""
     if job.source == STANDARD:
-        picture = decode_picture(sys.stdin.buffer.read(), "standard input")
+        data = sys.stdin.buffer.read(output.room.n_bytes + 1)
+        if len(data) > output.room.n_bytes:
+            raise DataError(f"standard input has more bytes than --memory allows ({output.room.n_bytes:,}).")
+        picture = decode_picture(data, "standard input", output.room)
     else:
-        picture = read_picture(job.source)
+        picture = read_picture(job.source, output.room)
     large = Picture(model.upscale(picture.pixels), job.format or picture.format, picture.profile)
     encoded = encode_picture(large, output.quality)
     if job.target == STANDARD:

@@ -115,6 +115,51 @@ def test_bad_files_are_named_and_the_rest_goes_on(onnx, photos, capsys):
     )
 
 
+def test_no_bad_file_ends_a_folder(onnx, photos, capsys):
+    shutil.rmtree(photos / "deep")
+    good = (photos / "rgb.png").read_bytes()
+    bmp = io.BytesIO()
+    Image.new("RGB", (5, 4)).save(bmp, "bmp")
+    deep = io.BytesIO()
+    Image.new("RGB", (5, 4)).save(deep, "tiff")
+    bad = {
+        "negative.bmp": bmp.getvalue()[:18] + (-5).to_bytes(4, "little", signed=True) + bmp.getvalue()[22:],
+        "huge.png": good[:16] + b"\xff" * 8 + good[24:],
+        "huge.tif": deep.getvalue().replace((5).to_bytes(4, "little"), (2**31).to_bytes(4, "little")),
+        "text.png": b"hello",
+        "empty.jpg": b"",
+    }
+    for name, data in bad.items():
+        (photos / name).write_bytes(data)
+    (photos / "link.png").symlink_to("gone.png")
+    (photos / "folder.png").mkdir()
+    long_name = "n" * 248 + ".png"
+    (photos / long_name).write_bytes(good)
+    assert infer(onnx, photos, "--to", "out") == 1
+    errors = capsys.readouterr().err
+    for name in (*bad, "link.png"):
+        assert f"{name}'" in errors
+    assert "link.png': it is a link to 'gone.png', which does not exist" in errors
+    assert (photos.parent / "out" / long_name).is_file()
+    assert infer(onnx, photos / long_name) == 0  # the output's name has 255 characters
+    (photos / ("m" * 251 + ".png")).write_bytes(good)
+    assert infer(onnx, photos / ("m" * 251 + ".png")) == 1
+    assert "File name too long" in capsys.readouterr().err
+    written = sorted(path.name for path in Path("out").rglob("*.*"))
+    assert written == sorted(["alpha.webp", "rgb.png", "turned.jpg", long_name])
+
+
+def test_a_picture_that_does_not_fit_the_memory_is_refused_by_its_header(onnx, photos, capsys):
+    Image.new("1", (20000, 20000)).save(photos / "rgb.png")
+    assert infer(onnx, "photos/rgb.png", "photos/turned.jpg") == 1
+    captured = capsys.readouterr()
+    assert (
+        "error: 'photos/rgb.png' claims 20000×20000 px. The picture and its output at x2 need 2.4 GB, but --memory "
+        "allows 1.5 GB. If it is really that large, add --memory 4GB." in captured.err
+    )
+    assert "photos/turned_x2.jpg" in captured.out
+
+
 def test_standard_input_to_standard_output_is_the_picture_alone(onnx, photos):
     words = [sys.executable, "-m", "srtrain.cli", "infer", str(onnx), "-", "--tile", "20", "--overlap", "2"]
     done = subprocess.run(words, input=(photos / "rgb.png").read_bytes(), capture_output=True, check=True)
