@@ -29,6 +29,7 @@ Read = Callable[[slice, slice], Float32]
 
 _PROBE_PX = 128  # large enough to tell its memory from noise, small enough to run in no time
 _WARM_UP_PX = 48
+_EASY_PX = 512  # with tiles of this size, the overlap costs little time
 _USED_SHARE = 0.8  # allocators round up, and memory of the probe is not reused for larger tiles
 
 
@@ -201,9 +202,11 @@ class Tiled:
             bytes_per_px += 4 * 12 * self.scale**2  # sum, mean and turned copies of the output
         left = _USED_SHARE * (free_bytes - gauge.base_bytes)
         if left < self._smallest_px**2 * bytes_per_px:
+            enough = gauge.base_bytes - free_bytes + _EASY_PX**2 * bytes_per_px / _USED_SHARE
             self._tell(
                 "the memory limit leaves no room for tiles beside the picture and the loaded network: using the "
-                "smallest useful tiles, which exceeds the limit"
+                f"smallest useful tiles, which is slow and exceeds the limit. {enough / 1e9:.1f} GB more are enough "
+                f"for tiles of {_EASY_PX}×{_EASY_PX} px"
             )
         return max(0, int(left / bytes_per_px))
 

@@ -40,6 +40,7 @@ _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _ORIENTATION = 0x0112
 _AS_THEY_ARE = ("L", "LA", "RGB", "RGBA")
+_PROCESS_BYTES = 500_000_000
 _CHANNELS_BYTES = {"1": 1, "L": 1, "P": 4, "LA": 2, "RGB": 3, "I;16": 2, "I;16B": 2}
 
 Pixels = NDArray[Any]
@@ -81,12 +82,15 @@ class Room:
         """
         if min(height, width) < 1:
             raise DataError(f"claims a width of {width} px and a height of {height} px; the file is damaged.")
-        needed = height * width * bytes_per_px * (2 + self.scale**2)
+        n_bytes = height * width * bytes_per_px
+        needed = n_bytes * (2 + self.scale**2)
         if needed > self.n_bytes:
+            # What `Model.upscale` holds, the process itself and a few tiles.
+            enough = n_bytes * (2 + 2.5 * self.scale**2) + _PROCESS_BYTES
             raise DataError(
                 f"claims {width}×{height} px. The picture and its output at x{self.scale} need "
                 f"{needed / 1e9:.1f} GB, but --memory allows {self.n_bytes / 1e9:.2g} GB. If it is really that large, "
-                f"add --memory {math.ceil(needed * 1.5 / 1e9)}GB."
+                f"add --memory {math.ceil(enough / 1e9)}GB."
             )
 
 

@@ -155,7 +155,7 @@ def test_a_picture_that_does_not_fit_the_memory_is_refused_by_its_header(onnx, p
     captured = capsys.readouterr()
     assert (
         "error: 'photos/rgb.png' claims 20000×20000 px. The picture and its output at x2 need 2.4 GB, but --memory "
-        "allows 1.5 GB. If it is really that large, add --memory 4GB." in captured.err
+        "allows 1.5 GB. If it is really that large, add --memory 6GB." in captured.err
     )
     assert "photos/turned_x2.jpg" in captured.out
 
