@@ -15,6 +15,7 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -77,24 +78,48 @@ def activate(name: str, beside: Path | None = None) -> str:
 
 def load(name: str, beside: Path | None = None) -> Plugin:
     """Import the plugin ``name`` unless it is active already; see ``activate``."""
-    lasting, module_of = _find(name, beside)
-    if lasting not in _active:
+    found = find(name, beside)
+    if found.name not in _active:
         before = {registry: registry.additions() for registry in Registry.instances}
         try:
-            module = module_of()
+            module = found.module()
         except (Exception, SystemExit) as error:
             raise RecipeError(
                 f"the plugin {name!r} fails when it is imported: {type(error).__name__}: {error}"
             ) from error
-        _active[lasting] = Plugin(lasting, module, _new_names(before))
-    return _active[lasting]
+        _active[found.name] = Plugin(found.name, module, _new_names(before))
+    return _active[found.name]
 
 
-def _find(name: str, beside: Path | None) -> tuple[str, Callable[[], ModuleType]]:
-    """Return the lasting name of a plugin, and a function that imports it."""
+def active() -> frozenset[str]:
+    """Return the lasting names of the plugins that are active in this process."""
+    return frozenset(_active)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A plugin that exists; nothing of it was imported to find it.
+
+    Attributes:
+        name: a name that finds the plugin from any working folder.
+        module: imports it.
+        places: the file, or the folders of the package, that its import runs; none for an entry point.
+    """
+
+    name: str
+    module: Callable[[], ModuleType]
+    places: tuple[Path, ...] = ()
+
+
+def find(name: str, beside: Path | None = None) -> Found:
+    """Find a plugin without importing anything of it.
+
+    Raises:
+        RecipeError: there is no such plugin.
+    """
     if name.endswith(".py"):
         file = _existing_file(name, beside)
-        return str(file), lambda: import_file(file, "srtrain_user")
+        return Found(str(file), lambda: import_file(file, "srtrain_user"), (file,))
     found = installed()
     if name in found:
         entry, *others = found[name]
@@ -103,9 +128,9 @@ def _find(name: str, beside: Path | None) -> tuple[str, Callable[[], ModuleType]
                 f"two installed packages declare a plugin {name!r}: {origin(entry)} and {origin(others[0])}. "
                 f"Uninstall one, or name a module: {entry.module} or {others[0].module}."
             )
-        return name, lambda: _load_entry(entry)
-    if _module_exists(name):
-        return name, lambda: importlib.import_module(name)
+        return Found(name, lambda: _load_entry(entry))
+    if places := module_places(name):
+        return Found(name, lambda: importlib.import_module(name), places)
     raise RecipeError(
         f"there is no plugin {name!r}.{did_you_mean(name, found)} Installed plugins: {listing(found)}. "
         f"A module on the Python path or a path that ends in .py works too."
@@ -140,8 +165,20 @@ def _existing_file(name: str, beside: Path | None) -> Path:
     return file
 
 
-def _module_exists(name: str) -> bool:
+def module_places(name: str) -> tuple[Path, ...]:
+    """Return the file of a module, or the folders of the package that it belongs to; empty if there is no such module.
+
+    ``importlib.util.find_spec`` would import the packages above the module.
+    """
+    top, *parts = name.split(".")
     try:
-        return importlib.util.find_spec(name) is not None
+        spec = first = importlib.util.find_spec(top)
+        for i, part in enumerate(parts):
+            inside = spec.submodule_search_locations if spec else None
+            spec = PathFinder.find_spec(".".join([top, *parts[:i], part]), list(inside)) if inside else None
     except (ImportError, ValueError):
-        return False
+        return ()
+    if spec is None or first is None:
+        return ()
+    folders = tuple(Path(place) for place in first.submodule_search_locations or ())
+    return folders or ((Path(first.origin),) if first.origin else ())

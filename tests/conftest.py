@@ -95,9 +95,10 @@ def events() -> Callable[[Path], list[Event]]:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the decoded pictures of the tests out of the user's cache."""
+    """Keep decoded pictures and consents of the tests out of the user's folders."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SRTRAIN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         yield
 
 

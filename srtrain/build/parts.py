@@ -11,6 +11,7 @@ import mindspore as ms
 from mindspore import nn
 
 import srtrain
+from srtrain import plugins
 from srtrain.data import DATASETS
 from srtrain.data.store import Pictures
 from srtrain.device import BACKENDS
@@ -18,7 +19,7 @@ from srtrain.device.backend import Backend
 from srtrain.errors import RecipeError
 from srtrain.evaluation.evaluator import EvalSet
 from srtrain.metrics import PROTOCOLS
-from srtrain.models import MODELS
+from srtrain.models import BLOCKS, MODELS
 from srtrain.recipe import Benchmark, Epochs, Recipe, Spec
 from srtrain.recipe.record import digest, encode
 from srtrain.registry import Registry
@@ -116,7 +117,14 @@ def about(recipe: Recipe) -> dict[str, Any]:
         "recipe_hash": digest(recipe),
         "benchmarks": {name: benchmark.protocol for name, benchmark in wanted_benchmarks(recipe)},
         "srtrain": srtrain.__version__,
+        **({"plugins": needed} if (needed := _plugins_of_network(recipe)) else {}),
     }
+
+
+def _plugins_of_network(recipe: Recipe) -> list[str]:
+    """Return the plugins that the network needs; those of hooks and data are not needed to use it."""
+    kinds = {MODELS.kind, BLOCKS.kind}
+    return [name for name in recipe.plugins if not kinds.isdisjoint(plugins.load(name).registered)]
 
 
 def training_digest(recipe: Recipe) -> str:

@@ -13,6 +13,7 @@ A command is a module of ``srtrain/commands``, or a class that a plugin register
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import pkgutil
@@ -20,6 +21,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from srtrain import __version__, plugins
@@ -38,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     if not debug:  # hides MindSpore's internal warnings; its errors still show
         os.environ.setdefault("GLOG_v", "3")
+    _distrust_working_folder()
     try:
         code = execute(read(words))
         sys.stdout.flush()
@@ -59,6 +62,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         report(cannot(f"cannot write {str(error.filename)!r}" if error.filename else "cannot write", error))
         return 1
+
+
+def _distrust_working_folder() -> None:
+    """Import nothing from the working folder if it is a run folder or a checkpoint, which may be from someone else.
+
+    ``python -m`` looks for modules there first.
+    """
+    with contextlib.suppress(FileNotFoundError):  # the folder was deleted
+        here = Path.cwd()
+        if (here / "recipe.json").exists() or (here / "state.json").exists():
+            sys.path[:] = [place for place in sys.path if place and Path(place) != here]
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from srtrain.consent import allowed
 from srtrain.errors import RecipeError
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.override import override
@@ -20,7 +21,8 @@ def read_recipe(args: argparse.Namespace, function: str = "recipe") -> None:
     recipe in front of those of ``--plugin``, and ``beside`` (the folder where plugin files are looked for too).
 
     Raises:
-        RecipeError: the recipe cannot be read, or all mistakes in the overrides together.
+        RecipeError: the recipe cannot be read, or all mistakes in the overrides together; or a run folder names a
+            plugin that the user has not consented to.
     """
     overrides = [*args.overrides, *([f"device={args.device}"] if args.device else [])]
     args.original = load_recipe(args.recipe, function)
@@ -30,8 +32,13 @@ def read_recipe(args: argparse.Namespace, function: str = "recipe") -> None:
     args.resolved = override(args.original, overrides)
     if run_folder is not None and getattr(args, "resume", None) is not None:
         _check_same_folder(args.recipe, run_folder, args.resolved.folder)
-    args.plugin = [*args.resolved.plugins, *args.plugin]
     args.beside = Path(args.recipe).parent
+    wanted = list(args.resolved.plugins)
+    if run_folder is not None:
+        recorded = [name for name in wanted if name in args.original.plugins]
+        given = [*(name for name in wanted if name not in recorded), *args.plugin]
+        wanted = [*allowed(recorded, run_folder, given, args.beside), *given]
+    args.plugin = list(dict.fromkeys([*wanted, *args.plugin]))
 
 
 def run_folder_of(recipe: str) -> Path | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from srtrain.cli.recipe import run_folder_of
+from srtrain.consent import allowed
 from srtrain.recipe.load import load_recipe
 
 HELP = "list plugins: found, active, broken, and what each registers"
@@ -29,7 +31,10 @@ def check(args: argparse.Namespace) -> None:
     The job activates the plugins itself, because it reports the broken ones instead of stopping there.
     """
     args.asked = dict.fromkeys(args.plugin, "--plugin")
-    if args.recipe:
-        args.asked = {**dict.fromkeys(load_recipe(args.recipe).plugins, args.recipe), **args.asked}
     args.beside = Path(args.recipe or ".").parent
+    if args.recipe:
+        wanted, run_folder = load_recipe(args.recipe).plugins, run_folder_of(args.recipe)
+        if run_folder is not None:
+            wanted = tuple(allowed(wanted, run_folder, args.plugin, args.beside))
+        args.asked = {**dict.fromkeys(wanted, args.recipe), **args.asked}
     args.plugin = []

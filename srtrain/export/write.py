@@ -22,7 +22,7 @@ from srtrain.export.format import prepared_format
 from srtrain.export.options import Options
 from srtrain.files import sha256_of, whole_files
 from srtrain.models.receptive import receptive_px, size_multiple
-from srtrain.weights.read import build_model, read_weights
+from srtrain.weights.read import activate_plugins, build_model, read_weights
 from srtrain.weights.transfer import Weights
 
 
@@ -79,10 +79,12 @@ def describe(weights: Weights, options: Options) -> dict[str, Any]:
 
     Raises:
         CheckpointError: the checkpoint does not describe its network.
+        RecipeError: it needs a plugin that is missing, or that the user has not consented to.
     """
     theirs = weights.about
     if "model" not in theirs or "scale" not in theirs:
         build_model(weights)  # raises the error that says what is missing
+    activate_plugins(weights.source, theirs)
     kept = ("model", "model_args", "scale", "step", "recipe_hash", "origin", "score")
     return {
         **{key: theirs[key] for key in kept if key in theirs},

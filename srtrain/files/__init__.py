@@ -16,8 +16,9 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterator
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 
 @contextlib.contextmanager
@@ -215,17 +216,39 @@ def import_file(file: Path, prefix: str) -> ModuleType:
         Exception: whatever the file raises; the module is then forgotten.
     """
     name = f"{prefix}_{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
+    if file.suffix != ".py":
         raise ImportError(f"{str(file)!r} is not a Python file: its name must end in .py")
+    loader = _SourceLoader(name, str(file))
+    spec = importlib.util.spec_from_file_location(name, file, loader=loader)
+    assert spec is not None  # a loader was given
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
     return module
+
+
+class _SourceLoader(SourceFileLoader):
+    """Runs the source that the user can read, and never the bytecode beside it, which may be of another source."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
+def python_program(module: str) -> list[str]:
+    """Return the command that runs a module as a program with this Python.
+
+    Its modules are looked for in the working folder only if this process does so, too. ``python -m`` always looks there
+    first, and the working folder may be a run folder from someone else.
+    """
+    if "" in sys.path or str(Path.cwd()) in sys.path:
+        return [sys.executable, "-m", module]
+    code = "import sys; sys.path[:] = filter(None, sys.path); import runpy; "
+    return [sys.executable, "-c", f"{code}runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"]
 
 
 def lack_of_space(folder: Path, n_bytes: int) -> str:

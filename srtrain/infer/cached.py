@@ -72,9 +72,11 @@ def _find(source: Path) -> tuple[Path, Path | None]:
     """Return the file with the weights, and the description beside it."""
     if source.is_file() and source.suffix != ".ckpt":
         return source, None
-    from srtrain.trainer.checkpoint import find_weights_file
+    from srtrain.trainer.checkpoint import find_weights
+    from srtrain.weights.read import activate_plugins
 
-    file = find_weights_file(source)
+    file, state = find_weights(source)
+    activate_plugins(file, state)  # the hash covers their code
     about = file.with_name("state.json")
     return file, about if about.is_file() else None
 

@@ -12,7 +12,7 @@ from srtrain.weights import edsr_pytorch
 from srtrain.weights.read import build_model, read_weights
 from srtrain.weights.transfer import Weights, variant
 
-_KEPT = ("model", "model_args", "scale", "recipe_hash")  # of what a checkpoint says about itself
+_KEPT = ("model", "model_args", "scale", "recipe_hash", "plugins")  # of what a checkpoint says about itself
 
 
 def run(args: argparse.Namespace) -> int:

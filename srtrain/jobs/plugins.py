@@ -13,6 +13,7 @@ from pathlib import Path
 
 from srtrain import plugins
 from srtrain.errors import RecipeError
+from srtrain.files import python_program
 
 _TIMEOUT_SECONDS = 120
 
@@ -80,7 +81,7 @@ def _examine_elsewhere(name: str) -> Report:
     report = Report(name, "; ".join(map(plugins.origin, plugins.installed()[name])))
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "srtrain.jobs.plugins", name],
+            [*python_program("srtrain.jobs.plugins"), name],
             capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except subprocess.TimeoutExpired:

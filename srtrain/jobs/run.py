@@ -11,6 +11,7 @@ from srtrain.build.around import around_run
 from srtrain.build.check import check_names, planned_hooks
 from srtrain.build.parts import build_backend
 from srtrain.build.trainer import build_trainer
+from srtrain.consent import remember
 from srtrain.device.backend import Backend
 from srtrain.recipe import Recipe
 from srtrain.recipe.places import anchored, found_again
@@ -86,6 +87,10 @@ def _train(
                 folder.accept(recipe, source)
             backend.barrier()
             log.begin_file()
+            if reason := remember(recipe.plugins, folder.path):
+                log.warning(
+                    f"--resume will ask for --plugin again, because consent cannot be stored: {reason}"
+                )
 
         try:
             trainer.train(resume=checkpoint, accept=accept)

@@ -11,7 +11,6 @@ import contextlib
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from srtrain.device.progress import FILE_VARIABLE, LOCAL_VARIABLE, Progress
 from srtrain.errors import DeviceError
+from srtrain.files import python_program
 
 LAUNCHER_VARIABLE = "SRTRAIN_LAUNCHER"
 """Environment variable: the process id of the launcher."""
@@ -99,7 +99,7 @@ def started(plan: Plan, words: Sequence[str]) -> Iterator[Job]:
 
 
 def _start(plan: Plan, words: Sequence[str], progress: Path) -> Job:
-    program = [sys.executable, "-m", "srtrain.cli.worker", *words]
+    program = [*python_program("srtrain.cli.worker"), *words]
     common = environment(plan) | {FILE_VARIABLE: str(progress)}
 
     def start(log: str, **role: object) -> subprocess.Popen[bytes]:

@@ -55,6 +55,7 @@ _STATE = {
     "model_args?": dict,
     "scale?": Whole(1),
     "recipe_hash?": str,
+    "plugins?": [str],
     "origin?": dict,
     "score?": (_SCORE, None),
     "format?": Whole(_FORMAT, _FORMAT),
@@ -299,6 +300,12 @@ def find_weights_file(path: Path) -> Path:
     folder = find_checkpoint(path)
     averaged = folder / "ema.ckpt"
     return averaged if averaged.is_file() else folder / "model.ckpt"
+
+
+def run_folder_of(file: Path) -> Path:
+    """Return the run folder that a file of a checkpoint belongs to; the checkpoint's folder if it is in no run."""
+    folder = file.absolute().parent
+    return folder.parent.parent if folder.parent.name == "checkpoints" else folder
 
 
 def read_state(path: Path, offer: str = "") -> dict[str, Any]:

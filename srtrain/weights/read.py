@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from mindspore import nn
 
+from srtrain import plugins
+from srtrain.consent import allowed
 from srtrain.errors import CheckpointError
 from srtrain.models import MODELS
 from srtrain.recipe.record import decode
-from srtrain.trainer.checkpoint import find_weights, read_tensors
+from srtrain.trainer.checkpoint import find_weights, read_tensors, run_folder_of
 from srtrain.weights import SUFFIXES, edsr_pytorch
 from srtrain.weights.transfer import Weights, load_weights
 
@@ -46,9 +48,25 @@ def build_model(weights: Weights) -> nn.Cell:
             f"{str(weights.source)!r} does not say its {' and '.join(missing)}, so its network cannot be built. Give "
             f"the step_… folder it is from, whose state.json knows."
         )
+    activate_plugins(weights.source, about)
     model: nn.Cell = MODELS.build(about["model"], {"scale": about["scale"]}, **model_args(about))
     load_weights(model, weights, about)
     return model
+
+
+def activate_plugins(file: Path, about: Mapping[str, Any]) -> None:
+    """Activate the plugins that a checkpoint needs, unless its network is already supplied by another plugin.
+
+    Args:
+        file: a file of the checkpoint.
+        about: what the checkpoint says about itself.
+
+    Raises:
+        RecipeError: a plugin is missing, or the user has not consented to it.
+    """
+    if about.get("model") not in MODELS.additions() or plugins.active() & set(about.get("plugins", ())):
+        for name in allowed(about.get("plugins", ()), run_folder_of(file)):
+            plugins.activate(name)
 
 
 def model_args(about: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from srtrain.cli import COMMANDS
+from srtrain.consent import allowed
 from srtrain.errors import CheckpointError, RecipeError, SrtrainError
 from srtrain.evaluation.table import aligned
-from srtrain.files import write_whole
+from srtrain.files import python_program, write_whole
 from srtrain.files.json_file import Whole, checked, fault_of, read_json, read_text, reason_of
 from srtrain.recipe import Recipe
 from srtrain.recipe.load import load_recipe
@@ -115,15 +116,16 @@ def train(args: argparse.Namespace, search: Recipe, recipe: Recipe, candidate: d
         SrtrainError: the training failed; its own output says why.
     """
     folder = Path("runs") / f"{args.search.resolve().name}_{candidate['number']}"
+    search_plugins = allowed(search.plugins, args.search, args.plugin)
     words = [
         *("run", args.recipe, *(["--smoke"] if args.smoke else []), *args.overrides),
         *(f"run_dir={folder}", f"model.blocks={tuple(candidate['blocks'])!r}"),
         f"model.n_feats={search.model.args['n_feats']}",
-        *(word for name in search.plugins for word in ("--plugin", name)),
+        *(word for name in search_plugins for word in ("--plugin", name)),
         *(["--resume"] if is_recorded(folder) else []),
     ]
     print(f"candidate {candidate['number']}: srtrain {shlex.join(words)}", file=sys.stderr)
-    code = subprocess.run([sys.executable, "-m", "srtrain.cli", *words], check=False).returncode
+    code = subprocess.run([*python_program("srtrain.cli"), *words], check=False).returncode
     if code:
         raise SrtrainError(
             f"the training in {str(folder)!r} failed with exit code {code}; see the output above or its run.log."

@@ -1,6 +1,7 @@
 """Files that are complete or not there, locks, import by path, free space."""
 
 import os
+import py_compile
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from srtrain.files import (
     HeldError,
     import_file,
     lack_of_space,
+    python_program,
     take_lock,
     whole_file,
     whole_files,
@@ -266,3 +268,25 @@ def test_lack_of_space_says_both_numbers_and_where(tmp_path):
     assert f"{free + 10**12:,}"[:3] in problem
     assert problem.endswith(f"are free on the disk of {str(tmp_path)!r}")
     assert lack_of_space(Path("gone"), 10**18).endswith(f"on the disk of {str(Path.cwd())!r}")
+
+
+def test_the_bytecode_beside_a_file_is_not_run(tmp_path):
+    """Python would take bytecode marked as unchecked without looking at the source."""
+    file = tmp_path / "shown.py"
+    file.write_text("who = 'evil'")
+    py_compile.compile(str(file), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    file.write_text("who = 'the source'")
+    assert import_file(file, "test_bytecode").who == "the source"
+
+
+@pytest.mark.parametrize("place", ["", "elsewhere"])
+def test_a_program_finds_modules_in_the_working_folder_only_if_this_process_does(
+    place, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [place, *(entry for entry in sys.path if entry)])
+    (tmp_path / "this.py").write_text("print('evil')")
+    (tmp_path / "runpy.py").write_text("print('evil')") if place else None
+    done = subprocess.run([*python_program("this"), "word"], capture_output=True, text=True, check=True)
+    assert ("evil" in done.stdout) == (not place)
+    assert "Tim Peters" in done.stdout or not place
