@@ -26,7 +26,7 @@ from typing import Any
 
 from srtrain import __version__, plugins
 from srtrain.cli import COMMANDS, arguments
-from srtrain.errors import MACHINE_FAULTS, RecipeError, SrtrainError, cannot, did_you_mean, listing
+from srtrain.errors import MACHINE_FAULTS, RecipeError, SrtrainError, UserError, cannot, did_you_mean, listing
 from srtrain.registry import place_of
 
 _PATH = find_spec(COMMANDS.package).submodule_search_locations  # type: ignore[union-attr]
@@ -55,13 +55,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the program that reads our output, such as head, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except OSError as error:
-        if error.errno not in MACHINE_FAULTS:
+    except (OSError, MemoryError) as error:
+        fault = _last_resort(error)
+        if fault is None:
             raise
         if debug:
             traceback.print_exc()
-        report(cannot(f"cannot write {str(error.filename)!r}" if error.filename else "cannot write", error))
-        return 1
+        report(fault)
+        return fault.exit_code
+
+
+def _last_resort(error: OSError | MemoryError) -> SrtrainError | None:
+    """Return what to report for a fault of a file or of the machine that nothing else expected; ``None`` for a bug."""
+    if isinstance(error, MemoryError):
+        return SrtrainError(
+            f"not enough memory: {error}. Close other programs, or give the command less to do."
+        )
+    if error.filename is None and error.errno not in MACHINE_FAULTS:
+        return None
+    return cannot(
+        f"cannot read or write {_named(error)}" if error.filename else "cannot write", error, kind=UserError
+    )
+
+
+def _named(error: OSError) -> str:
+    return " or ".join(
+        repr(os.fsdecode(name))
+        for name in (error.filename, error.filename2)
+        if isinstance(name, (str, bytes))
+    )
 
 
 def _distrust_working_folder() -> None:

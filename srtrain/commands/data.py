@@ -16,7 +16,7 @@ examples:
   srtrain data bicubic data/T91/HR --scale 2 3 4
   srtrain data check set5 --root data --scale 2 3 4
   srtrain data check div2k_train --root data --scale 2 --against set5 set14=other/folder
-  srtrain data check folder --root my_pictures --scale 2 lr_type=on_the_fly --json
+  srtrain data check folder lr_type=on_the_fly --root my_pictures --scale 2 --json
   srtrain data cache div2k_train --root data --scale 2
 """
 RUN = "srtrain.jobs.data:run"

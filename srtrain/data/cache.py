@@ -3,7 +3,8 @@
 One folder of pictures becomes one pack, a folder of the cache with two files:
 
     pictures.u8      uint8 HWC RGB, one picture after the other
-    manifest.jsonl   one line per picture: its offset, its shape, and the size, time and hash of its source file
+    manifest.jsonl   one line per picture: its offset, its shape, the size, time and hash of its source file, and a
+                     checksum of these values
 
 The manifest is a journal: a line is appended after the picture is on the disk, so a build that was killed continues
 where it stopped. A later line for the same source replaces an earlier one.
@@ -17,6 +18,7 @@ import logging
 import mmap
 import os
 import re
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
@@ -44,6 +46,7 @@ _ENTRY = {
     **dict.fromkeys(("height", "width"), Whole(1, 2**31)),
     "source_mtime_ns": int,
     "sha256": str,
+    "check": Whole(),
 }
 _SYNC_EVERY = 16  # pictures; a kill loses at most this many
 _log = logging.getLogger(__name__)
@@ -281,15 +284,22 @@ def _end(entries: Iterable[Entry]) -> int:
 
 
 def _entry(line: bytes) -> Entry | None:
-    """Return the entry in a line, or ``None`` if the line is damaged."""
+    """Return the entry in a line, or ``None`` if the line is damaged: a wrong offset would give another picture."""
     try:
-        return Entry(**checked(line, _ENTRY))
+        values = checked(line, _ENTRY)
+        check = values.pop("check")
+        entry = Entry(**values)
     except (ValueError, TypeError):
         return None
+    return entry if check == _check(entry) else None
 
 
 def _line(entry: Entry) -> bytes:
-    return json.dumps(asdict(entry)).encode() + b"\n"
+    return json.dumps({**asdict(entry), "check": _check(entry)}).encode() + b"\n"
+
+
+def _check(entry: Entry) -> int:
+    return zlib.crc32(json.dumps(asdict(entry)).encode())
 
 
 def _sha256(path: Path) -> str:

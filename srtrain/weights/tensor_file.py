@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import tokenize
+import re
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,23 +22,11 @@ from srtrain.files.json_file import Whole, checked, fault_of, reason_of
 from srtrain.weights import SUFFIXES, torch_file
 
 _FLOATS = {"F64": "f8", "F32": "f4", "F16": "f2", "BF16": "bfloat16"}  # of safetensors; NumPy lacks the last
-_BAD_NPZ = (
-    ValueError,  # pickled objects among them
-    OSError,
-    EOFError,
-    KeyError,
-    AttributeError,
-    RuntimeError,  # zip files of another version or with a password
-    MemoryError,  # sizes that lie
-    SyntaxError,  # headers that are no Python literals
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 _deserialize: Callable[[bytes], Iterable[tuple[str, dict[str, Any]]]] = (
     safetensors.deserialize
 )  # comes untyped
 _ABOUT = {"model?": str, "model_args?": dict, "scale?": Whole(1, 64), "origin?": dict, "recipe_hash?": str}
+_NPY_START = b"\x93NUMPY"
 _NOTE = "srtrain"  # the name of what we say about the tensors, beside them
 
 
@@ -120,13 +107,17 @@ def check_suffix(path: Path) -> None:
 
 def _read_npz(path: Path) -> tuple[dict[str, NDArray[Any]], str | None]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it is one array without names")
-            if problem := bomb_in(archive.zip):
+        with path.open("rb") as file:
+            if file.read(len(_NPY_START)) == _NPY_START:
+                raise ValueError("it is an .npy file, which holds one array without a name")
+        with zipfile.ZipFile(path) as members:  # looked at first, because np.load reads whatever is there
+            if problem := bomb_in(members):
                 raise ValueError(problem)
+            if odd := [name for name in members.namelist() if not re.fullmatch(r".+\.npy", name, re.DOTALL)]:
+                raise ValueError(f"it holds {odd[0][:60]!r}, which is no name of an array")
+        with np.load(path, allow_pickle=False) as archive:
             tensors = {name: archive[name] for name in archive.files}
-    except _BAD_NPZ as error:
+    except Exception as error:  # zipfile and NumPy raise errors of many types for damaged files
         raise _damaged(path, "an .npz file of plain numbers", error) from error
     note = tensors.pop(_NOTE, None)
     return tensors, None if note is None else str(note)
@@ -142,13 +133,13 @@ def _read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], str | None]:
                 raise ValueError(f"{name!r} is of type {facts['dtype']}")
             flat = torch_file.decode(bytes(facts["data"]), _FLOATS[facts["dtype"]], "<")
             tensors[name] = flat.reshape(facts["shape"])
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
+    except Exception as error:  # of many types for damaged files
         raise _damaged(path, f"a .safetensors file of {', '.join(_FLOATS)}", error) from error
     return tensors, note
 
 
 def _damaged(path: Path, wanted: str, error: BaseException) -> CheckpointError:
-    reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
+    reason = reason_of(error)
     return CheckpointError(f"{str(path)!r} is not {wanted}, or it is cut short: {reason}.")
 
 

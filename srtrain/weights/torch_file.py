@@ -33,7 +33,15 @@ ENTRIES = ("params_ema", "params", "state_dict", "model_state_dict", "model")
 
 _MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of an old file holds this number
 _NOTE = "srtrain.json"  # a record of ours, which PyTorch does not look at
-_DAMAGED = (zipfile.BadZipFile, EOFError, KeyError, struct.error, UnicodeDecodeError, RuntimeError)
+_DAMAGED = (
+    *(zipfile.BadZipFile, EOFError, KeyError, struct.error, RuntimeError),
+    *(
+        ValueError,
+        TypeError,
+        OverflowError,
+        MemoryError,
+    ),  # what a pickle says of itself has other types or sizes
+)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import lzma
+import os
 import re
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections import Counter
@@ -15,14 +18,17 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from srtrain.data.header import SUFFIXES
-from srtrain.data.picture import cannot_read, cannot_write
-from srtrain.errors import DataError
+from srtrain.errors import MACHINE_FAULTS, DataError, SrtrainError, cannot
 from srtrain.files import lack_of_space, whole_file
 from srtrain.files.archive import bomb_in
 
 # The sizes of DIV2K; its "wild" degradation has four files for each training picture.
 _N_PICTURES = {"train": 800, "valid": 100}
 _N_WILD_TRAIN = 3200
+_DAMAGED = (
+    *(zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, OverflowError),
+    *(struct.error, zlib.error, lzma.LZMAError),
+)
 
 
 @dataclass(frozen=True)
@@ -44,20 +50,32 @@ def unpack(zip_file: Path, target: Path) -> list[Unpacked]:
     try:
         with zipfile.ZipFile(zip_file) as archive:
             members = _safe_members(archive, zip_file)
-            _refuse_full_disk(members, target, zip_file)
+            if problem := lack_of_space(target, sum(member.file_size for member, _ in members)):
+                raise DataError(f"zip file {str(zip_file)!r} does not fit: {problem}. Nothing was unpacked.")
             if problem := bomb_in(archive):
                 raise DataError(f"zip file {str(zip_file)!r} is refused: {problem}. Nothing was unpacked.")
+            target.mkdir(parents=True, exist_ok=True)
             for member, name in tqdm(members, desc=zip_file.name, disable=None):
                 _unpack_one(archive, member, target / name)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error) as error:
+    except OSError as error:
+        raise _fault(error, zip_file, target) from error
+    except _DAMAGED as error:
         raise DataError(
             f"zip file {str(zip_file)!r} is damaged or not readable: {error}. Download it again."
         ) from error
-    except FileNotFoundError as error:
-        raise cannot_read(zip_file, error) from error
-    except OSError as error:
-        raise cannot_write(target, error) from error
     return _counted([name for _, name in members], zip_file)
+
+
+def _fault(error: OSError, zip_file: Path, target: Path) -> SrtrainError:
+    """Return the error for a fault that the system reported."""
+    if (
+        error.filename is None and error.errno not in MACHINE_FAULTS
+    ):  # such as a place before the start of the file
+        return DataError(f"zip file {str(zip_file)!r} is damaged: {error}. Download it again.")
+    if error.filename is not None and Path(os.fsdecode(error.filename)) == zip_file:
+        return cannot(f"cannot read zip file {str(zip_file)!r}", error, kind=DataError)
+    place = error.filename2 or error.filename or target
+    return cannot(f"zip file {str(zip_file)!r}: cannot write {str(place)!r}", error, kind=DataError)
 
 
 def _unpack_one(archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: Path) -> None:
@@ -89,15 +107,14 @@ def _safe_members(archive: zipfile.ZipFile, zip_file: Path) -> list[tuple[zipfil
                     f"this file."
                 )
             members.append((member, name))
+    names = [name for _, name in members]
+    folders = {folder for name in names for folder in name.parents}
+    if twice := [name for name, n in Counter(names).items() if n > 1 or name in folders]:
+        raise DataError(
+            f"zip file {str(zip_file)!r} contains {str(twice[0])!r} twice, or as a file and as a folder. Nothing was "
+            f"unpacked; do not trust this file."
+        )
     return members
-
-
-def _refuse_full_disk(
-    members: Sequence[tuple[zipfile.ZipInfo, PurePosixPath]], target: Path, zip_file: Path
-) -> None:
-    target.mkdir(parents=True, exist_ok=True)
-    if problem := lack_of_space(target, sum(member.file_size for member, _ in members)):
-        raise DataError(f"zip file {str(zip_file)!r} does not fit: {problem}. Nothing was unpacked.")
 
 
 def _counted(names: Sequence[PurePosixPath], zip_file: Path) -> list[Unpacked]:

@@ -21,6 +21,7 @@ from srtrain.errors import CheckpointError
 
 # Sides to try on a network that declares none: the first is a multiple of all powers of two up to 64.
 _SIDES_PX = (64, 48, 120, 112, 128, 224, 256, 512)
+_MOST_PX = 2**24  # of the probe; what a damaged or odd file declares may need more memory than there is
 _CLEAR = 0.1  # largest error, as a share of white, of a range that fits (RMS): trained networks reach 0.001
 _BETTER = 2.0  # a range that fits must be so many times better than the next
 _SAME = 1 / 255  # ranges whose outputs differ by less are the same: networks without biases work in any
@@ -43,6 +44,9 @@ class _Trials:
 
     def upscale(self, form: Form, height: int, width: int) -> Float32 | None:
         """Return the output for the probe as NCHW in [0, 255], N = 1; ``None`` if that cannot be run."""
+        if height * width * self.n > _MOST_PX:
+            self.error = f"it accepts only {self.n} x {height} x {width} px, which is too much for one run"
+            return None
         given = form.to_theirs(probe(height, width, form.n_channels))
         try:
             out = self.run(np.repeat(given, self.n, axis=0))[:1]

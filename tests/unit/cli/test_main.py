@@ -1,5 +1,6 @@
 """The commands that are found, ``--plugin`` at any position, and the commands that plugins add."""
 
+import errno
 import shutil
 import subprocess
 import sys
@@ -208,3 +209,64 @@ def test_a_new_command_is_one_new_file(repo_root, tmp_path):
         )
         assert done.returncode == code, done.stderr
         assert shown in done.stdout
+
+
+class Failing:
+    HELP, EXAMPLES = "fail", ""
+
+    @staticmethod
+    def add_arguments(parser):
+        parser.add_argument("file")
+
+    @staticmethod
+    def run(args):
+        with open(args.file, "rb") as file:  # noqa: PTH123 - pathlib hides some of these faults
+            file.read()
+
+
+def test_a_fault_of_a_file_that_nothing_expected_names_the_file(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(cli.COMMANDS._entries, "failing", Failing)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    reasons = {
+        "folder": "Is a directory",
+        "loop": "Too many levels of symbolic links",
+        "folder/gone": "No such file or directory",
+        "n" * 300: "File name too long",
+    }
+    for name, reason in reasons.items():
+        assert cli.main(["failing", str(tmp_path / name)]) == 2
+        assert capsys.readouterr().err == f"error: cannot read or write {str(tmp_path / name)!r}: {reason}.\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "x.ckpt"), 1, "'x.ckpt': No space left on device"),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "cannot write: No space left on device"),
+        (
+            OSError(errno.EXDEV, "Invalid link", "a.part", None, "b.png"),
+            2,
+            "'a.part' or 'b.png': Invalid link",
+        ),
+        (MemoryError("64 GB"), 1, "not enough memory: 64 GB. Close other programs"),
+    ],
+)
+def test_a_fault_of_the_machine_ends_with_1(monkeypatch, capsys, error, code, said):
+    def fail(args):
+        raise error
+
+    monkeypatch.setattr(Failing, "run", fail)
+    monkeypatch.setitem(cli.COMMANDS._entries, "failing", Failing)
+    assert cli.main(["failing", "x"]) == code
+    assert said in capsys.readouterr().err
+
+
+def test_a_bug_is_no_fault_of_a_file(monkeypatch):
+    def fail(args):
+        raise OSError("a bug")
+
+    monkeypatch.setattr(Failing, "run", fail)
+    monkeypatch.setitem(cli.COMMANDS._entries, "failing", Failing)
+    with pytest.raises(OSError, match="a bug"):
+        cli.main(["failing", "x"])

@@ -111,15 +111,41 @@ def test_a_line_cut_short_is_decoded_again(open_, data, tmp_path):
 
 @pytest.mark.parametrize(
     "line",
-    [b"\xff\xfe", b"[]", b"{}", b"[" * 9999, b'{"name": 3}', "offset", "height", "more"],
-    ids=["bytes", "list", "empty", "deep", "type", "negative", "zero", "unknown key"],
+    [
+        b"\xff\xfe",
+        b"[]",
+        b"{}",
+        b"[" * 9999,
+        b'{"name": 3}',
+        "offset",
+        "height",
+        "more",
+        "width",
+        "sha256",
+        "check",
+    ],
+    ids=[
+        "bytes",
+        "list",
+        "empty",
+        "deep",
+        "type",
+        "offset",
+        "zero",
+        "unknown key",
+        "width",
+        "hash",
+        "checksum",
+    ],
 )
 def test_a_damaged_line_is_decoded_again(open_, data, tmp_path, line):
     open_()
     manifest = manifest_of(tmp_path)
     first, *others = manifest.read_bytes().splitlines(keepends=True)
     if isinstance(line, str):
-        line = json.dumps({**json.loads(first), line: {"offset": -1, "height": 0}.get(line, 1)}).encode()
+        line = json.dumps(
+            {**json.loads(first), line: {"offset": 3, "height": 0, "sha256": ""}.get(line, 1)}
+        ).encode()
     manifest.write_bytes(b"".join([line + b"\n", *others]))
     again = open_()
     assert again.n_decoded == 1

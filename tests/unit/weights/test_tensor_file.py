@@ -2,6 +2,7 @@
 
 import json
 import random
+import zipfile
 
 import numpy as np
 import pytest
@@ -106,3 +107,19 @@ def test_an_npz_that_would_fill_the_memory_is_refused(tmp_path, cramped):
         ),
     ):
         tensor_file.read(tmp_path / "a.npz")
+
+
+def test_what_is_no_npz_of_arrays(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(3))
+    (tmp_path / "a.npy").rename(tmp_path / "a.npz")
+    with pytest.raises(
+        CheckpointError, match=r"a\.npz' is not an \.npz.*: it is an \.npy file, which holds one array"
+    ):
+        tensor_file.read(tmp_path / "a.npz")
+    for name in ("", ".npy", "folder/", "notes.txt"):
+        with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive:
+            archive.writestr(zipfile.ZipInfo(name), b"x")
+        with pytest.raises(
+            CheckpointError, match=r"b\.npz' is not an \.npz.*: it holds '.*', which is no name of an arr"
+        ):
+            tensor_file.read(tmp_path / "b.npz")

@@ -276,6 +276,13 @@ def test_other_files(tmp_path, write_zip, write_old):
     assert "views of storages" in refusal(write_old({"a": view}, WEIGHT))
 
 
+@pytest.mark.parametrize("keys", [3, None, [[1]], ["7"], [None]])
+def test_an_old_file_whose_list_of_numbers_is_damaged(write_old, keys):
+    file = write_old({"a": FakeTensor(WEIGHT)}, WEIGHT)
+    file.write_bytes(file.read_bytes().replace(pickled(["0"]), pickled(keys)))
+    assert "is damaged or cut short" in refusal(file)
+
+
 @pytest.mark.parametrize("write", ["write_zip", "write_old"])
 def test_a_file_cut_short_anywhere(request, write):
     block = WEIGHT.tobytes() if write == "write_zip" else WEIGHT
