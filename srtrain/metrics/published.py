@@ -42,6 +42,12 @@ _EDSR = {
     ("EDSR-baseline", 3): ("34.37/0.9270 30.28/0.8414 29.08/0.8051 28.15/0.852", 30.92),
     ("EDSR-baseline", 4): ("32.09/0.8936 28.58/0.7804 27.56/0.7354 26.03/0.7842", 28.95),
 }
+# RDN table 3 (without the self-ensemble): Set5, Set14, B100, Urban100.
+_RDN = {
+    2: "38.24/0.9614 34.01/0.9212 32.34/0.9017 32.89/0.9353",
+    3: "34.71/0.9296 30.57/0.8468 29.26/0.8093 28.80/0.8653",
+    4: "32.47/0.8990 28.81/0.7871 27.72/0.7419 26.61/0.8028",
+}
 # The MindSpore model zoo's table (Ascend 910), with the self-ensemble: the four sets, then DIV2K.
 _MODEL_ZOO = {
     2: (38.275, 34.059, 32.393, 32.970, 35.063),
@@ -63,13 +69,22 @@ def published(model: str, scale: int, benchmark: str, protocol: str, method: str
     """Return the published score of a network, or ``None``.
 
     Args:
-        model: its name in papers: ``bicubic``, ``EDSR-baseline`` or ``EDSR (full)``.
+        model: its name in papers: ``bicubic``, ``EDSR-baseline``, ``EDSR (full)`` or ``RDN``.
         scale: upscaling factor.
         benchmark: the data set's registered name, such as ``set5`` or ``div2k_valid``.
         protocol: the protocol's registered name; scores of other protocols are not returned.
         method: ``plain`` or ``self-ensemble x8``.
     """
     return _all().get((model, scale, benchmark, protocol, method))
+
+
+def _on_y(model: str, scale: int, row: str, source: str) -> dict[tuple[str, int, str, str, str], Published]:
+    """Return the rows of a line ``PSNR/SSIM PSNR/SSIM …`` for the four sets."""
+    scores = [tuple(map(float, pair.split("/"))) for pair in row.split()]
+    return {
+        (model, scale, benchmark, "paper_y", "plain"): Published(psnr, ssim, source)
+        for benchmark, (psnr, ssim) in zip(_SETS, scores, strict=True)
+    }
 
 
 @lru_cache(maxsize=1)
@@ -79,10 +94,10 @@ def _all() -> dict[tuple[str, int, str, str, str], Published]:
         for scale, psnr in scales.items():
             rows["bicubic", scale, benchmark, "paper_y", "plain"] = Published(psnr, None, "EDSR, table 3")
     for (model, scale), (on_y, div2k) in _EDSR.items():
-        for benchmark, pair in zip(_SETS, on_y.split(), strict=True):
-            psnr, ssim = map(float, pair.split("/"))
-            rows[model, scale, benchmark, "paper_y", "plain"] = Published(psnr, ssim, "EDSR")
+        rows |= _on_y(model, scale, on_y, "EDSR")
         rows[model, scale, "div2k_valid", "div2k_rgb", "plain"] = Published(div2k, None, "EDSR")
+    for scale, on_y in _RDN.items():
+        rows |= _on_y("RDN", scale, on_y, "RDN")
     for scale, row in _MODEL_ZOO.items():
         for benchmark, psnr in zip((*_SETS, "div2k_valid"), row, strict=True):
             protocol = "div2k_rgb" if benchmark == "div2k_valid" else "paper_y"

@@ -1,4 +1,4 @@
-"""The upsamplers of EDSR and ESRN: stages of one convolution and one pixel shuffle."""
+"""The upsamplers of EDSR, ESRN and RDN: stages of one convolution and one pixel shuffle."""
 
 from __future__ import annotations
 
@@ -26,25 +26,30 @@ class Upsampler(nn.SequentialCell):
         super().__init__(_stages(scale, n_feats, n_feats, kernel_px))
 
 
-def upsampler_to_rgb(scale: int, n_feats: int) -> nn.SequentialCell:
-    """Return ESRN's upsampler, which maps (N, n_feats, H, W) to RGB of (N, 3, scale·H, scale·W).
+def upsampler_to_rgb(scale: int, n_feats: int, n_shuffled: int | None = None) -> nn.SequentialCell:
+    """Return the upsampler of ESRN and RDN, which maps (N, n_feats, H, W) to RGB of (N, 3, scale·H, scale·W).
 
-    At x2 and x3, one stage leaves 24 channels. The authors' x2 network has 96 channels before the shuffle. 96
+    At x2 and x3, one stage of ESRN leaves 24 channels. The authors' x2 network has 96 channels before the shuffle. 96
     channels cannot be shuffled by 3, so at x3 we keep the 24 channels after it; this is our reading. At x4 the stages
     are EDSR's.
+
+    Args:
+        scale: 2, 3 or 4.
+        n_feats: channels of the input.
+        n_shuffled: channels after each shuffle, at every scale; ``None`` means ESRN's.
 
     Raises:
         RecipeError: another scale.
     """
-    n_out = n_feats if scale == 4 else _SHUFFLED
+    n_out = n_shuffled or (n_feats if scale == 4 else _SHUFFLED)
     return nn.SequentialCell(*_stages(scale, n_feats, n_out), conv(n_out, 3))
 
 
 def _stages(scale: int, n_in: int, n_out: int, kernel_px: int = 3) -> list[nn.Cell]:
     if scale not in Upsampler.stages:
         raise RecipeError(f"scale = {scale!r} is not one of {', '.join(map(str, Upsampler.stages))}.")
-    return [
-        cell
-        for factor in Upsampler.stages[scale]
-        for cell in (conv(n_in, n_out * factor**2, kernel_px), PixelShuffle(factor))
-    ]
+    cells: list[nn.Cell] = []
+    for factor in Upsampler.stages[scale]:
+        cells += [conv(n_in, n_out * factor**2, kernel_px), PixelShuffle(factor)]
+        n_in = n_out
+    return cells
