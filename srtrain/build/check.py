@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from srtrain.build.parts import build_spec, in_steps, wanted_benchmarks
@@ -15,7 +14,7 @@ from srtrain.hooks import HOOKS
 from srtrain.metrics import PROTOCOLS
 from srtrain.models import INITIALISERS, MODELS
 from srtrain.recipe import Epochs, Recipe, Spec
-from srtrain.recipe.check import check_recipe, type_mistake
+from srtrain.recipe.check import check_recipe, hints_of, type_mistake
 from srtrain.registry import Registry, check_arguments
 from srtrain.trainer.hook import Hook, plan
 from srtrain.trainer.losses import LOSSES
@@ -62,6 +61,28 @@ def check_names(recipe: Recipe) -> None:
     if mistakes:
         raise RecipeError("\n".join(mistakes))
     planned_hooks(recipe)
+
+
+def check_run(recipe: Recipe, original: Recipe, source: Path) -> None:
+    """Check a recipe as `check_names` does; a mistake in what a run recorded is told with the file that holds it.
+
+    Args:
+        recipe: with the changes of the command line.
+        original: as its file has it.
+        source: a ``.py`` recipe, a run folder, or the ``recipe.json`` in it.
+    """
+    try:
+        check_names(recipe)
+    except UserError:
+        if source.suffix != ".py":
+            record = source / "recipe.json" if source.is_dir() else source
+            try:
+                check_names(original)
+            except UserError as error:
+                raise RecipeError(
+                    f"{str(record)!r} is damaged, or from another version of srtrain: {error}"
+                ) from error
+        raise
 
 
 def planned_hooks(recipe: Recipe) -> list[Hook]:
@@ -116,7 +137,7 @@ def _check_spec(key: str, registry: Registry, spec: Spec) -> None:
             f"{did_you_mean(unknown[0], OFFERED)} A run offers: {listing(OFFERED)}."
         )
     check_arguments(f"{registry.kind} {spec.name!r}", target, {**dict.fromkeys(from_run), **spec.args})
-    hints = _hints(target)
+    hints = hints_of(target)
     for name, value in spec.args.items():
         if any(epochs.n <= 0 for epochs in _epochs_in(value)):
             raise RecipeError(f"{key}.{name} = {value!r} must be above 0 epochs.")
@@ -131,14 +152,3 @@ def _epochs_in(value: Any) -> list[Epochs]:
     if isinstance(value, tuple):
         return [epochs for item in value for epochs in _epochs_in(item)]
     return [value] if isinstance(value, Epochs) else []
-
-
-def _hints(target: Callable[..., Any]) -> dict[str, Any]:
-    """Return the annotations of the parameters of a class or function."""
-    function = target.__init__ if inspect.isclass(target) else getattr(target, "func", target)
-    try:
-        return typing.get_type_hints(function)
-    except (
-        NameError
-    ):  # a user's annotation may be imported for type checkers only; then types are not checked
-        return {}

@@ -33,7 +33,7 @@ from srtrain.models.count import Cost, count
 from srtrain.models.ensemble import SelfEnsemble
 from srtrain.registry import parameters_of
 from srtrain.trainer.run_folder import environment
-from srtrain.weights.read import model_args
+from srtrain.weights.read import network_of
 from srtrain.weights.transfer import variant
 
 
@@ -208,7 +208,7 @@ def _facts(engine: Engine) -> tuple[str, Cost | None]:
         return name, None
     if name not in MODELS.names():
         return "", None
-    network = MODELS.build(name, scale=engine.scale, **model_args(engine.about))
+    network = network_of({**engine.about, "scale": engine.scale}, engine.path)
     return variant(engine.about), count(network, engine.scale)
 
 

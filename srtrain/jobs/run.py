@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 from srtrain.build.around import around_run
-from srtrain.build.check import check_names, planned_hooks
+from srtrain.build.check import check_run, planned_hooks
 from srtrain.build.parts import build_backend
 from srtrain.build.trainer import build_trainer
 from srtrain.consent import remember
@@ -28,7 +28,7 @@ EXIT_CODES = {"SIGINT": 128 + signal.SIGINT, "SIGTERM": 128 + signal.SIGTERM}
 def run(args: argparse.Namespace) -> int:
     """Train, or print what would be trained; return the exit code."""
     recipe = dataclasses.replace(args.resolved, plugins=tuple(args.plugin))
-    check_names(recipe)
+    check_run(recipe, args.original, Path(args.recipe))
     if args.print_config:
         print(to_text(recipe, args.original))
         return 0

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from mindspore import nn
 
-from srtrain.build.check import check_names
+from srtrain.build.check import check_run
 from srtrain.build.parts import about, build_backend, build_benchmarks, build_model
 from srtrain.errors import CheckpointError
 from srtrain.evaluation.evaluator import Evaluator
@@ -33,7 +33,7 @@ class Tolerance(NamedTuple):
 def run(args: argparse.Namespace) -> int:
     """Evaluate under the recipe's protocols and compare; the exit code is 1 outside of the tolerance."""
     recipe = dataclasses.replace(args.resolved, plugins=tuple(args.plugin))
-    check_names(recipe)
+    check_run(recipe, args.original, Path(args.recipe))
     expected = {name: b for name, b in recipe.benchmarks.items() if b is not None and b.psnr is not None}
     backend = build_backend(recipe)
     try:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from srtrain.errors import RecipeError
@@ -94,6 +95,17 @@ def type_mistake(key: str, value: Any, annotation: Any) -> str:
     except typeguard.TypeCheckError:
         return says
     return ""
+
+
+def hints_of(target: Callable[..., Any]) -> dict[str, Any]:
+    """Return the annotations of the parameters of a class or function."""
+    function = target.__init__ if inspect.isclass(target) else getattr(target, "func", target)
+    try:
+        return typing.get_type_hints(function)
+    except (
+        NameError
+    ):  # a user's annotation may be imported for type checkers only; then types are not checked
+        return {}
 
 
 def kind_of(value: Any) -> str:

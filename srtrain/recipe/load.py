@@ -12,6 +12,7 @@ from typing import Any
 from srtrain.errors import RecipeError, did_you_mean
 from srtrain.files import import_file
 from srtrain.files.json_file import read_text, reason_of
+from srtrain.recipe.check import check_recipe
 from srtrain.recipe.record import from_json, to_json
 from srtrain.recipe.schema import Recipe
 
@@ -44,7 +45,7 @@ def load_recipe(path: str | Path, function: str = "recipe") -> Recipe:
             text = read_text(file)
         except (OSError, ValueError) as error:
             raise RecipeError(f"{str(file)!r} cannot be read: {reason_of(error)}.") from error
-        return from_json(text, str(file))
+        return _checked(from_json(text, str(file)), file)
     if file.name.startswith("_"):
         raise RecipeError(
             f"{str(path)!r} starts with an underscore: it is shared by recipes and not one itself."
@@ -62,6 +63,17 @@ def load_recipe(path: str | Path, function: str = "recipe") -> Recipe:
             f"{function}() in {str(path)!r} returned {type(made).__name__}, not srtrain.recipe.Recipe."
         )
     return from_json(to_json(made), str(file))  # lists become tuples, as they will when it is resumed
+
+
+def _checked(recipe: Recipe, record: Path) -> Recipe:
+    """Return a recorded recipe. It was right once, so a mistake in it is the record's and not the user's."""
+    try:
+        check_recipe(recipe)
+    except RecipeError as error:
+        raise RecipeError(
+            f"{str(record)!r} is damaged, or from another version of srtrain: {error}"
+        ) from error
+    return recipe
 
 
 def _called(file: Path, function: Callable[..., Any], *args: Any) -> Any:

@@ -11,8 +11,9 @@ from mindspore import nn
 
 from srtrain import plugins
 from srtrain.consent import allowed
-from srtrain.errors import CheckpointError
+from srtrain.errors import CheckpointError, RecipeError, first_line
 from srtrain.models import MODELS
+from srtrain.recipe.check import hints_of, raise_all, type_mistake
 from srtrain.recipe.record import decode
 from srtrain.trainer.checkpoint import find_weights, read_tensors, run_folder_of
 from srtrain.weights import SUFFIXES, edsr_pytorch
@@ -49,8 +50,34 @@ def build_model(weights: Weights) -> nn.Cell:
             f"the step_… folder it is from, whose state.json knows."
         )
     activate_plugins(weights.source, about)
-    model: nn.Cell = MODELS.build(about["model"], {"scale": about["scale"]}, **model_args(about))
+    model = network_of(about, weights.source)
     load_weights(model, weights, about)
+    return model
+
+
+def network_of(about: Mapping[str, Any], source: Path) -> nn.Cell:
+    """Return a network with the weights that it begins with.
+
+    Args:
+        about: its ``model``, ``scale`` and ``model_args``, as a file says them.
+        source: the file, for messages.
+
+    Raises:
+        UnknownNameError: there is no such network.
+        CheckpointError: the network does not take these arguments.
+    """
+    name, args = about["model"], model_args(about)
+    hints = hints_of(MODELS.get(name))
+    try:
+        raise_all(
+            filter(None, (type_mistake(key, value, hints.get(key, Any)) for key, value in args.items()))
+        )
+        model: nn.Cell = MODELS.build(name, {"scale": about["scale"]}, **args)
+    except (RecipeError, ArithmeticError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error) if isinstance(error, RecipeError) else first_line(error)
+        raise CheckpointError(
+            f"the network {name!r} that {str(source)!r} describes cannot be built: {reason}"
+        ) from error
     return model
 
 

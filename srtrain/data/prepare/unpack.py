@@ -100,7 +100,7 @@ def _safe_members(archive: zipfile.ZipFile, zip_file: Path) -> list[tuple[zipfil
                 f"zip file {str(zip_file)!r} contains {member.filename!r}, a name or link that points outside the "
                 f"target folder. Nothing was unpacked; do not trust this file."
             )
-        if not member.is_dir():
+        if not member.filename.endswith("/"):  # member.is_dir() fails on an empty name
             if not name.name:
                 raise DataError(
                     f"zip file {str(zip_file)!r} contains a file without a name. Nothing was unpacked; do not trust "

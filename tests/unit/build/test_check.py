@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from srtrain.build.check import OFFERED, check_batch_size, check_names
+from srtrain.build.check import OFFERED, check_batch_size, check_names, check_run
 from srtrain.build.trainer import build_trainer
 from srtrain.device.backend import Backend
 from srtrain.errors import RecipeError
@@ -164,3 +164,15 @@ def test_a_batch_that_the_ranks_cannot_share_is_refused() -> None:
     with pytest.raises(RecipeError, match=message):
         check_batch_size(wanted, 2)
     check_batch_size(recipe(), 2)
+
+
+def test_a_mistake_in_what_a_run_recorded_is_told_with_the_file(tmp_path) -> None:
+    good, wrong = recipe(), dataclasses.replace(recipe(), model=Spec("edsr", n_feats="many"))
+    mistake = "model: model.n_feats = 'many' is a str, but must be int"
+    with pytest.raises(
+        RecipeError, match=rf"recipe\.json' is damaged, or from another version of srtrain: {mistake}"
+    ):
+        check_run(wrong, wrong, tmp_path)
+    for original, source in ((good, tmp_path), (wrong, tmp_path / "mine.py")):  # the user's own mistake
+        with pytest.raises(RecipeError, match=rf"^{mistake}"):
+            check_run(wrong, original, source)

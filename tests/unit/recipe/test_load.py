@@ -1,5 +1,6 @@
 """Recipes are read from a Python file, a ``recipe.json`` or a run folder."""
 
+import json
 import re
 import sys
 
@@ -105,3 +106,19 @@ def test_a_mistake_inside_recipe_is_one_message(tmp_path, body, reason):
     file.write_text(f"from srtrain.recipe import *\ndef recipe():\n    {body}\n")
     with pytest.raises(RecipeError, match=rf"mine\.py.*{reason}"):
         load_recipe(file)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("model", "x", "model = 'x' is a str, but must be Spec"),
+        ("hooks", {"lr": 0.5}, "hooks = .* must be"),
+        ("scale", 0, "scale = 0 must be above 0"),
+    ],
+)
+def test_a_mistake_in_a_record_is_told_with_its_file(write, full, tmp_path, key, value, reason):
+    write(json.dumps({**json.loads(to_json(full)), key: value}), "recipe.json")
+    with pytest.raises(
+        RecipeError, match=rf"recipe\.json' is damaged, or from another version of srtrain: {reason}"
+    ):
+        load_recipe(tmp_path)

@@ -46,3 +46,23 @@ def test_a_file_that_is_no_checkpoint_is_named(tmp_path):
         CheckpointError, match=r"picture\.ckpt' is not a MindSpore checkpoint that can be read"
     ):
         read_weights(file)
+
+
+@pytest.mark.parametrize(
+    ("argument", "reason"),
+    [
+        ({"n_feats": None}, "n_feats = None is None, but must be int"),
+        ({"n_feats": float("inf")}, "n_feats = inf is a float, but must be int"),
+        ({"rgb_mean": [0.5]}, "rgb_mean = .* must be tuple"),
+        ({"n_feats": -1}, ""),
+        ({"depth": 3}, "takes no argument 'depth'"),
+    ],
+)
+def test_arguments_that_no_network_takes_are_named_with_the_file(checkpoint, argument, reason):
+    weights = read_weights(checkpoint)
+    weights.about["model_args"] |= argument
+    with pytest.raises(
+        CheckpointError,
+        match=rf"the network 'edsr' that '.*model\.ckpt' describes cannot be built: .*{reason}",
+    ):
+        build_model(weights)

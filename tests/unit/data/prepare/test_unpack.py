@@ -130,9 +130,10 @@ def test_a_large_member_needs_no_memory(tmp_path, cramped):
 
 
 def test_a_member_without_a_name(tmp_path):
-    zipped(tmp_path / "a.zip", ["a.png", "."])
-    with pytest.raises(DataError, match=r"a\.zip' contains a file without a name\. Nothing was unpacked"):
-        unpack(tmp_path / "a.zip", tmp_path / "to")
+    for name in (".", "", "./."):
+        zipped(tmp_path / "a.zip", ["a.png", zipfile.ZipInfo(name)])
+        with pytest.raises(DataError, match=r"a\.zip' contains a file without a name\. Nothing was unpacked"):
+            unpack(tmp_path / "a.zip", tmp_path / "to")
 
 
 @pytest.mark.parametrize("names", [("a.png", "a.png"), ("a", "a/b.png"), ("a/b/c.png", "a/b")])
