@@ -99,15 +99,15 @@ def reduction(trainer: Any) -> Callable[[], object]:
             super().__init__(auto_prefix=False)
             self.reducer = reducer
 
-        def construct(self, loss: ms.Tensor, gradients: tuple[ms.Tensor, ...]) -> tuple[Any, Any]:
-            return self.reducer(loss, gradients)
+        def construct(self, loss: ms.Tensor, gradients: tuple[ms.Tensor, ...]) -> Any:
+            return self.reducer(loss, gradients, loss)
 
     parameters = list(trainer.model.trainable_params())
     gradients = tuple(ms.Tensor(parameter.asnumpy()) for parameter in parameters)
     cell = Alone(trainer.backend.gradient_reducer(parameters))
 
     def once() -> object:
-        _, means = cell(ms.Tensor(1.0), gradients)
+        _, means, _ = cell(ms.Tensor(1.0), gradients)
         return [mean.asnumpy() for mean in means[-1:]]
 
     return once

@@ -7,11 +7,13 @@ from collections.abc import Callable
 
 import mindspore as ms
 import mindspore.dataset as ds
-from mindspore import nn
+from mindspore import amp, nn
 from mindspore.device_context import ascend
+from mindspore.ops.operations.math_ops import NPUClearFloatStatusV2, NPUGetFloatStatusV2
 
 from srtrain.device import BACKENDS
 from srtrain.device.backend import Backend
+from srtrain.device.finite import FiniteCheck, RegisterCheck
 from srtrain.errors import RecipeError, did_you_mean, listing
 
 JIT_LEVELS = ("", "O0", "O1", "O2")
@@ -38,7 +40,8 @@ class AscendBackend(Backend):
         hf32: let float32 convolutions round their inputs to 19 bits, which is faster.
         deterministic: compute the same bits each time. An exact resume needs this; some operators are slower with it.
         overflow_mode: result of an overflow: ``INFNAN_MODE`` (infinity) or ``SATURATION_MODE`` (the largest number, and
-            a mark in a register); empty uses the default of the card. The finite check of the update follows it.
+            a mark in a register); empty uses the default of the card. The finite check of the update follows it. An
+            Ascend 910 of the first generation always saturates.
     """
 
     target = "Ascend"
@@ -80,6 +83,13 @@ class AscendBackend(Backend):
         ascend.op_precision.conv_allow_hf32(self.hf32)
         ascend.op_precision.matmul_allow_hf32(self.hf32)
         ms.set_deterministic(self.deterministic)
+
+    def finite_check(self) -> FiniteCheck:
+        """Return a check of the register where the card saturates, as ``amp.all_finite`` decides it."""
+        mode = os.environ.get("MS_ASCEND_CHECK_OVERFLOW_MODE", "")
+        if amp._ascend_910a_target() or (amp._ascend_910b_target() and mode == "SATURATION_MODE"):
+            return RegisterCheck(NPUGetFloatStatusV2(), NPUClearFloatStatusV2())
+        return FiniteCheck()
 
     def why_no_sink(self) -> str:
         """Return an empty string, because the device has a queue."""

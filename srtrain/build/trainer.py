@@ -182,6 +182,7 @@ def _build_update(
         build_optimizer(optim.optimizer.name, parameters, optim.lr, **optim.optimizer.args),
         precision=precision,
         reducer=None if alone else backend.gradient_reducer(parameters),
+        finite=backend.finite_check(),
         accumulate=recipe.train.accumulate,
         clip_norm=optim.clip_norm,
         skip_above=optim.skip_above,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from srtrain.device import BACKENDS
 from srtrain.device.cores import usable_cores
+from srtrain.device.finite import FiniteCheck
 from srtrain.device.progress import LOCAL_VARIABLE, Progress
 from srtrain.errors import DeviceError, RecipeError, counted, did_you_mean, first_line, listing
 
@@ -130,8 +131,12 @@ class Backend:
         raise DeviceError(self.why_no_sink())
 
     def gradient_reducer(self, parameters: list[ms.Parameter]) -> nn.Cell | None:
-        """Return a Cell that averages the loss and the gradients over the ranks; ``None`` for a single process."""
+        """Return a Cell that averages loss, gradients and overflow over the ranks; ``None`` for a single process."""
         return Reducer(parameters, self.world_size) if self.world_size > 1 else None
+
+    def finite_check(self) -> FiniteCheck:
+        """Return a Cell that tells whether the gradients of an update are finite."""
+        return FiniteCheck()
 
     def all_reduce_sum(self, array: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sum over all ranks; the arrays have the same shape. The sum is computed in float32."""
@@ -169,7 +174,7 @@ class Backend:
 
 
 class Reducer(nn.Cell):
-    """Averages a loss and its gradients over the ranks, inside a compiled update.
+    """Averages a loss, its gradients and the mark of an overflow over the ranks, inside a compiled update.
 
     All values are sent as one vector. A small message costs mostly waiting for the other ranks, and one message for
     each Parameter would be dozens of them.
@@ -179,16 +184,17 @@ class Reducer(nn.Cell):
         super().__init__(auto_prefix=False)
         self.n_ranks = n_ranks
         self.all_reduce = ops.AllReduce()
-        self.sizes = [1, *(parameter.size for parameter in parameters)]
+        self.sizes = [1, 1, *(parameter.size for parameter in parameters)]
 
-    def construct(self, loss: ms.Tensor, gradients: tuple[ms.Tensor, ...]) -> tuple[Any, Any]:
-        """Return the mean loss and the mean gradients."""
+    def construct(self, loss: ms.Tensor, gradients: tuple[ms.Tensor, ...], overflowed: ms.Tensor) -> Any:
+        """Return the means of the loss, the gradients and the mark."""
+        numbers = [loss.reshape(1), overflowed.reshape(1)]
         flat = [ops.cast(gradient, ms.float32).reshape(-1) for gradient in gradients]
-        means = ops.split(self.all_reduce(ops.concat([loss.reshape(1), *flat])) / self.n_ranks, self.sizes)
+        means = ops.split(self.all_reduce(ops.concat(numbers + flat)) / self.n_ranks, self.sizes)
         reduced = []
         for i, gradient in enumerate(gradients):
-            reduced.append(ops.cast(means[i + 1].reshape(gradient.shape), gradient.dtype))
-        return means[0].reshape(loss.shape), tuple(reduced)
+            reduced.append(ops.cast(means[i + 2].reshape(gradient.shape), gradient.dtype))
+        return means[0].reshape(loss.shape), tuple(reduced), means[1].reshape(loss.shape)
 
 
 def group_size() -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import mindspore as ms
-from mindspore import Tensor, amp, nn, ops
+from mindspore import Tensor, nn, ops
 
+from srtrain.device.finite import FiniteCheck
 from srtrain.device.precision import Precision
 from srtrain.trainer.update import Update
 
@@ -18,7 +19,8 @@ class TrainStep(Update):
     The decision is part of the graph. It is the same on every rank because it uses means over the ranks.
 
     Args:
-        reducer: averages loss and gradients over the ranks.
+        reducer: averages the loss, the gradients and the mark of an overflow over the ranks.
+        finite: how the device shows that a gradient is not finite.
         accumulate: number of equal parts of a batch that are computed one after the other. The update uses their
             mean gradient, and memory holds the activations of one part. The loss must be a mean over the batch.
         clip_norm: largest global L2 norm of the gradient.
@@ -33,6 +35,7 @@ class TrainStep(Update):
         *,
         precision: Precision | None = None,
         reducer: nn.Cell | None = None,
+        finite: FiniteCheck | None = None,
         accumulate: int = 1,
         clip_norm: float | None = None,
         skip_above: float | None = None,
@@ -42,6 +45,7 @@ class TrainStep(Update):
         self.loss = loss
         self.optimizer = optimizer
         self.reducer = reducer
+        self.finite = finite or FiniteCheck()
         self.accumulate = accumulate
         if accumulate > 1:
             self.sums = optimizer.parameters.clone(prefix="sum", init="zeros")
@@ -55,14 +59,16 @@ class TrainStep(Update):
 
         ``lq`` and ``gt`` are uint8 or float NCHW RGB in [0, 255].
         """
+        lq = self.finite.clear(lq)
         if self.accumulate == 1:
             loss, gradients = self.loss_and_gradients(lq, gt)
         else:
             loss, gradients = self.mean_over_parts(lq, gt)
+        overflowed = self.finite.overflowed(gradients)
         if self.reducer is not None:
-            loss, gradients = self.reducer(loss, gradients)
+            loss, gradients, overflowed = self.reducer(loss, gradients, overflowed)
 
-        usual, finite = self.guard.usual(loss), amp.all_finite(gradients)
+        usual, finite = self.guard.usual(loss), self.finite.usable(gradients, overflowed)
         if ops.logical_and(usual, finite):
             loss = ops.depend(loss, self.update(gradients))
             loss = ops.depend(loss, self.guard.accept(loss))

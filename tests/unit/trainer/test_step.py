@@ -93,8 +93,8 @@ def test_the_global_norm_is_clipped_and_a_smaller_one_left_alone():
 @pytest.mark.usefixtures("pynative")
 def test_a_reducer_sees_the_gradients_before_they_are_clipped():
     class Tenfold(nn.Cell):
-        def construct(self, loss, gradients):
-            return loss, tuple(g * 10 for g in gradients)
+        def construct(self, loss, gradients, overflowed):
+            return loss, tuple(g * 10 for g in gradients), overflowed
 
     _, g = l1_and_gradient(START)
     step, gain = step_of("sgd", lr=1.0, reducer=Tenfold())
