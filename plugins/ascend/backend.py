@@ -42,6 +42,8 @@ class AscendBackend(Backend):
         overflow_mode: result of an overflow: ``INFNAN_MODE`` (infinity) or ``SATURATION_MODE`` (the largest number, and
             a mark in a register); empty uses the default of the card. The finite check of the update follows it. An
             Ascend 910 of the first generation always saturates.
+        group_mb: size in MB of the messages in which gradients are averaged over the cards. A message is sent while the
+            card computes the gradients of earlier layers; 0 sends one message after the backward pass.
     """
 
     target = "Ascend"
@@ -53,8 +55,9 @@ class AscendBackend(Backend):
         hf32: bool = False,
         deterministic: bool = True,
         overflow_mode: str = "",
+        group_mb: float = 25.0,
     ) -> None:
-        super().__init__()
+        super().__init__(group_mb=group_mb)
         self.jit_level = one_of("jit_level", jit_level, JIT_LEVELS)
         self.precision_mode = one_of("precision_mode", precision_mode, PRECISION_MODES)
         self.hf32 = hf32

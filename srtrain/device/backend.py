@@ -33,6 +33,7 @@ class Backend:
     Args:
         kernels: the convolutions of a training on a CPU: ``plain`` for MindSpore's own, ``f23`` or ``f43`` for
             srtrain's Winograd kernels (docs/kernels.md), ``auto`` for ``f43`` where it can be built.
+        group_mb: size in MB of the messages in which gradients are averaged over the ranks; 0 sends one message.
 
     Attributes:
         threads: number of cores that kernels use; known after the backend has started.
@@ -45,12 +46,15 @@ class Backend:
     """Whether any backend has been started in this process."""
     _threads: ClassVar[int | None] = None
 
-    def __init__(self, kernels: str = "plain") -> None:
+    def __init__(self, kernels: str = "plain", group_mb: float = 0.0) -> None:
         if kernels not in KERNELS:
             raise RecipeError(
                 f"device.kernels = {kernels!r}.{did_you_mean(kernels, KERNELS)} Allowed: {listing(KERNELS)}."
             )
+        if group_mb < 0:
+            raise RecipeError(f"device.group_mb = {group_mb!r} must be 0 (one message) or a number of MB above it.")
         self.kernels = kernels
+        self.group_mb = group_mb
         self.threads = 1
         self.rank = 0
         self.world_size = 1
@@ -132,7 +136,7 @@ class Backend:
 
     def gradient_reducer(self, parameters: list[ms.Parameter]) -> nn.Cell | None:
         """Return a Cell that averages loss, gradients and overflow over the ranks; ``None`` for a single process."""
-        return Reducer(parameters, self.world_size) if self.world_size > 1 else None
+        return Reducer(parameters, self.world_size, self.group_mb) if self.world_size > 1 else None
 
     def finite_check(self) -> FiniteCheck:
         """Return a Cell that tells whether the gradients of an update are finite."""
@@ -176,25 +180,61 @@ class Backend:
 class Reducer(nn.Cell):
     """Averages a loss, its gradients and the mark of an overflow over the ranks, inside a compiled update.
 
-    All values are sent as one vector. A small message costs mostly waiting for the other ranks, and one message for
-    each Parameter would be dozens of them.
+    The values are sent in groups, the gradients of the last layers first, because a backward pass computes these
+    first. A device with a queue for messages sends a group while it computes the next one. A small message costs
+    mostly waiting for the other ranks, so one message for each Parameter would be too many.
+
+    Args:
+        parameters: their gradients are averaged.
+        n_ranks: number of ranks.
+        group_mb: smallest size of a group in MB; 0 sends all values as one message.
     """
 
-    def __init__(self, parameters: list[ms.Parameter], n_ranks: int) -> None:
+    def __init__(self, parameters: list[ms.Parameter], n_ranks: int, group_mb: float = 0.0) -> None:
         super().__init__(auto_prefix=False)
         self.n_ranks = n_ranks
         self.all_reduce = ops.AllReduce()
-        self.sizes = [1, 1, *(parameter.size for parameter in parameters)]
+        sizes = [parameter.size for parameter in parameters]
+        self.groups = tuple((first, after, sizes[first:after]) for first, after in groups_of(sizes, group_mb))
 
     def construct(self, loss: ms.Tensor, gradients: tuple[ms.Tensor, ...], overflowed: ms.Tensor) -> Any:
         """Return the means of the loss, the gradients and the mark."""
-        numbers = [loss.reshape(1), overflowed.reshape(1)]
-        flat = [ops.cast(gradient, ms.float32).reshape(-1) for gradient in gradients]
-        means = ops.split(self.all_reduce(ops.concat(numbers + flat)) / self.n_ranks, self.sizes)
-        reduced = []
-        for i, gradient in enumerate(gradients):
-            reduced.append(ops.cast(means[i + 2].reshape(gradient.shape), gradient.dtype))
-        return means[0].reshape(loss.shape), tuple(reduced), means[1].reshape(loss.shape)
+        reduced, sent = [], loss
+        for first, after, sizes in self.groups:
+            flat = [ops.cast(gradient, ms.float32).reshape(-1) for gradient in gradients[first:after]]
+            if first == 0:  # the mark is complete when all gradients are
+                flat = [*flat, loss.reshape(1), overflowed.reshape(1)]
+                sizes = [*sizes, 1, 1]
+            # The ranks must send in the same order, so each message waits for the one before it.
+            sent = self.all_reduce(ops.depend(ops.concat(flat), sent))
+            means = ops.split(sent / self.n_ranks, sizes)
+            group = []
+            for i, gradient in enumerate(gradients[first:after]):
+                group.append(ops.cast(means[i].reshape(gradient.shape), gradient.dtype))
+            if first == 0:
+                loss, overflowed = means[-2].reshape(loss.shape), means[-1].reshape(loss.shape)
+            reduced = group + reduced
+        return loss, tuple(reduced), overflowed
+
+
+def groups_of(sizes: list[int], group_mb: float) -> list[tuple[int, int]]:
+    """Cut a sequence of float32 arrays into groups of at least ``group_mb``, from the end to the begin.
+
+    Args:
+        sizes: number of values of each array.
+        group_mb: smallest size of a group in MB; 0 makes a single group. The group at the begin may be smaller.
+
+    Returns:
+        The index of the first array of each group, and the index after its last one.
+    """
+    least = group_mb * 1e6 / 4 if group_mb else sum(sizes) + 1
+    groups, after, n_values = [], len(sizes), 0
+    for i in range(len(sizes) - 1, -1, -1):
+        n_values += sizes[i]
+        if n_values >= least or i == 0:
+            groups.append((i, after))
+            after, n_values = i, 0
+    return groups or [(0, 0)]
 
 
 def group_size() -> int:
