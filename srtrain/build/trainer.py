@@ -30,7 +30,7 @@ from srtrain.data.sampler import Sampler
 from srtrain.data.store import Pictures
 from srtrain.device import PRECISIONS
 from srtrain.device.backend import Backend
-from srtrain.errors import UserError, counted
+from srtrain.errors import RecipeError, UserError, counted
 from srtrain.evaluation.evaluator import Evaluator
 from srtrain.hooks import HOOKS
 from srtrain.hooks.lr import LrHook
@@ -151,6 +151,10 @@ class _Run:
             "seed": recipe.seed,
         }
         wanted = {key: spec for key, spec in recipe.hooks.items() if spec is not None}
+        if reason := self.backend.why_fixed_sizes():
+            for key, spec in wanted.items():
+                if "evaluator" in HOOKS.from_run(spec.name):
+                    raise RecipeError(f"hooks.{key} evaluates pictures of many sizes: {reason}")
         return {key: build_spec(HOOKS, spec, self.per_epoch, offered) for key, spec in wanted.items()}
 
 
@@ -176,13 +180,13 @@ def _build_update(
     optim = recipe.optim
     parameters = list(model.trainable_params())
     precision = build_spec(PRECISIONS, recipe.precision, per_epoch)
+    precision.finite = backend.finite_check()
     return TrainStep(
         network_to_train(model, backend, log, precision),
         build_spec(LOSSES, recipe.loss, per_epoch),
         build_optimizer(optim.optimizer.name, parameters, optim.lr, **optim.optimizer.args),
         precision=precision,
         reducer=None if alone else backend.gradient_reducer(parameters),
-        finite=backend.finite_check(),
         accumulate=recipe.train.accumulate,
         clip_norm=optim.clip_norm,
         skip_above=optim.skip_above,

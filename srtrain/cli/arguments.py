@@ -77,6 +77,43 @@ def _range(text: str) -> str:
     return text
 
 
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """Add the device of an engine and how it computes there; ``engine_options`` collects what was given."""
+    parser.add_argument(
+        "--device-id",
+        metavar="N",
+        type=int,
+        help="number of the card or GPU that runs the model (default: 0)",
+    )
+    parser.add_argument(
+        "--provider",
+        metavar="NAME",
+        help="of ONNX Runtime: cuda, cann or cpu (default: the first that works)",
+    )
+    parser.add_argument(
+        "--engine-config",
+        metavar="FILE",
+        help="MindSpore Lite's configuration file, such as for free sizes on a card",
+    )
+
+
+def check_engine_options(args: argparse.Namespace) -> None:
+    """Check the options of the engine; add ``args.engine_options`` and ``args.device_args``.
+
+    The number of a card belongs to the backend if ``--device`` names one, and otherwise to the engine.
+
+    Raises:
+        RecipeError: the number of the device is below 0.
+    """
+    if args.device_id is not None and args.device_id < 0:
+        raise RecipeError(f"--device-id {args.device_id} must be 0 or more.")
+    given = {"device_id": args.device_id, "provider": args.provider, "config": args.engine_config}
+    args.engine_options = {name: value for name, value in given.items() if value is not None}
+    args.device_args = {}
+    if args.device not in (None, "cpu") and args.device_id is not None:
+        args.device_args = {"id": args.engine_options.pop("device_id")}
+
+
 def add_resume(parser: argparse.ArgumentParser) -> None:
     """Add the checkpoint to continue from; ``separate_resume`` keeps it from swallowing the next word."""
     parser.add_argument(

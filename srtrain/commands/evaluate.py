@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from srtrain.cli import arguments
-from srtrain.errors import RecipeError
+from srtrain.errors import CheckpointError, RecipeError
 from srtrain.metrics import PROTOCOLS
 
 HELP = "score checkpoints and exported models on benchmarks"
@@ -16,6 +16,9 @@ examples:
   srtrain evaluate runs/edsr_x2 --sets div2k_valid=data/DIV2K --method plain self-ensemble
   srtrain evaluate bicubic --sets set5 --root data --scale 2 3 4
   srtrain evaluate edsr_x2.onnx EDSR_x2.pt --sets set5 --root data --protocol paper_y basicsr_rgb
+  srtrain evaluate edsr_x2.onnx --sets set5 --root data --provider cuda --device-id 0
+  srtrain evaluate edsr_x2.mindir --engine mindspore_lite --sets div2k_valid=data/DIV2K --scale 2 --device-id 0 \\
+      --against runs/edsr_x2 > infer_x2.log
   srtrain evaluate runs/a runs/b --sets set5 --root data --to report --pictures --worst 3 --plot
 """
 RUN = "srtrain.jobs.evaluate:run"
@@ -42,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     arguments.add_root(parser)
     parser.add_argument("--lr-type", metavar="NAME", help="bicubic, unknown or on_the_fly")
-    arguments.add_scale(parser, "scales of bicubic; a network has its own")
+    arguments.add_scale(parser, "scales of bicubic; a network has its own, which must be among them")
     arguments.add_protocol(
         parser, "protocols to score with (default: div2k_rgb for DIV2K, paper_y for other sets)", nargs="+"
     )
@@ -50,6 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_results(parser)
     arguments.add_engine(parser)
     arguments.add_range(parser)
+    arguments.add_engine_options(parser)
+    parser.add_argument(
+        "--against",
+        metavar="CHECKPOINT",
+        type=Path,
+        help="print how the first picture differs from the output of this checkpoint, which MindSpore runs",
+    )
     arguments.add_device(parser, "backend of checkpoints, such as ascend (default: cpu)", default="cpu")
     arguments.add_threads(parser)
 
@@ -76,4 +86,9 @@ def check(args: argparse.Namespace) -> None:
         )
     if (args.pictures or args.worst or args.plot) and args.to is None:
         raise RecipeError("--pictures, --worst and --plot write files: add --to FOLDER.")
+    if args.against is not None and not args.against.exists():
+        raise CheckpointError(
+            f"--against {str(args.against)!r} does not exist. Give a run folder, a step_… folder, or a file of weights."
+        )
+    arguments.check_engine_options(args)
     arguments.check_names(PROTOCOLS, args.protocol or (), args)

@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_limits(parser)
     arguments.add_engine(parser)
     arguments.add_range(parser)
+    arguments.add_engine_options(parser)
     arguments.add_device(parser, "backend of checkpoints, such as ascend")
     arguments.add_threads(parser)
 
@@ -70,12 +71,16 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         help="overlap of the tiles in pixels (default: the network's receptive field)",
     )
     parser.add_argument(
-        "--memory", metavar="SIZE", default="1.5GB", help="memory that the process may use (default: 1.5GB)"
+        "--memory",
+        metavar="SIZE",
+        default="1.5GB",
+        help="memory that the process may use, or that of the card if the model runs on one (default: 1.5GB)",
     )
 
 
 def check(args: argparse.Namespace) -> None:
     """Check the options that need no file; add ``to_standard`` and turn ``tile`` into pixels or ``None``."""
+    arguments.check_engine_options(args)
     args.to_standard = args.to == "-" or (args.to is None and "-" in args.inputs)
     if args.to_standard and args.compare:
         raise RecipeError(

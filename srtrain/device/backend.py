@@ -41,7 +41,7 @@ class Backend:
             ``progress.beat()``.
     """
 
-    target = "CPU"
+    target: str = "CPU"
     started: ClassVar[bool] = False
     """Whether any backend has been started in this process."""
     _threads: ClassVar[int | None] = None
@@ -52,13 +52,22 @@ class Backend:
                 f"device.kernels = {kernels!r}.{did_you_mean(kernels, KERNELS)} Allowed: {listing(KERNELS)}."
             )
         if group_mb < 0:
-            raise RecipeError(f"device.group_mb = {group_mb!r} must be 0 (one message) or a number of MB above it.")
+            raise RecipeError(
+                f"device.group_mb = {group_mb!r} must be 0 (one message) or a number of MB above it."
+            )
         self.kernels = kernels
         self.group_mb = group_mb
         self.threads = 1
         self.rank = 0
         self.world_size = 1
         self.progress = Progress()
+
+    @classmethod
+    def on(cls, target: str) -> Backend:
+        """Return a backend for a device by MindSpore's name, without the options of a plugin."""
+        backend = cls()
+        backend.target = target
+        return backend
 
     def unavailable(self) -> str:
         """Return the reason why this machine cannot run the backend, or an empty string."""
@@ -77,7 +86,7 @@ class Backend:
         if reason := self.unavailable():
             raise DeviceError(f"device = {self.target.lower()!r} cannot be used here: {reason}")
         Backend.started = True
-        ms.set_device(self.target)
+        self.claim()
         ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
         self.threads = threads or max(1, usable_cores() // int(os.environ.get(LOCAL_VARIABLE, "1")))
         self.set_threads(self.threads)
@@ -85,6 +94,10 @@ class Backend:
         self.progress = Progress.of_this_process()
         if group_size() > 1:
             self.join()
+
+    def claim(self) -> None:
+        """Claim the device. MindSpore allows one device in a process."""
+        ms.set_device(self.target)
 
     def join(self) -> None:
         """Join the other processes of the run.
@@ -119,6 +132,14 @@ class Backend:
     def set_options(self) -> None:
         """Set options of the device, before the processes join. A CPU has none."""
 
+    def collective_timeout(self) -> tuple[str, float]:
+        """Return the variable that limits how long MindSpore waits for other ranks, and its seconds."""
+        return "MS_CPU_COMM_OP_TIMEOUT", float(os.environ.get("MS_CPU_COMM_OP_TIMEOUT", "30"))
+
+    def why_fixed_sizes(self) -> str:
+        """Return why a compiled network takes pictures of one size only, or an empty string if it takes any."""
+        return ""
+
     def why_no_sink(self) -> str:
         """Return the reason why the device has no queue for batches, or an empty string."""
         return (
@@ -128,6 +149,8 @@ class Backend:
 
     def sink(self, update: nn.Cell, batches: ds.Dataset, n_steps: int) -> Callable[[], ms.Tensor]:
         """Return a function that runs ``n_steps`` updates on batches from a queue on the device.
+
+        It returns the loss of the last one.
 
         Raises:
             DeviceError: the device has no queue.
@@ -199,7 +222,7 @@ class Reducer(nn.Cell):
 
     def construct(self, loss: ms.Tensor, gradients: tuple[ms.Tensor, ...], overflowed: ms.Tensor) -> Any:
         """Return the means of the loss, the gradients and the mark."""
-        reduced, sent = [], loss
+        reduced, sent = gradients[:0], loss
         for first, after, sizes in self.groups:
             flat = [ops.cast(gradient, ms.float32).reshape(-1) for gradient in gradients[first:after]]
             if first == 0:  # the mark is complete when all gradients are
@@ -213,8 +236,8 @@ class Reducer(nn.Cell):
                 group.append(ops.cast(means[i].reshape(gradient.shape), gradient.dtype))
             if first == 0:
                 loss, overflowed = means[-2].reshape(loss.shape), means[-1].reshape(loss.shape)
-            reduced = group + reduced
-        return loss, tuple(reduced), overflowed
+            reduced = tuple(group) + reduced
+        return loss, reduced, overflowed
 
 
 def groups_of(sizes: list[int], group_mb: float) -> list[tuple[int, int]]:

@@ -6,6 +6,7 @@ import mindspore as ms
 from mindspore import amp, nn
 
 from srtrain.device import PRECISIONS
+from srtrain.device.finite import FiniteCheck
 
 
 @PRECISIONS.register("float32")
@@ -15,10 +16,12 @@ class Precision:
     Attributes:
         scaler: multiplies the loss before differentiation and divides the gradients after it; ``None`` for no loss
             scaling. With a scaler, the compiled update checks the gradients and skips an update that is not finite.
+        finite: tells whether gradients are finite; the backend supplies the check for its device.
     """
 
     def __init__(self) -> None:
         self.scaler: amp.LossScaler | None = None
+        self.finite = FiniteCheck()
 
     def prepare(self, model: nn.Cell) -> nn.Cell:
         """Return the network that the update differentiates; it shares its weights with ``model``."""

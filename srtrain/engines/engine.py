@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
 from srtrain.arrays import Float32
 from srtrain.engines import ENGINES
-from srtrain.errors import CheckpointError, DeviceError, UnknownNameError, did_you_mean, listing
+from srtrain.engines.memory import Memory
+from srtrain.errors import CheckpointError, DeviceError, RecipeError, UnknownNameError, did_you_mean, listing
+
+FLAGS = {"device_id": "--device-id", "provider": "--provider", "config": "--engine-config"}
+"""Options of engines and how the command line writes them."""
 
 
 class Engine(ABC):
@@ -26,6 +31,8 @@ class Engine(ABC):
         automatic: whether ``--engine auto`` may choose the engine for its suffixes.
         package: the optional package that the engine imports; empty for none.
         install: how to install that package.
+        takes: names of the options, beside the threads, that the engine accepts as keyword arguments; see ``FLAGS``.
+        runs_on: the device that really computes, for the user.
         path: the file or folder that was opened.
         scale: factor by which height and width grow.
         about: the metadata of the file: ``model``, ``model_args``, ``scale``, ``recipe_hash``, ….
@@ -38,6 +45,8 @@ class Engine(ABC):
     automatic: ClassVar[bool] = True
     package: ClassVar[str] = ""
     install: ClassVar[str] = ""
+    takes: ClassVar[tuple[str, ...]] = ()
+    runs_on: str = "CPU"
     path: Path
     scale: int
     about: dict[str, Any]
@@ -60,6 +69,10 @@ class Engine(ABC):
             DataError: the engine does not accept this size.
             MemoryError: the picture is too large for this machine; use tiles.
         """
+
+    def memory(self) -> Memory:
+        """Return the memory that the engine computes in."""
+        return Memory()
 
     @classmethod
     def reads(cls, path: Path) -> bool:
@@ -91,6 +104,21 @@ def engine_named(name: str) -> type[Engine]:
             f"the engine {name!r} needs the package {kind.package!r}, which is not installed: {kind.install}."
         )
     return kind
+
+
+def check_options(kind: type[Engine], options: Mapping[str, Any]) -> None:
+    """Refuse options that an engine does not take.
+
+    Raises:
+        RecipeError: there is such an option; the error names the engines that take it.
+    """
+    for name in options:
+        if name not in kind.takes:
+            others = [other for other in ENGINES.names() if name in ENGINES.get(other).takes]  # type: ignore[attr-defined]
+            raise RecipeError(
+                f"the engine {kind.name!r} takes no {FLAGS.get(name, name)}. Engines that take it: {listing(others)}; "
+                f"choose one with --engine NAME."
+            )
 
 
 def engine_for(path: Path) -> str:

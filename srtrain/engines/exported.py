@@ -71,20 +71,21 @@ class ExportedEngine(Engine):
     batch: int | None = None
     declared = Declared()
 
-    def __init__(self, path: Path, threads: int = 0, value_range: str | None = None) -> None:
+    def __init__(self, path: Path, threads: int = 0, value_range: str | None = None, **options: Any) -> None:
         """Open a file.
 
         Args:
             path: the file.
             threads: number of cores to use; 0 uses all.
             value_range: range of the values in a file from other software, as in `parse_range`; ``None`` measures it.
+            options: those among ``takes`` that were given.
         """
         if not path.is_file():
             raise CheckpointError(
                 f"{str(path)!r} is not a file. The engine {self.name!r} reads {', '.join(self.suffixes)} files."
             )
         self.path = path
-        self.about = self._open(path, threads)
+        self.about = self._open(path, threads, **options)
         self._upscale_batch: Callable[[Float32], Float32] = self._run
         if "scale" in self.about:
             self.input_px = _pair(self.about.get("input_px"))
@@ -98,10 +99,11 @@ class ExportedEngine(Engine):
             self.about["foreign"] = form.summary("measured" if value_range is None else "as stated")
 
     @abstractmethod
-    def _open(self, path: Path, threads: int) -> dict[str, Any]:
+    def _open(self, path: Path, threads: int, **options: Any) -> dict[str, Any]:
         """Open the file and return its metadata; empty if srtrain did not write the file.
 
-        In the second case, also set ``declared`` and ``batch`` as far as the file says.
+        In the second case, also set ``declared`` and ``batch`` as far as the file says. ``options`` are those among
+        ``takes`` that were given.
         """
 
     @abstractmethod

@@ -32,18 +32,44 @@ def resident_bytes() -> int | None:
     return _status("VmRSS")
 
 
+class Memory:
+    """The memory that an engine computes in. The base class is that of this process.
+
+    Attributes:
+        of_host: whether the pictures of the host lie in the same memory.
+    """
+
+    of_host = True
+
+    def reset_peak(self) -> None:
+        """Begin to record a new peak."""
+        with contextlib.suppress(OSError):  # then the recorded peak is older and higher, which is safe
+            _CLEAR_PEAK.write_text("5")
+
+    def held_bytes(self) -> int | None:
+        """Return how much is in use, or ``None`` if the system does not say."""
+        return resident_bytes()
+
+    def peak_bytes(self) -> int | None:
+        """Return the recorded peak, or ``None`` if the system does not say."""
+        return _status("VmHWM")
+
+
 class Gauge:
     """Measures how much memory an engine needs for each pixel of its input.
 
     Engines keep the memory they allocated, and allocate more when sizes vary. The gauge therefore divides the growth
-    of the process's peak memory since its creation by the largest input so far. If other memory grew as well, the
-    result is too high, which is safe. Creating a gauge resets the peak that Linux records for the process.
+    of the peak since its creation by the largest input so far. If other memory grew as well, the result is too high,
+    which is safe. Creating a gauge resets the recorded peak.
+
+    Args:
+        memory: where the engine computes; by default in the memory of this process.
     """
 
-    def __init__(self) -> None:
-        with contextlib.suppress(OSError):  # then the recorded peak is older and higher, which is safe
-            _CLEAR_PEAK.write_text("5")
-        self.base_bytes = resident_bytes() or 0
+    def __init__(self, memory: Memory | None = None) -> None:
+        self.memory = memory or Memory()
+        self.memory.reset_peak()
+        self.base_bytes = self.memory.held_bytes() or 0
         self.n_px = 0
 
     def ran(self, n_px: int) -> None:
@@ -53,7 +79,7 @@ class Gauge:
     @property
     def bytes_per_px(self) -> float:
         """Memory for each input pixel, in bytes: measured, else a cautious guess."""
-        peak = _status("VmHWM")
+        peak = self.memory.peak_bytes()
         if peak is None or self.n_px == 0:
             return _CAUTIOUS_BYTES_PER_PX
         return max(_LEAST_BYTES_PER_PX, (peak - self.base_bytes) / self.n_px)

@@ -10,8 +10,9 @@ import numpy as np
 from srtrain.engines import ENGINES
 from srtrain.engines.exported import ExportedEngine
 from srtrain.engines.foreign.form import Array, Declared
+from srtrain.engines.memory import Memory
 from srtrain.engines.mindir_file import read_metadata
-from srtrain.engines.mindspore import memory_errors
+from srtrain.engines.mindspore import device_memory, device_name, memory_errors
 from srtrain.errors import CheckpointError
 
 _DTYPES = {"FLOAT": "float32", "FLOAT16": "float16", "DOUBLE": "float64", "UINT8": "uint8"}
@@ -24,7 +25,7 @@ class MindIrEngine(ExportedEngine):
     name = "mindir"
     suffixes = (".mindir",)
 
-    def _open(self, path: Path, threads: int) -> dict[str, Any]:
+    def _open(self, path: Path, threads: int, **options: Any) -> dict[str, Any]:
         import mindspore as ms  # takes seconds
 
         from srtrain.device.backend import Backend
@@ -38,10 +39,15 @@ class MindIrEngine(ExportedEngine):
             raise CheckpointError(
                 f"MindSpore cannot load {str(path)!r} as MindIR. Export it again."
             ) from error
+        self.runs_on = device_name()
         if not about:
             self.declared = _declared(path)
             self.batch = self.declared.shape[0] if self.declared.shape else None
         return about
+
+    def memory(self) -> Memory:
+        """Return the memory of MindSpore's device."""
+        return device_memory()
 
     def _run(self, lq: Array) -> Array:
         try:

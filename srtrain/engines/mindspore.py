@@ -10,10 +10,16 @@ from pathlib import Path
 from srtrain.arrays import Float32
 from srtrain.engines import ENGINES
 from srtrain.engines.engine import Engine
+from srtrain.engines.memory import Memory
 
-# MindSpore's own text, and oneDNN's when it cannot allocate the buffers of a convolution. (oneDNN reports a convolution
-# that it does not support when it creates the descriptor.)
-_OUT_OF_MEMORY = re.compile(r"Memory not enough|could not create a primitive(?! descriptor)")
+# The texts of MindSpore's libraries, its "Out of Memory!!!", the codes of CANN, and oneDNN's text when it cannot
+# allocate the buffers of a convolution. (oneDNN reports a convolution that it does not support when it creates the
+# descriptor.)
+_OUT_OF_MEMORY = re.compile(
+    r"memory (?:is)?(?: not|n't) enough|out of memory|alloc\w*\b.*\bmem\w*.* fail|alloc\w*mem\w* fail|fail\w* to alloc|"
+    r"\bEL0004\b|\b207001\b|could not create a primitive(?! descriptor)",
+    re.IGNORECASE,
+)
 
 
 @ENGINES.register("mindspore")
@@ -37,6 +43,11 @@ class MindSporeEngine(Engine):
         self.model = build_model(weights)
         self.scale = int(weights.about["scale"])
         self._upscale = Upscaler(self.model)
+        self.runs_on = device_name()
+
+    def memory(self) -> Memory:
+        """Return the memory of MindSpore's device."""
+        return device_memory()
 
     def __call__(self, lq: Float32) -> Float32:
         """Upscale a batch of pictures of one size."""
@@ -44,9 +55,48 @@ class MindSporeEngine(Engine):
             return self._upscale(lq)
 
 
+class CardMemory(Memory):
+    """The memory of the card that MindSpore computes on."""
+
+    of_host = False
+
+    def reset_peak(self) -> None:
+        """Begin to record a new peak."""
+        import mindspore as ms
+
+        ms.runtime.reset_peak_memory_stats()
+
+    def held_bytes(self) -> int:
+        """Return how much the tensors of this process hold."""
+        import mindspore as ms
+
+        return int(ms.runtime.memory_allocated())
+
+    def peak_bytes(self) -> int:
+        """Return the recorded peak."""
+        import mindspore as ms
+
+        return int(ms.runtime.max_memory_allocated())
+
+
+def device_memory() -> Memory:
+    """Return the memory of MindSpore's current device."""
+    import mindspore as ms
+
+    return Memory() if ms.get_context("device_target") == "CPU" else CardMemory()
+
+
+def device_name() -> str:
+    """Return MindSpore's current device, such as ``Ascend, device 0``."""
+    import mindspore as ms
+
+    target = str(ms.get_context("device_target"))
+    return target if target == "CPU" else f"{target}, device {ms.get_context('device_id')}"
+
+
 @contextmanager
 def memory_errors(lq: Float32) -> Iterator[None]:
-    """Turn the RuntimeError that MindSpore raises when memory runs out into a MemoryError."""
+    """Turn the RuntimeError that MindSpore or MindSpore Lite raises when memory runs out into a MemoryError."""
     try:
         yield
     except RuntimeError as error:

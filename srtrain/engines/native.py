@@ -32,7 +32,7 @@ class NativeEngine(ExportedEngine):
     package = "onnx"
     install = "pip install 'srtrain[onnx]'"
 
-    def _open(self, path: Path, threads: int) -> dict[str, Any]:
+    def _open(self, path: Path, threads: int, **options: Any) -> dict[str, Any]:
         import onnx
 
         try:

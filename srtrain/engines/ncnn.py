@@ -32,7 +32,7 @@ class NcnnEngine(ExportedEngine):
     package = "ncnn"
     install = "pip install 'srtrain[ncnn]'"
 
-    def _open(self, path: Path, threads: int) -> dict[str, Any]:
+    def _open(self, path: Path, threads: int, **options: Any) -> dict[str, Any]:
         import ncnn
 
         weights = path.with_suffix(".bin")

@@ -42,7 +42,8 @@ class Tiled:
         tile_px: side of square tiles; ``None`` chooses the largest tiles that the memory allows.
         overlap_px: pixels at each side of a tile that are cut off; ``None`` is the receptive radius, which leaves no
             seams.
-        memory_bytes: memory limit of the whole process, pictures included; ``None`` means no limit.
+        memory_bytes: memory limit of the whole process, pictures included, or of the card that the engine computes on;
+            ``None`` means no limit.
         self_ensemble: take the mean over the eight orientations of each tile.
         say: receives notes for the user: that tiles were halved, or what an overlap changes.
 
@@ -71,7 +72,7 @@ class Tiled:
         self.self_ensemble = self_ensemble
         self._say = say
         self._limit_px: int | None = None  # largest tile to try after memory ran out
-        self._gauge = Gauge() if memory_bytes is not None else None
+        self._gauge = Gauge(engine.memory()) if memory_bytes is not None else None
         self._run: Callable[[Float32], Float32] = SelfEnsemble(self._fit) if self_ensemble else self._fit
         self._smallest_px = smallest_tile(self.overlap.px, multiple)
         if self.overlap.px < 0:
@@ -191,6 +192,8 @@ class Tiled:
             return min(self.tile_px, height), min(self.tile_px, width)
         if self.memory_bytes is None or height * width <= _PROBE_PX**2:
             return height, width
+        if not self.engine.memory().of_host:
+            held_bytes = 0
         max_px = self._affordable_px(self.memory_bytes - held_bytes)
         return best_tile(height, width, self.overlap.px, max_px, self.overlap.multiple_px)
 
@@ -214,7 +217,9 @@ class Tiled:
         """Return a gauge that has measured at least one run of the engine."""
         if self._gauge is None or self._gauge.n_px <= _WARM_UP_PX**2:
             self.engine(np.zeros((1, 3, _WARM_UP_PX, _WARM_UP_PX), np.float32))
-            self._gauge = Gauge()  # a new one: memory that compiling and the first run left is not for pixels
+            self._gauge = Gauge(
+                self.engine.memory()
+            )  # a new one: memory that compiling and the first run left is not for pixels
         if self._gauge.n_px < _PROBE_PX**2 // 2:
             self._fit(np.zeros((1, 3, _PROBE_PX, _PROBE_PX), np.float32))
         return self._gauge

@@ -23,13 +23,15 @@ class Format(ABC):
     Attributes:
         engine: registered name of the engine that checks the file; empty if no engine on this machine runs it.
         precisions: the precisions that the format can hold.
+        target: MindSpore's name of the device that writes the format.
     """
 
     engine: ClassVar[str] = ""
     precisions: ClassVar[tuple[str, ...]] = ("float32",)
+    target: ClassVar[str] = "CPU"
 
     def prepare(self, options: Options) -> None:  # noqa: B027 most formats need nothing
-        """Check the options and claim the device that the format needs, before any work is done.
+        """Check the options and look for the device that the format needs, before any work is done.
 
         Raises:
             UserError: sizes that the format does not support.

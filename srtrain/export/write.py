@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import mindspore as ms
+
 import srtrain
 from srtrain.data.picture import cannot_write
 from srtrain.device.backend import Backend
 from srtrain.device.mode import as_function
 from srtrain.engines.engine import engine_named
 from srtrain.engines.exported import json_beside
-from srtrain.errors import ExportError
+from srtrain.errors import DeviceError, ExportError
 from srtrain.export.check import LIMIT, Difference, compare
 from srtrain.export.fold import fold
 from srtrain.export.format import prepared_format
@@ -63,8 +65,7 @@ def export(
     """
     options = options or Options()
     format_ = prepared_format(target, options, overwrite)
-    if not Backend.started:
-        Backend().start("graph", threads)
+    start_device(format_.target, threads)
     weights = read_weights(source)
     about = describe(weights, options)
     with published(target) as hidden:
@@ -72,6 +73,21 @@ def export(
         difference = _check(weights, hidden, format_.engine, options, threads)
         write_json(hidden, about, difference)
     return Report(target, about, difference)
+
+
+def start_device(target: str, threads: int) -> None:
+    """Start the device that writes the file, unless one is started that can.
+
+    Raises:
+        DeviceError: this process computes on another device, and MindSpore allows one.
+    """
+    if not Backend.started:
+        Backend.on(target).start("graph", threads)
+    elif target != "CPU" and ms.get_context("device_target") != target:
+        raise DeviceError(
+            f"this process computes on {ms.get_context('device_target')}, and the file can be written on {target} "
+            f"only. Export it in a new process: srtrain export."
+        )
 
 
 def describe(weights: Weights, options: Options) -> dict[str, Any]:

@@ -30,12 +30,14 @@ class WatchdogHook(Hook):
     watches and writes the stacks.
 
     Args:
-        seconds: must be longer than compiling, one evaluated picture, or one checkpoint takes.
+        seconds: must be longer than compiling, one evaluated picture, or one checkpoint takes, and shorter than the
+            time after which MindSpore's collectives give up (on Ascend ``HCCL_EXEC_TIMEOUT``, 1800 s): they do not say
+            which rank is missing.
     """
 
     order = LAST  # a point is passed when all other hooks are done with it
 
-    def __init__(self, seconds: float = 1800.0) -> None:
+    def __init__(self, seconds: float = 1500.0) -> None:
         if seconds <= 0:
             raise RecipeError(
                 f"hooks.watchdog.seconds = {seconds!r} must be above 0; hooks.watchdog=None removes it."
@@ -45,12 +47,26 @@ class WatchdogHook(Hook):
 
     def setup(self, trainer: TrainerApi) -> None:
         """Start to watch."""
+        if trainer.backend.world_size > 1:
+            self._compare(trainer)
         progress = trainer.backend.progress
         progress.watch(self.seconds)
         progress.passed("setup", trainer.step)
         if not progress.watched_from_outside:
             file = trainer.run_dir / f"run.rank{trainer.backend.rank}.stacks.log"
             self._alone = Watch(progress, self.seconds, file, trainer.log.warning)
+
+    def _compare(self, trainer: TrainerApi) -> None:
+        """Print which limit comes first, this one or that of the collectives."""
+        variable, seconds = trainer.backend.collective_timeout()
+        ours = f"the watchdog ends a run that hangs after {self.seconds:g} s (hooks.watchdog.seconds)"
+        if self.seconds < seconds:
+            trainer.log.info(f"{ours}, the collectives after {seconds:g} s ({variable})")
+        else:
+            trainer.log.warning(
+                f"{ours}, but the collectives give up before that, after {seconds:g} s ({variable}), and do not name "
+                f"the rank that is missing. Set hooks.watchdog.seconds below it, or raise {variable}."
+            )
 
     def before_train(self, trainer: TrainerApi) -> None:
         """Record that set-up is done."""

@@ -8,8 +8,9 @@ sr = model.upscale(picture)    # NumPy arrays, height × width × RGB; sr is mod
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from srtrain.infer.open import open_engine
 from srtrain.metrics.protocol import quantise
 
 DEFAULT_MEMORY = "1.5GB"
+
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
 # The value that corresponds to the 255 of the network, by dtype.
 _PEAKS = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0, "float64": 1.0}
@@ -120,6 +123,7 @@ def load(
     self_ensemble: bool = False,
     say: Callable[[str], None] | None = None,
     value_range: str | None = None,
+    options: Mapping[str, Any] = _NONE,
 ) -> Model:
     """Open a network for `Model.upscale`.
 
@@ -129,13 +133,14 @@ def load(
         threads: number of cores to use; 0 uses all.
         memory: see `Model`, also for the arguments after it.
         value_range: see `open_engine`; for exported files of other software whose range cannot be measured.
+        options: further options of the engine, such as ``device_id``.
 
     Raises:
         CheckpointError: the file is missing, damaged, or not for this engine.
         RecipeError: the memory, the tile or the overlap is not possible.
     """
     parse_bytes(memory)  # check it before opening takes seconds
-    opened = open_engine(path, engine, threads, value_range)
+    opened = open_engine(path, engine, threads, value_range, options)
     return Model(opened, memory, tile_px, overlap_px, self_ensemble, say)
 
 

@@ -8,11 +8,14 @@ sr = engine(lq)                         # float32 NCHW RGB in [0, 255], ``scale`
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from srtrain.engines import ENGINES
-from srtrain.engines.engine import Engine, engine_for, engine_named
+from srtrain.engines.engine import Engine, check_options, engine_for, engine_named
 from srtrain.engines.exported import ExportedEngine
 from srtrain.engines.foreign.ranges import parse_range
 from srtrain.errors import CheckpointError, ExportError, RecipeError
@@ -21,12 +24,18 @@ from srtrain.infer.cached import cached_export
 CHECKPOINTS = "mindspore"
 """The engine that runs checkpoints and weights directly."""
 
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
 FASTEST = "onnxruntime"
 """The engine that ``auto`` uses for checkpoints on a CPU (docs/benchmarks.md)."""
 
 
 def open_engine(
-    path: str | Path, engine: str = "auto", threads: int = 0, value_range: str | None = None
+    path: str | Path,
+    engine: str = "auto",
+    threads: int = 0,
+    value_range: str | None = None,
+    options: Mapping[str, Any] = _NONE,
 ) -> Engine:
     """Open a checkpoint or an exported file.
 
@@ -38,9 +47,10 @@ def open_engine(
         threads: number of cores to use; 0 uses all.
         value_range: range of the values in an exported file of other software: ``0-255``, ``0-1``, ``-1-1``, or
             two of them for input and output, such as ``0-1:0-255``. ``None`` measures it.
+        options: further options of the engine, such as ``device_id``; see ``takes`` of its class.
 
     Raises:
-        RecipeError: the range is unknown, or the file itself says its range.
+        RecipeError: the range is unknown, or the file itself says its range, or the engine does not take an option.
         UnknownNameError: no engine has this name.
         CheckpointError: the file is missing, damaged, or not for this engine.
         DeviceError: the engine is not installed, or needs a device that this machine does not have.
@@ -55,9 +65,9 @@ def open_engine(
         )
     name = engine_for(path) if engine == "auto" else engine
     if name == CHECKPOINTS and engine == "auto":
-        opened = _open_fastest(path, threads)
+        opened = _open_fastest(path, threads, options)
     else:
-        opened = _open(name, path, threads, value_range)
+        opened = _open(name, path, threads, options, value_range)
     if value_range is not None and "foreign" not in opened.about:
         raise RecipeError(
             f"{str(path)!r} does not need a range of values ({value_range}): it is known. Leave out --range "
@@ -71,15 +81,15 @@ def is_checkpoint(path: Path) -> bool:
     return engine_named(CHECKPOINTS).reads(path)
 
 
-def _open_fastest(path: Path, threads: int) -> Engine:
+def _open_fastest(path: Path, threads: int, options: Mapping[str, Any]) -> Engine:
     """Open a checkpoint with the fastest engine that can run it; on an accelerator, that is MindSpore."""
     fastest: type[Engine] = ENGINES.get(FASTEST)  # type: ignore[assignment]
     if not _on_accelerator() and fastest.is_installed() and find_spec("onnx"):
         try:
-            return _open(FASTEST, path, threads)
+            return _open(FASTEST, path, threads, options)
         except ExportError as error:
             print(f"note: {FASTEST} cannot run {str(path)!r}: {error}", file=sys.stderr)
-    return _open(CHECKPOINTS, path, threads)
+    return _open(CHECKPOINTS, path, threads, options)
 
 
 def _on_accelerator() -> bool:
@@ -87,8 +97,11 @@ def _on_accelerator() -> bool:
     return mindspore is not None and mindspore.get_context("device_target") != "CPU"
 
 
-def _open(name: str, path: Path, threads: int, value_range: str | None = None) -> Engine:
+def _open(
+    name: str, path: Path, threads: int, options: Mapping[str, Any], value_range: str | None = None
+) -> Engine:
     kind = engine_named(name)
+    check_options(kind, options)
     file = path
     if not kind.reads(path):
         if not is_checkpoint(path):
@@ -98,8 +111,16 @@ def _open(name: str, path: Path, threads: int, value_range: str | None = None) -
             )
         file = cached_export(path, kind.suffixes[0], threads)
     if value_range is not None and issubclass(kind, ExportedEngine):
-        opened: Engine = kind(file, threads, value_range)
+        opened: Engine = kind(file, threads, value_range, **options)
     else:
-        opened = kind(file, threads)
+        opened = kind(file, threads, **options)
     opened.path = path
     return opened
+
+
+def tell_device(engine: Engine, options: Mapping[str, Any]) -> None:
+    """Print on which device a model runs, if that is not obvious: on a card, or where an option was given."""
+    if options or engine.runs_on != "CPU":
+        print(
+            f"note: the engine {engine.name} runs {str(engine.path)!r} on {engine.runs_on}", file=sys.stderr
+        )

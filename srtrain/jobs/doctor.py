@@ -8,13 +8,13 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from srtrain.errors import counted
+from srtrain.errors import counted, listing
 from srtrain.jobs import machine
 from srtrain.jobs.machine import OK, PROBLEM, WARNING, Finding
 
@@ -115,13 +115,49 @@ def check_devices() -> Iterator[Finding]:
         yield Finding("cann, driver", OK, "not installed; not needed without a card")
         return
     yield from _installed("driver", driver, "install the Ascend driver and firmware, then npu-smi info")
-    yield from _installed(
-        "cann", toolkit, f"install the CANN toolkit, then source {ASCEND}/ascend-toolkit/set_env.sh"
-    )
+    yield from check_cann(toolkit)
 
 
 def _installed(name: str, version: str, todo: str) -> Iterator[Finding]:
     yield Finding(name, OK, version) if version else Finding(name, PROBLEM, "not found", todo)
+
+
+def check_cann(toolkit: str) -> Iterator[Finding]:
+    """Compare the version of CANN, and of its Python packages, with the versions that this MindSpore supports."""
+    from mindspore.run_check._check_version import AscendEnvChecker  # imports MindSpore, which takes seconds
+
+    supported = AscendEnvChecker(None).version
+    versions = listing(supported)
+    if not toolkit:
+        todo = f"install the CANN toolkit ({versions}), then source {ASCEND}/ascend-toolkit/set_env.sh"
+        yield Finding("cann", PROBLEM, "not found", todo)
+    elif _release(toolkit) in supported:
+        yield Finding("cann", OK, f"{toolkit}; MindSpore {metadata.version('mindspore')} supports {versions}")
+    else:
+        says = f"{toolkit}, but MindSpore {metadata.version('mindspore')} supports {versions}"
+        yield Finding(
+            "cann", PROBLEM, says, "install one of these CANN releases, or the MindSpore for this CANN"
+        )
+    for name in ("te", "hccl"):
+        yield _check_wheel(name, supported)
+
+
+def _check_wheel(name: str, supported: Sequence[str]) -> Finding:
+    """Check a wheel that is part of CANN and that MindSpore imports."""
+    todo = f"pip install {ASCEND}/ascend-toolkit/latest/lib64/{name}-*-py3-none-any.whl (it is part of CANN)"
+    try:
+        version = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return Finding(name, PROBLEM, f"the wheel {name!r} of CANN is not installed in this Python", todo)
+    if _release(version) in supported:
+        return Finding(name, OK, version)
+    says = f"the wheel {name!r} has version {version}, which does not belong to CANN {listing(supported)}"
+    return Finding(name, WARNING, says, todo)
+
+
+def _release(version: str) -> str:
+    """Return the first two numbers of a version, such as 8.3 of 8.3.RC1."""
+    return ".".join(version.split(".")[:2])
 
 
 def cann_version() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from srtrain.errors import RecipeError, RunFolderError
 from srtrain.evaluation.comparison import Row, plot, to_json, to_text, write_pictures, write_worst
 from srtrain.evaluation.evaluator import EvalSet, Evaluator
 from srtrain.files import write_whole
-from srtrain.infer.open import is_checkpoint, open_engine
+from srtrain.infer.open import is_checkpoint, open_engine, tell_device
 from srtrain.jobs.sets import open_set
 from srtrain.metrics import PROTOCOLS
 from srtrain.metrics.protocol import Protocol
@@ -35,6 +35,8 @@ from srtrain.registry import parameters_of
 from srtrain.trainer.run_folder import environment
 from srtrain.weights.read import network_of
 from srtrain.weights.transfer import variant
+
+_REFERENCE_BYTES = 4_000_000_000  # for the checkpoint of --against; its tiles change nothing
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,16 @@ def run(args: argparse.Namespace) -> int:
         PROTOCOLS.get(name)
     _make_folder(args.to)
     scoring = Scoring(args.protocol, args.method, args.to or Path(), args.pictures, args.worst)
-    backend: Backend = BACKENDS.build(args.device)
+    backend: Backend = BACKENDS.build(args.device, **args.device_args)
     backend.start("graph", args.threads)
     try:
-        engines = _engines(args.models, args.engine, args.threads, args.scale, args.range)
+        engines = _engines(args, args.engine_options)
         sets = {  # all of them, so that a missing folder is found before hours of work
             scale: [_open_set(name, root or args.root, scale, args.lr_type) for name, root in args.sets]
             for scale in {engine.scale for engine in engines.values()}
         }
+        if args.against is not None and backend.rank == 0:
+            _compare(engines, sets, args.against, args.threads)
         rows = evaluate(engines, sets, scoring, backend)
         if backend.rank == 0:
             _report(rows, args.json, args.to, args.plot)
@@ -143,25 +147,27 @@ def _write_worst(
     write_worst(folder.with_name(f"{folder.name}_worst.png"), examples, row)
 
 
-def _engines(
-    models: Sequence[str],
-    engine: str,
-    threads: int,
-    bicubic_scales: Sequence[int],
-    value_range: str | None,
-) -> dict[str, Engine]:
+def _engines(args: argparse.Namespace, options: Mapping[str, Any]) -> dict[str, Engine]:
     """Open every model; the keys are the labels that name the models in the results.
 
     The range of values is for exported files alone.
     """
+    models: Sequence[str] = args.models
     networks: dict[str, Engine] = {}
     for given in models:
         if given != "bicubic":
-            stated = None if is_checkpoint(Path(given)) else value_range
-            networks[given] = open_engine(given, _engine_name(given, engine), threads, stated)
-            if "foreign" in networks[given].about:
-                print(f"note: {given}: {networks[given].about['foreign']}", file=sys.stderr)
-    scales = bicubic_scales or sorted({network.scale for network in networks.values()})
+            stated = None if is_checkpoint(Path(given)) else args.range
+            engine = _engine_name(given, args.engine)
+            networks[given] = opened = open_engine(given, engine, args.threads, stated, options)
+            tell_device(opened, options)
+            if "foreign" in opened.about:
+                print(f"note: {given}: {opened.about['foreign']}", file=sys.stderr)
+            if args.scale and opened.scale not in args.scale:
+                raise RecipeError(
+                    f"--scale {' '.join(map(str, args.scale))} does not fit {given!r}, which is a network for "
+                    f"x{opened.scale}."
+                )
+    scales = args.scale or sorted({network.scale for network in networks.values()})
     if "bicubic" in models and not scales:
         raise RecipeError("bicubic has no scale of its own: add --scale 2 (or several).")
     labels = [_label(given) for given in networks]
@@ -173,6 +179,31 @@ def _engines(
             short = _label(given)
             engines[short if labels.count(short) == 1 else given.replace("/", "_")] = networks[given]
     return engines
+
+
+def _compare(
+    engines: dict[str, Engine], sets: dict[int, list[EvalSet]], checkpoint: Path, threads: int
+) -> None:
+    """Print how the first picture of each network differs from what MindSpore computes from the checkpoint."""
+    reference = Tiled(open_engine(checkpoint, "mindspore", threads), memory_bytes=_REFERENCE_BYTES)
+    for label, engine in engines.items():
+        if engine.scale != reference.scale:
+            continue
+        pictures = sets[engine.scale][0].pictures
+        lq = pictures.lq(0).transpose(2, 0, 1)[None].astype(np.float32)
+        network = engine if engine.input_px is None else Tiled(engine)
+        difference = np.abs(network(lq) - reference(lq))
+        where = ""
+        if engine.input_px is not None:  # smaller pictures are mirrored at their borders, which shows there
+            border = reference.overlap.px * engine.scale
+            if min(difference.shape[2:]) > 2 * border:
+                difference = difference[..., border:-border, border:-border]
+                where = f", without a border of {border} px"
+        print(
+            f"{label} differs from {checkpoint} at the picture {pictures.name(0)!r} by {difference.max():.2g} grey "
+            f"levels of 255 at most and {difference.mean():.2g} on average{where}",
+            file=sys.stderr,
+        )
 
 
 def _engine_name(given: str, engine: str) -> str:

@@ -18,6 +18,7 @@ from srtrain.engines.memory import parse_bytes
 from srtrain.errors import DataError, RecipeError, SrtrainError, counted, first_line
 from srtrain.infer.inputs import STANDARD, Job, make_plan
 from srtrain.infer.model import Model, load
+from srtrain.infer.open import tell_device
 from srtrain.infer.picture import FORMATS, Picture, Room, decode_picture, encode_picture, read_picture
 
 
@@ -49,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
         model = _open(args)
         Image.MAX_IMAGE_PIXELS = None  # the user chose the pictures, and tiles exist for large ones
         plan = make_plan(args.inputs, args.to, model.scale, suffix)
+        tell_device(model.tiled.engine, args.engine_options)
         for note in [*([model.about["foreign"]] if "foreign" in model.about else []), *plan.notes]:
             print(f"note: {note}")
         title = Path(args.model).stem + (", self-ensemble" if args.self_ensemble else "")
@@ -59,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _open(args: argparse.Namespace) -> Model:
     if args.device:
-        BACKENDS.build(args.device).start("graph", args.threads)
+        BACKENDS.build(args.device, **args.device_args).start("graph", args.threads)
     return load(
         args.model,
         engine=args.engine,
@@ -70,6 +72,7 @@ def _open(args: argparse.Namespace) -> Model:
         self_ensemble=args.self_ensemble,
         value_range=args.range,
         say=lambda text: print(f"note: {text}"),
+        options=args.engine_options,
     )
 
 

@@ -123,8 +123,9 @@ class Train:
         threads: threads of the CPU kernels; 0 means all cores that this process may use.
         accumulate: number of parts into which each rank splits its share of a batch. The parts are computed one after
             the other, which takes less memory; the update is the same.
-        sink_steps: number of updates that the device takes from a queue without waiting for the host. Hooks run, and
-            the learning rate changes, only at multiples of it. Ascend only.
+        sink_steps: number of updates between two looks of the host. The batches wait in a queue on the device, and
+            the host starts the updates one after the other without waiting for a result. Hooks run, and the learning
+            rate changes, only at multiples of it. Ascend only.
         compile_cache: folder in which MindSpore keeps compiled graphs, so that a second start of the same run, such as
             a resume, is faster; empty keeps nothing. Each recipe has a folder of its own in it.
     """

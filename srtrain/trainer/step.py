@@ -5,7 +5,6 @@ from __future__ import annotations
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
-from srtrain.device.finite import FiniteCheck
 from srtrain.device.precision import Precision
 from srtrain.trainer.update import Update
 
@@ -20,7 +19,6 @@ class TrainStep(Update):
 
     Args:
         reducer: averages the loss, the gradients and the mark of an overflow over the ranks.
-        finite: how the device shows that a gradient is not finite.
         accumulate: number of equal parts of a batch that are computed one after the other. The update uses their
             mean gradient, and memory holds the activations of one part. The loss must be a mean over the batch.
         clip_norm: largest global L2 norm of the gradient.
@@ -35,7 +33,6 @@ class TrainStep(Update):
         *,
         precision: Precision | None = None,
         reducer: nn.Cell | None = None,
-        finite: FiniteCheck | None = None,
         accumulate: int = 1,
         clip_norm: float | None = None,
         skip_above: float | None = None,
@@ -45,7 +42,7 @@ class TrainStep(Update):
         self.loss = loss
         self.optimizer = optimizer
         self.reducer = reducer
-        self.finite = finite or FiniteCheck()
+        self.finite = self.precision.finite
         self.accumulate = accumulate
         if accumulate > 1:
             self.sums = optimizer.parameters.clone(prefix="sum", init="zeros")

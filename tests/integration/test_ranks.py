@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +18,7 @@ from mindspore import Tensor, nn, ops
 from srtrain.cli import COMMANDS
 from srtrain.device.backend import Backend, Reducer, groups_of
 from srtrain.device.finite import RegisterCheck
+from srtrain.device.precision import Precision
 from srtrain.trainer.losses.l1 import L1
 from srtrain.trainer.optim import build_optimizer
 from srtrain.trainer.step import TrainStep
@@ -69,9 +69,10 @@ class CheckRanks:
             found |= {f"{name}.loss": loss.asnumpy(), f"{name}.mark": mark.asnumpy()}
         register = ms.Parameter(Tensor([3] * 8, ms.int32), name="register", requires_grad=False)
         model = Marking(register)
-        check = RegisterCheck(Register(register, 1), Register(register, 0))
+        precision = Precision()
+        precision.finite = RegisterCheck(Register(register, 1), Register(register, 0))
         optimizer = build_optimizer("sgd", [model.gain], 1e-4)
-        step = TrainStep(model, L1(), optimizer, reducer=Reducer([model.gain], 2), finite=check)
+        step = TrainStep(model, L1(), optimizer, reducer=Reducer([model.gain], 2), precision=precision)
         gains = []
         for i in range(4):
             x = np.full((1, 1, 2, 2), 120 if i == 1 and backend.rank == 1 else 50, np.float32)
@@ -107,7 +108,9 @@ def test_gradients_in_groups_have_the_bits_of_one_message(ranks: list[dict[str, 
 
 
 @pytest.mark.slow
-def test_a_mark_in_the_register_of_one_rank_skips_the_update_of_both(ranks: list[dict[str, np.ndarray]]) -> None:
+def test_a_mark_in_the_register_of_one_rank_skips_the_update_of_both(
+    ranks: list[dict[str, np.ndarray]],
+) -> None:
     for found in ranks:
         gains = found["gains"]
         assert gains[0] < 1  # the mark from before the first update was cleared

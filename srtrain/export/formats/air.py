@@ -1,7 +1,8 @@
-"""AIR, the input of Ascend's compiler ATC."""
+"""AIR, the input of Ascend's compiler ATC. MindSpore has deprecated it."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 class Air(Format):
     """One ``.air`` file, which only an Ascend NPU runs. The metadata is in the JSON beside it."""
 
+    target = "Ascend"
+
     def prepare(self, options: Options) -> None:
-        """Claim the Ascend device, without which MindSpore cannot write AIR.
+        """Check the sizes, and that there is an Ascend device, without which MindSpore cannot write AIR.
 
         Raises:
             DeviceError: there is no Ascend back end.
@@ -35,10 +38,14 @@ class Air(Format):
             )
         if options.input_px is None or options.batch is None:
             raise UserError("AIR files have fixed sizes: add --input-px HEIGHTxWIDTH and --batch N.")
-        ms.set_device("Ascend")
 
     def write(self, model: nn.Cell, file: Path, about: dict[str, Any], options: Options) -> None:
         """Write the graph."""
+        print(
+            "note: MindSpore has deprecated AIR and will remove it. ATC also reads ONNX (--framework=5), and MindSpore "
+            "Lite reads .mindir.",
+            file=sys.stderr,
+        )
         from srtrain.export.mindspore_graph import write_air
 
         write_air(model, file, options)

@@ -1,7 +1,10 @@
 """The trainer of a recipe, and the trainers of a search's candidates."""
 
+import pytest
+
 from srtrain.build.trainer import build_trainer
 from srtrain.device.backend import Backend
+from srtrain.errors import RecipeError
 from srtrain.hooks import HOOKS, Hook
 from srtrain.recipe import Data, Recipe, Spec, Train
 from srtrain.recipe.override import override
@@ -46,3 +49,21 @@ def test_a_factorys_trainers_differ_in_their_network_alone(tmp_path):
     assert len(first.samples) == 4  # the whole batch, though the run has two ranks
     assert (first.lq == second.lq).all()
     assert one.update.reducer is None
+
+
+class FixedSizes(Backend):
+    """A device that compiles networks for one size of picture."""
+
+    def why_fixed_sizes(self):
+        return "device.jit_level = 'O2' compiles a network for pictures of one size only."
+
+
+def test_hooks_that_evaluate_are_refused_where_networks_are_compiled_for_one_size(tmp_path):
+    model = Spec("edsr", n_resblocks=1, n_feats=4)
+    hooks = {"mine": Spec("evaluate", every=3), "lr": Spec("lr")}
+    recipe = Recipe(**{**vars(SMALL), "model": model, "hooks": hooks})
+    with pytest.raises(
+        RecipeError, match=r"^hooks\.mine evaluates pictures of many sizes: device\.jit_level = 'O2'"
+    ):
+        build_trainer(recipe, tmp_path, FixedSizes(), Log())
+    build_trainer(override(recipe, ["hooks.mine=None"]), tmp_path, FixedSizes(), Log())

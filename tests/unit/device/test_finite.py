@@ -6,6 +6,7 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from srtrain.device.finite import RegisterCheck
+from srtrain.device.precision import Precision
 from srtrain.trainer.losses.l1 import L1
 from srtrain.trainer.optim import build_optimizer
 from srtrain.trainer.step import TrainStep
@@ -48,8 +49,9 @@ def test_an_overflow_that_leaves_only_a_mark_skips_its_own_update_and_no_other(m
     register = ms.Parameter(Tensor([7] + [0] * 7, ms.int32), name="register", requires_grad=False)
     model = Saturating(register)
     optimizer = build_optimizer("sgd", list(model.trainable_params()), 0.01)
-    check = RegisterCheck(Register(register, 1), Register(register, 0))
-    step = TrainStep(model, L1(), optimizer, finite=check, accumulate=parts)
+    precision = Precision()
+    precision.finite = RegisterCheck(Register(register, 1), Register(register, 0))
+    step = TrainStep(model, L1(), optimizer, precision=precision, accumulate=parts)
     low, high = np.full((2, 3, 4, 4), 3, np.float32), np.full((2, 3, 4, 4), 3, np.float32)
     high[0] = 120
     gains = []

@@ -1,9 +1,13 @@
 """Parsing memory sizes, and measuring the memory of this process."""
 
+from unittest.mock import create_autospec
+
+import mindspore as ms
 import numpy as np
 import pytest
 
-from srtrain.engines.memory import Gauge, parse_bytes, resident_bytes
+from srtrain.engines.memory import Gauge, Memory, parse_bytes, resident_bytes
+from srtrain.engines.mindspore import CardMemory, device_memory, memory_errors
 from srtrain.errors import RecipeError
 
 
@@ -43,3 +47,48 @@ def test_a_gauge_that_saw_nothing_grow_stays_careful():
     gauge = Gauge()
     gauge.ran(10_000_000)
     assert gauge.bytes_per_px == 1000
+
+
+def test_the_memory_of_a_card_is_asked_of_mindspore(monkeypatch):
+    """The host cannot see it; the functions are those of the installed MindSpore."""
+    for name in ("reset_peak_memory_stats", "memory_allocated", "max_memory_allocated"):
+        monkeypatch.setattr(ms.runtime, name, create_autospec(getattr(ms.runtime, name)))
+    ms.runtime.memory_allocated.return_value = 100_000_000
+    ms.runtime.max_memory_allocated.return_value = 300_000_000
+    gauge = Gauge(CardMemory())
+    assert ms.runtime.reset_peak_memory_stats.called
+    gauge.ran(100_000)
+    assert gauge.bytes_per_px == 2000
+    assert type(device_memory()) is Memory
+    monkeypatch.setattr(ms, "get_context", lambda key: "Ascend")
+    assert type(device_memory()) is CardMemory
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#umsg#Memory not enough:#umsg#Device(id:0) memory isn't enough and alloc failed, alloc size: 1024",
+        "Out of Memory!!! Request memory size: 31286953984B, Memory Statistic: Device HBM memory size: 32768M",
+        "Allocate device memory failed!",
+        "Allocate memory failed, maybe device memory(device id:0) is not enough",
+        "Allocate dynamic workspace memory failed, alloc size: 9",
+        "Failed to allocate memory for device tensor store:",
+        "Alloc device mem failed, alloc size : 4096",
+        "AllocDeviceMemByEagerFree failed, alloc_size : 4096",
+        "EL0004: Failed to allocate memory.",
+        "rtMalloc failed, ret code is 207001",
+        "could not create a primitive",
+    ],
+)
+def test_texts_that_mean_out_of_memory(text):
+    with pytest.raises(MemoryError), memory_errors(np.zeros((1, 3, 4, 4), np.float32)):
+        raise RuntimeError(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["could not create a primitive descriptor", "For 'Conv2D', 'C_in' is 4", "Set memory config failed"],
+)
+def test_texts_that_mean_something_else(text):
+    with pytest.raises(RuntimeError, match=text), memory_errors(np.zeros((1, 3, 4, 4), np.float32)):
+        raise RuntimeError(text)

@@ -1,13 +1,16 @@
 """Export from a checkpoint to every format at every scale; a file is complete or not there."""
 
 import json
+from pathlib import Path
 
+import mindspore as ms
 import numpy as np
 import onnx
 import pytest
 
+from srtrain.device.backend import Backend
 from srtrain.engines.exported import json_beside
-from srtrain.errors import CheckpointError, DataError, ExportError, RunFolderError, UserError
+from srtrain.errors import CheckpointError, DataError, DeviceError, ExportError, RunFolderError, UserError
 from srtrain.export import write
 from srtrain.export.options import Options
 from srtrain.export.write import export
@@ -143,3 +146,33 @@ def test_a_folder_that_cannot_be_made_is_named(checkpoint, tiny, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"cannot write .*file/x\.onnx"):
         export(checkpoint(**tiny), tmp_path / "file" / "x.onnx")
+
+
+@pytest.mark.usefixtures("pynative")
+def test_air_claims_the_card_once_and_no_other_device(checkpoint, tiny, tmp_path, monkeypatch, capsys):
+    """The calls in their order; MindSpore refuses a second ``set_device`` with another device."""
+    calls = []
+
+    def claim(target, device_id=None):
+        calls.append(("set_device", target))
+
+    def write_air(model, x, file_name, file_format):
+        calls.append(("export", file_format, x.shape))
+        Path(file_name).write_bytes(b"air")
+
+    monkeypatch.setattr(ms.hal, "is_available", lambda target: target == "Ascend")
+    monkeypatch.setattr(ms, "set_device", claim)
+    monkeypatch.setattr(ms, "export", write_air)
+    monkeypatch.setattr(Backend, "started", False)
+    export(checkpoint(**tiny), tmp_path / "x.air", Options(input_px=(8, 8), batch=1))
+    assert calls == [("set_device", "Ascend"), ("export", "AIR", (1, 3, 8, 8))]
+    assert (tmp_path / "x.air").read_bytes() == b"air"
+    assert "note: MindSpore has deprecated AIR" in capsys.readouterr().err
+
+
+def test_air_is_refused_in_a_process_that_computes_on_another_device(checkpoint, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(ms.hal, "is_available", lambda target: True)
+    with pytest.raises(
+        DeviceError, match=r"this process computes on CPU, and the file can be written on Ascend only"
+    ):
+        export(checkpoint(**tiny), tmp_path / "x.air", Options(input_px=(8, 8), batch=1))

@@ -4,7 +4,9 @@ import subprocess
 import sys
 
 import pytest
+from srtrain_plugins.ascend.backend import AscendBackend
 
+from srtrain.device.backend import Backend
 from srtrain.errors import RecipeError
 from srtrain.hooks import Hook
 from srtrain.hooks.checkpoint import CheckpointHook
@@ -86,3 +88,29 @@ def test_a_limit_that_is_none_is_refused(seconds):
         RecipeError, match=rf"hooks\.watchdog\.seconds = {seconds} must be above 0; hooks\.watchdog=None"
     ):
         WatchdogHook(seconds)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "says"),
+    [
+        (1500, "after 1500 s (hooks.watchdog.seconds), the collectives after 1800 s (HCCL_EXEC_TIMEOUT)"),
+        (1800, "before that, after 1800 s (HCCL_EXEC_TIMEOUT), and do not name the rank that is missing"),
+    ],
+)
+def test_the_limit_that_comes_first_is_printed(seconds, says, make_trainer):
+    class TwoCards(Backend):
+        def collective_timeout(self):
+            return "HCCL_EXEC_TIMEOUT", 1800.0
+
+    trainer = make_trainer([])
+    trainer.backend = TwoCards()
+    trainer.backend.world_size = 2
+    hook = WatchdogHook(seconds)
+    hook.setup(trainer)
+    hook.close(trainer)
+    assert says in (trainer.run_dir / "run.log").read_text()
+
+
+def test_by_default_the_watchdog_is_quicker_than_hccl(monkeypatch):
+    monkeypatch.delenv("HCCL_EXEC_TIMEOUT", raising=False)
+    assert WatchdogHook().seconds < AscendBackend().collective_timeout()[1]

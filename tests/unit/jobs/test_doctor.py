@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from mindspore.run_check._check_version import AscendEnvChecker
 
 from srtrain.cli.main import main
 from srtrain.jobs import doctor, machine
@@ -50,6 +51,41 @@ def test_a_numpy_that_breaks_mindspore_is_found(tmp_path, monkeypatch):
     (problem,) = (finding for finding in findings if finding.level == "problem")
     assert problem.says == "numpy 2.1.0 does not work (MindSpore is built against NumPy 1)"
     assert problem.todo.startswith("pip install 'numpy")
+
+
+def install(folder, name, version):
+    info = folder / f"{name}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+
+
+def test_cann_is_compared_with_the_list_of_the_installed_mindspore(tmp_path, monkeypatch):
+    """Folders as CANN leaves them: version.info in the toolkit, and wheels of the same release."""
+    supported = AscendEnvChecker(None).version
+    monkeypatch.setenv("ASCEND_HOME_PATH", str(tmp_path))
+    (tmp_path / "compiler").mkdir()
+    for version, level in ((f"{supported[-1]}.0", "ok"), ("7.0.RC1", "problem")):
+        (tmp_path / "compiler" / "version.info").write_text(f"Version={version}\n")
+        finding = next(iter(doctor.check_cann(doctor.cann_version())))
+        assert (finding.name, finding.level) == ("cann", level)
+        assert version in finding.says
+        assert all(release in finding.says for release in supported)
+
+
+def test_the_wheels_of_cann_are_named(tmp_path, monkeypatch):
+    missing = list(doctor.check_cann(""))
+    assert [(f.name, f.level) for f in missing] == [
+        ("cann", "problem"),
+        ("te", "problem"),
+        ("hccl", "problem"),
+    ]
+    assert missing[1].todo.startswith("pip install /usr/local/Ascend/ascend-toolkit/latest/lib64/te-*")
+    install(tmp_path, "te", f"{AscendEnvChecker(None).version[0]}.0")
+    install(tmp_path, "hccl", "0.1.0")
+    monkeypatch.syspath_prepend(tmp_path)
+    _, te, hccl = doctor.check_cann("")
+    assert te.level == "ok"
+    assert (hccl.level, "version 0.1.0" in hccl.says) == ("warning", True)
 
 
 def test_processes_that_a_launcher_left_are_listed():

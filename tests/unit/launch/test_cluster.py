@@ -5,6 +5,7 @@ tests/integration/test_distributed.py starts real ranks.
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,9 +15,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from mindspore.parallel.cluster import process_entity
 
 from srtrain.errors import DeviceError
-from srtrain.launch.cluster import Plan, free_port, resolve, started
+from srtrain.launch.cluster import Plan, environment, free_port, resolve, started
 
 SAY = """
 import json, os, signal, sys, threading
@@ -74,6 +76,16 @@ def test_every_process_learns_its_place_and_writes_to_its_log(say, tmp_path, mon
     }  # fmt: skip
     assert own[0].items() >= common.items() <= own[1].items()
     assert "MS_ROLE" not in os.environ
+
+
+def test_the_variables_are_those_that_msrun_sets(tmp_path):
+    """MindSpore documents them as "dynamic cluster startup"; only msrun's own switches are not among ours."""
+    source = Path(process_entity.__file__).with_name("_api.py").read_text()
+    theirs = set(re.findall(r"""os\.environ\[['"](\w+)['"]\] = """, source))
+    common = environment(Plan(2, tmp_path, rank_table="table.json"))
+    ours = {*common, "MS_ROLE", "MS_NODE_ID", "RANK_ID", "DEVICE_ID"}
+    assert {"MS_ROLE", "MS_WORKER_NUM", "MS_SCHED_HOST", "MS_SCHED_PORT", "MS_NODE_ID", "DEVICE_ID"} <= theirs
+    assert theirs - ours <= {"MS_ENABLE_RECOVERY", "MS_SIMULATION_LEVEL"}
 
 
 def test_ranks_stop_when_their_launcher_is_killed(say, tmp_path):

@@ -1,17 +1,19 @@
 """The Ascend backend without a card: the functions it calls exist in MindSpore and accept its arguments."""
 
 import os
+import re
 from unittest.mock import call, create_autospec
 
 import mindspore as ms
 import pytest
-from mindspore import nn
+from mindspore import amp, nn
 from mindspore.device_context import ascend
-from srtrain_plugins.ascend.backend import AscendBackend
+from srtrain_plugins.ascend.backend import PRECISION_MODES, AscendBackend
 
 from srtrain.data.loader import Loader
 from srtrain.data.sampler import Sampler
 from srtrain.device import BACKENDS
+from srtrain.device.finite import RegisterCheck
 from srtrain.errors import DeviceError, RecipeError
 from srtrain.trainer.sink import batches_to_sink
 
@@ -25,6 +27,7 @@ OWNERS = {
     "set_device": ms,
     "data_sink": ms,
     "max_memory_allocated": ms.runtime,
+    "set_cpu_affinity": ms.runtime,
 }
 
 
@@ -41,25 +44,76 @@ def device(monkeypatch):
 
 
 def test_starting_claims_the_card_and_sets_its_options(device):
-    backend = AscendBackend(jit_level="O1", hf32=True, overflow_mode="INFNAN_MODE")
+    backend = AscendBackend(
+        id=3,
+        jit_level="O1",
+        precision_mode="force_fp32",
+        hf32=True,
+        overflow_mode="INFNAN_MODE",
+        bind_cores=True,
+    )
     backend.start("graph", 0)
-    assert device["set_device"].call_args == call("Ascend")
+    assert device["set_device"].call_args_list == [call("Ascend", 3)]
     assert device["set_context"].call_args_list == [
         call(mode=ms.GRAPH_MODE),
         call(jit_config={"jit_level": "O1"}),
     ]
-    assert device["precision_mode"].call_args == call("must_keep_origin_dtype")
+    assert device["precision_mode"].call_args == call("force_fp32")
     assert device["conv_allow_hf32"].call_args == device["matmul_allow_hf32"].call_args == call(True)
     assert device["set_deterministic"].call_args == call(True)
+    assert device["set_cpu_affinity"].call_args == call(True)
     assert os.environ["MS_ASCEND_CHECK_OVERFLOW_MODE"] == "INFNAN_MODE"
     assert (backend.rank, backend.world_size) == (0, 1)
 
 
-def test_what_is_left_to_mindspore_is_not_set(device):
+def test_what_is_left_to_cann_is_not_set(device):
+    """The level of compiling is set: MindSpore's own is O2 on some cards, which cannot evaluate."""
     AscendBackend(deterministic=False).start("pynative", 0)
-    assert device["set_context"].call_args_list == [call(mode=ms.PYNATIVE_MODE)]
+    assert device["set_device"].call_args_list == [call("Ascend", 0)]
+    assert device["set_context"].call_args_list == [
+        call(mode=ms.PYNATIVE_MODE),
+        call(jit_config={"jit_level": "O0"}),
+    ]
     assert device["set_deterministic"].call_args == call(False)
+    assert not device["precision_mode"].called
+    assert not device["set_cpu_affinity"].called
     assert "MS_ASCEND_CHECK_OVERFLOW_MODE" not in os.environ
+
+
+def test_each_process_claims_the_card_of_its_row(device, monkeypatch):
+    monkeypatch.setenv("MS_WORKER_NUM", "8")
+    monkeypatch.setenv("DEVICE_ID", "5")
+    AscendBackend().claim()
+    assert device["set_device"].call_args_list == [call("Ascend", 5)]
+    with pytest.raises(RecipeError, match=r"^device\.id = 2 would give all 8 processes the same card\."):
+        AscendBackend(id=2).claim()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "mode", "register"),
+    [
+        (True, False, "", True),
+        (False, True, "SATURATION_MODE", True),
+        (False, True, "", False),
+        (False, False, "", False),
+    ],
+)
+def test_a_card_that_saturates_is_asked_for_its_register(first, second, mode, register, monkeypatch):
+    monkeypatch.setattr(amp, "_ascend_910a_target", lambda: first)
+    monkeypatch.setattr(amp, "_ascend_910b_target", lambda: second)
+    monkeypatch.setenv("MS_ASCEND_CHECK_OVERFLOW_MODE", mode)
+    check = AscendBackend().finite_check()
+    assert isinstance(check, RegisterCheck) == register
+    if register:
+        assert type(check.read_register).__name__ == "NPUGetFloatStatusV2"
+        assert type(check.clear_register).__name__ == "NPUClearFloatStatusV2"
+
+
+def test_hccl_says_how_long_it_waits(monkeypatch):
+    monkeypatch.delenv("HCCL_EXEC_TIMEOUT", raising=False)
+    assert AscendBackend().collective_timeout() == ("HCCL_EXEC_TIMEOUT", 1800)
+    monkeypatch.setenv("HCCL_EXEC_TIMEOUT", "0")
+    assert AscendBackend().collective_timeout() == ("HCCL_EXEC_TIMEOUT", float("inf"))
 
 
 def test_sinking_hands_update_and_batches_to_mindspore(device, pictures):
@@ -96,7 +150,8 @@ def test_a_machine_without_a_card_is_told_what_is_missing():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"jit_level": "O5"}, "device.jit_level = 'O5' is not one of '', 'O0', 'O1', 'O2'."),
+        ({"id": -1}, "device.id = -1 must be 0 or more; npu-smi info lists the cards."),
+        ({"jit_level": "O5"}, "device.jit_level = 'O5' is not one of 'O0', 'O1', 'O2'."),
         (
             {"overflow_mode": "INFNAN"},
             "device.overflow_mode = 'INFNAN' is not one of '', 'INFNAN_MODE', 'SATURATION_MODE'. Did you mean "
@@ -111,7 +166,14 @@ def test_options_that_no_card_has_are_refused(wrong, message):
 
 
 def test_precision_modes_are_those_that_mindspore_takes():
-    from srtrain_plugins.ascend.backend import PRECISION_MODES
+    documented = re.findall(r"^ +- (\w+):", ascend.op_precision.precision_mode.__doc__, re.MULTILINE)
+    assert sorted(PRECISION_MODES) == sorted(["", *documented])
 
-    for mode in PRECISION_MODES:
-        assert f"- {mode}:" in ascend.op_precision.precision_mode.__doc__
+
+def test_o2_refuses_what_it_cannot_evaluate():
+    assert AscendBackend(jit_level="O1").why_fixed_sizes() == ""
+    assert (
+        AscendBackend(jit_level="O2")
+        .why_fixed_sizes()
+        .startswith("device.jit_level = 'O2' compiles a network for")
+    )
