@@ -26,6 +26,7 @@ from typing import Any
 
 from srtrain import __version__, plugins
 from srtrain.cli import COMMANDS, arguments
+from srtrain.device.interrupt import end_on_ctrl_c
 from srtrain.errors import MACHINE_FAULTS, RecipeError, SrtrainError, UserError, cannot, did_you_mean, listing
 from srtrain.registry import place_of
 
@@ -35,7 +36,12 @@ BUILT_IN = tuple(module.name for module in pkgutil.iter_modules(_PATH))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line; return the exit code: 0, 1 for failures, 2 for mistakes of the user."""
+    """Run a command line; return the exit code: 0, 1 for failures, 2 for mistakes of the user.
+
+    Without ``argv`` this is the program of the process: Ctrl-C ends it at once, or lets a run stop with a checkpoint.
+    """
+    if argv is None:
+        end_on_ctrl_c()  # before a command imports MindSpore
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     if not debug:  # hides MindSpore's internal warnings; its errors still show

@@ -13,8 +13,9 @@ import sys
 import threading
 
 from srtrain.cli.main import main as srtrain
+from srtrain.device.interrupt import end_on_ctrl_c
 from srtrain.launch.cluster import LAUNCHER_VARIABLE
-from srtrain.launch.supervise import DUMP_SIGNAL, EXIT_LOST
+from srtrain.launch.supervise import DUMP_SIGNAL, EXIT_AT_ONCE, EXIT_LOST
 
 
 def main() -> int:
@@ -28,11 +29,11 @@ def main() -> int:
     faulthandler.enable()
     if DUMP_SIGNAL is not None:
         faulthandler.register(DUMP_SIGNAL, all_threads=True)
-    # Threads inherit the blocked signals. SIGTERM stays blocked, and _watch waits for it. SIGINT is for this thread.
+    end_on_ctrl_c(EXIT_AT_ONCE)
+    # Threads inherit the blocked signals. SIGTERM stays blocked, and _watch waits for it.
     if hasattr(signal, "sigtimedwait"):  # Windows and macOS lack it
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_watch, name="srtrain-launch", daemon=True).start()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     words = sys.argv[1:]
     sys.argv = ["srtrain", "launch", "-n", os.environ["MS_WORKER_NUM"], *words]  # command.txt records this
     return srtrain(words)

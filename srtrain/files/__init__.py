@@ -15,10 +15,36 @@ import platform
 import shutil
 import stat
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
+
+_unfinished: set[Path] = set()
+_unfinished_lock = threading.RLock()  # reentrant: a signal handler may need it in the thread that holds it
+
+
+@contextlib.contextmanager
+def unfinished(path: Path) -> Iterator[None]:
+    """Within this context, ``path`` is a file or folder that ``delete_unfinished`` deletes."""
+    with _unfinished_lock:
+        _unfinished.add(path)
+    try:
+        yield
+    finally:
+        with _unfinished_lock:
+            _unfinished.discard(path)
+
+
+def delete_unfinished() -> None:
+    """Delete what is only partly written. The process must end now: it cannot begin another file."""
+    _unfinished_lock.acquire()  # for ever
+    for path in _unfinished:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -36,14 +62,15 @@ def whole_file(path: Path) -> Iterator[Path]:
     hidden = path.with_name(
         f".{os.urandom(8).hex()}.part{suffix}"
     )  # short: path's own name may be as long as allowed
-    os.close(os.open(hidden, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    try:
-        mode = stat.S_IMODE(hidden.stat().st_mode)
-        yield hidden
-        _move(hidden, path, mode)
-        _flush(path.parent)
-    finally:
-        hidden.unlink(missing_ok=True)
+    with unfinished(hidden):
+        os.close(os.open(hidden, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        try:
+            mode = stat.S_IMODE(hidden.stat().st_mode)
+            yield hidden
+            _move(hidden, path, mode)
+            _flush(path.parent)
+        finally:
+            hidden.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -70,16 +97,17 @@ def whole_files(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     hidden = path.with_name(f".{os.urandom(8).hex()}.part")
-    hidden.mkdir()
-    try:
-        mode = stat.S_IMODE(hidden.stat().st_mode) & 0o666
-        yield hidden / path.name
-        path.unlink(missing_ok=True)
-        for file in sorted(hidden.iterdir(), key=lambda file: file.name == path.name):
-            _move(file, path.parent / file.name, mode)
-        _flush(path.parent)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
+    with unfinished(hidden):
+        hidden.mkdir()
+        try:
+            mode = stat.S_IMODE(hidden.stat().st_mode) & 0o666
+            yield hidden / path.name
+            path.unlink(missing_ok=True)
+            for file in sorted(hidden.iterdir(), key=lambda file: file.name == path.name):
+                _move(file, path.parent / file.name, mode)
+            _flush(path.parent)
+        finally:
+            shutil.rmtree(hidden, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -95,20 +123,21 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """
     hidden = path.with_name(f".{path.name[:60]}.part")  # at most 246 bytes of the 255 that a name may have
     shutil.rmtree(hidden, ignore_errors=True)
-    try:
-        hidden.mkdir(parents=True)
-        mode = stat.S_IMODE(hidden.stat().st_mode) & 0o666
-        yield hidden
-        for inside in hidden.rglob("*"):
-            if inside.is_file():
-                inside.chmod(
-                    mode
-                )  # MindSpore's files are read-only, which makes them hard to move and delete
-            _flush(inside)
-        _flush(hidden)
-        _replace_folder(hidden, path)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
+    with unfinished(hidden):
+        try:
+            hidden.mkdir(parents=True)
+            mode = stat.S_IMODE(hidden.stat().st_mode) & 0o666
+            yield hidden
+            for inside in hidden.rglob("*"):
+                if inside.is_file():
+                    inside.chmod(
+                        mode
+                    )  # MindSpore's files are read-only, which makes them hard to move and delete
+                _flush(inside)
+            _flush(hidden)
+            _replace_folder(hidden, path)
+        finally:
+            shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _move(source: Path, target: Path, mode: int) -> None:

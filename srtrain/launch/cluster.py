@@ -18,7 +18,7 @@ from pathlib import Path
 
 from srtrain.device.progress import FILE_VARIABLE, LOCAL_VARIABLE, Progress
 from srtrain.errors import DeviceError
-from srtrain.files import python_program
+from srtrain.files import python_program, unfinished
 
 LAUNCHER_VARIABLE = "SRTRAIN_LAUNCHER"
 """Environment variable: the process id of the launcher."""
@@ -87,7 +87,7 @@ class Job:
 def started(plan: Plan, words: Sequence[str]) -> Iterator[Job]:
     """Start ``srtrain`` with ``words`` as every rank of this machine; kill the ranks that still run at the end."""
     plan.log_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(prefix="srtrain-progress-") as file:
+    with tempfile.NamedTemporaryFile(prefix="srtrain-progress-") as file, unfinished(Path(file.name)):
         job = _start(plan, words, Path(file.name))
         try:
             yield job

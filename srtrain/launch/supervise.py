@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 import psutil
 
+from srtrain.device.interrupt import EXIT_INTERRUPTED
 from srtrain.device.progress import EXIT_STUCK, Position, behind
 from srtrain.launch.cluster import Job
 
@@ -28,6 +29,9 @@ DUMP_SIGNAL = getattr(signal, "SIGUSR1", None)
 
 EXIT_LOST = 76
 """Exit code of a rank that has lost the connection to a rank on another machine."""
+
+EXIT_AT_ONCE = 77
+"""Exit code of a rank that a Ctrl-C ended before its training could agree with the others on a step to stop after."""
 
 STOP_CODES = {128 + signal.SIGINT, 128 + signal.SIGTERM}
 _NOISE = re.compile(r"^\[(INFO|WARNING)\] [A-Z_]+\(\d+,")
@@ -80,6 +84,9 @@ class Supervisor:
                 first = next(code for code in self._codes.values() if code)
                 if first == EXIT_LOST:
                     return self._end_lost()
+                if EXIT_AT_ONCE in self._codes.values():
+                    self._kill()  # they would wait for a rank that has ended
+                    return EXIT_INTERRUPTED
                 grace = STOP_SECONDS if first in STOP_CODES else GRACE_SECONDS
                 if time.monotonic() - ended_at > grace:
                     break

@@ -37,6 +37,7 @@ ROOMS = {
 """A room imports only from itself and from rooms that stand before it."""
 
 LAZY = {
+    "srtrain.__main__": {"srtrain.cli.main"},  # Ctrl-C during this import has to end the program, too
     "srtrain": {"srtrain.infer.model"},  # srtrain.load: ``import srtrain`` alone stays cheap
     # The names of engines and the files that they read are needed before it is known which engine runs.
     "srtrain.engines.mindir": {"srtrain.device.backend"},
@@ -53,7 +54,7 @@ LAZY = {
 }
 """The only imports of our own modules inside functions: by importing module, what it loads when it is needed."""
 
-LOOSE = {"__init__", "errors", "registry", "plugins", "consent", "arrays", "files"}
+LOOSE = {"__init__", "__main__", "errors", "registry", "plugins", "consent", "arrays", "files"}
 MAX_MODULES, MAX_ARGUMENTS, MAX_FUNCTION_LINES, MAX_CLASS_LINES = 15, 8, 50, 250
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 

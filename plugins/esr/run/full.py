@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from srtrain.cli import COMMANDS
 from srtrain.consent import allowed
+from srtrain.device.interrupt import EXIT_INTERRUPTED
 from srtrain.errors import CheckpointError, RecipeError, SrtrainError
 from srtrain.evaluation.table import aligned
 from srtrain.files import python_program, write_whole
@@ -125,12 +128,26 @@ def train(args: argparse.Namespace, search: Recipe, recipe: Recipe, candidate: d
         *(["--resume"] if is_recorded(folder) else []),
     ]
     print(f"candidate {candidate['number']}: srtrain {shlex.join(words)}", file=sys.stderr)
-    code = subprocess.run([*python_program("srtrain.cli"), *words], check=False).returncode
+    code = _run(words)
+    if code == EXIT_INTERRUPTED:
+        raise KeyboardInterrupt
     if code:
         raise SrtrainError(
             f"the training in {str(folder)!r} failed with exit code {code}; see the output above or its run.log."
         )
     return folder
+
+
+def _run(words: list[str]) -> int:
+    """Run srtrain in a process of its own, which a Ctrl-C reaches once; return its exit code."""
+    process = subprocess.Popen([*python_program("srtrain.cli"), *words], start_new_session=True)
+    before = signal.signal(signal.SIGINT, lambda number, frame: process.send_signal(number))
+    try:
+        while process.poll() is None:  # ``wait`` would not let the handler run
+            time.sleep(0.2)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return process.returncode
 
 
 def results(folder: Path, candidate: dict[str, Any]) -> list[tuple[str, ...]]:
