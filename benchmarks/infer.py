@@ -2,11 +2,11 @@
 
     pip install '.[cpu,bench]' && python benchmarks/infer.py --weights ../shared/data/weights/EDSR_f64b5_x2/*.npz
 
-There are two networks: EDSR-baseline x2 with random weights, and the file of ``--weights`` (without it: 5 blocks with
-random weights). srtrain's engines upscale as ``srtrain infer`` does, in tiles if the memory limit requires them;
-``whole`` is the default engine with the large picture in one piece, as the peers process it. The peers are PyTorch
-with channels last, and ONNX Runtime on the file that ``torch.onnx`` exports. All have the same weights and number of
-threads. Their outputs are first compared on a small picture.
+There are three networks: EDSR-baseline x2 and x4 with random weights, and the file of ``--weights`` (without it: 5
+blocks with random weights). srtrain's engines upscale as ``srtrain infer`` does, in tiles if the memory limit requires
+them; ``whole`` is the default engine with the large picture in one piece, as the peers process it. The peers are
+PyTorch with channels last, ONNX Runtime and OpenVINO on the file that ``torch.onnx`` exports, and ncnn on our export of
+the plain network. All have the same weights and number of threads. Their outputs are first compared on a small picture.
 
 Every worker is a separate process, and the workers take turns so that all see the same machine. For the large
 picture, each turn is a new process, because some hold gigabytes. A ratio is the median over the turns of the faster
@@ -30,14 +30,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+SCALES = {"baseline": 2, "small": 2, "baseline_x4": 4}
+"""The networks, and their scales."""
 BASELINE = {"n_resblocks": 16, "n_feats": 64, "rgb_mean": (0.4488, 0.4371, 0.4040)}
 SMALL = {"n_resblocks": 5, "n_feats": 64, "rgb_mean": (0.0, 0.0, 0.0)}
 CASES = {"128x128": (128, 128), "480x320": (320, 480), "1920x1080": (1080, 1920)}
 """Input sizes as (height, width), by name (width × height)."""
 LARGE = "1920x1080"
-ENGINES = ("mindspore", "mindir", "onnxruntime", "ncnn", "native")
+ENGINES = ("mindspore", "mindir", "onnxruntime", "native")
 WHOLE = "whole"
-PEERS = ("torch_channels_last", "onnxruntime_plain")
+PEERS = ("torch_channels_last", "onnxruntime_plain", "openvino", "ncnn")
 CHECK_PX = (33, 47)
 ENSEMBLE = "ensemble"
 
@@ -56,7 +58,7 @@ def main() -> int:
         "--large-rounds", type=int, default=2, help=f"turns per worker for {LARGE}; 0 skips this size"
     )
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--networks", nargs="+", choices=("baseline", "small"), default=["baseline", "small"])
+    parser.add_argument("--networks", nargs="+", choices=SCALES, default=list(SCALES))
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -227,12 +229,12 @@ def prepare(folder: Path, weights: Path | None, networks: list[str], threads: in
         if network == "small" and weights is not None:
             file.write_bytes(weights.read_bytes())
         else:
-            args: dict[str, Any] = BASELINE if network == "baseline" else SMALL
-            model = EDSR(2, **args)
+            args: dict[str, Any] = SMALL if network == "small" else BASELINE
+            model = EDSR(SCALES[network], **args)
             initialise(model, kaiming_uniform(), seed=1)
             tensors = {name: np.asarray(p.asnumpy()) for name, p in model.parameters_dict().items()}
-            edsr_pytorch.write(file, tensors, {"model": "edsr", "scale": 2, "model_args": args})
-        for engine in ENGINES:
+            edsr_pytorch.write(file, tensors, {"model": "edsr", "scale": SCALES[network], "model_args": args})
+        for engine in (*ENGINES, "ncnn"):
             open_engine(file, engine)
         defaults[network] = open_engine(file).name
         about = read_weights(file).about
@@ -250,7 +252,7 @@ def torch_network(file: Path) -> Any:
 
     weights = read_weights(file)
     args = weights.about["model_args"]
-    model = EDSR(2, args["n_resblocks"], args["n_feats"], args.get("res_scale", 1.0))
+    model = EDSR(weights.about["scale"], args["n_resblocks"], args["n_feats"], args.get("res_scale", 1.0))
     model.mean.copy_(255 * torch.tensor(args["rgb_mean"]).reshape(1, 3, 1, 1))
     tensors = {name: torch.from_numpy(tensor.copy()) for name, tensor in weights.tensors.items()}
     for name, tensor in tensors.items():
@@ -280,9 +282,8 @@ def export_plainly(weights: Path, file: Path) -> None:
 
 def work(name: str, folder: Path, threads: int) -> None:
     """Act as a worker: upscale the picture that each line names, and answer with the time."""
-    run = {"torch_channels_last": run_torch, "onnxruntime_plain": run_plainly}.get(name, run_engine)(
-        name, folder, threads
-    )
+    peers = {"torch_channels_last": run_torch, "onnxruntime_plain": run_plainly, "openvino": run_openvino}
+    run = peers.get(name, run_engine)(name, folder, threads)
     import numpy as np
 
     from srtrain.models.ensemble import SelfEnsemble
@@ -360,6 +361,19 @@ def run_plainly(name: str, folder: Path, threads: int) -> Run:
         str(folder / "plain.onnx"), options, providers=["CPUExecutionProvider"]
     )
     return lambda lq: session.run(None, {"x": lq})[0]
+
+
+def run_openvino(name: str, folder: Path, threads: int) -> Run:
+    """Return a function that runs OpenVINO in float32 on the file exported by PyTorch."""
+    import openvino
+
+    options = {
+        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_PRECISION_HINT": "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    compiled = openvino.Core().compile_model(str(folder / "plain.onnx"), "CPU", options)
+    return lambda lq: compiled(lq)[0]
 
 
 if __name__ == "__main__":

@@ -10,12 +10,11 @@ first-level cache. Engines take turns on the same picture. The benchmark prints 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ import numpy as np
 from srtrain.engines.engine import Engine
 from srtrain.export.write import export
 from srtrain.infer.open import open_engine
-from srtrain.kernels.library import DIRECT, F23, F43, Convolution, Library, load_library
+from srtrain.kernels.library import DIRECT, F23, F43, Library, best_seconds, load_library
 from srtrain.models.edsr import EDSR
 from srtrain.models.initialise import initialise, kaiming_uniform
 from srtrain.trainer.checkpoint import CheckpointStore
@@ -31,7 +30,8 @@ from srtrain.trainer.checkpoint import CheckpointStore
 METHODS = {"direct": DIRECT, "F(2,3)": F23, "F(4,3)": F43}
 CHANNELS = ((3, 64), (16, 16), (32, 32), (64, 64), (64, 256), (256, 256), (64, 3))
 SIDE_PX = 128
-ENGINES = ("native", "onnxruntime")
+ENGINES = {"native": "native", "onnxruntime": "onnx"}
+"""Engines, and the suffixes of their files."""
 ARGS = {"n_resblocks": 16, "n_feats": 64}
 
 
@@ -44,7 +44,7 @@ def main() -> int:
     args = parser.parse_args()
     library = load_library()
     library.set_threads(args.threads)
-    peak = library.peak_flop(50) / best(lambda: library.peak_flop(50), args.rounds) / 1e9
+    peak = library.peak(args.rounds) / 1e9
     print(f"{library.instructions}, threads: {args.threads}, peak of the innermost loop: {peak:.0f} GFLOP/s")
     results: dict[str, float] = {"peak_gflops": round(peak, 1)}
     results |= convolutions(library, args.rounds)
@@ -58,16 +58,11 @@ def convolutions(library: Library, rounds: int) -> dict[str, float]:
     """Print the speed of single convolutions in direct GFLOP/s; return that of F(4,3) by channels."""
     print(f"\n3x3, {SIDE_PX} x {SIDE_PX} px{'':<6}" + "".join(f"{name:>10}" for name in METHODS))
     found: dict[str, float] = {}
-    generator = np.random.default_rng(0)
     for n_in, n_out in CHANNELS:
-        x = generator.random((SIDE_PX, SIDE_PX, library.padded(n_in)), np.float32)
-        y = np.empty((SIDE_PX, SIDE_PX, library.padded(n_out)), np.float32)
-        weight = generator.standard_normal((n_out, n_in, 3, 3)).astype(np.float32)
-        speeds = {}
-        for name, method in METHODS.items():
-            convolution = Convolution(library, weight, np.zeros(n_out, np.float32), method=method)
-            seconds = best(lambda convolution=convolution, x=x, y=y: convolution.run(x, y), rounds)  # type: ignore[misc]
-            speeds[name] = 2 * 9 * n_in * n_out * SIDE_PX**2 / seconds / 1e9
+        speeds = {
+            name: library.speed_of_convolution(n_in, n_out, SIDE_PX, method, rounds) / 1e9
+            for name, method in METHODS.items()
+        }
         print(f"{n_in:>6} -> {n_out:<14}" + "".join(f"{speed:>10.0f}" for speed in speeds.values()))
         found[f"f43_{n_in}_{n_out}_gflops"] = round(speeds["F(4,3)"], 1)
     return found
@@ -80,14 +75,16 @@ def network(scale: int, threads: int, rounds: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         about = {"model": "edsr", "model_args": ARGS, "scale": scale}
         CheckpointStore(Path(folder) / "checkpoints", about).save(1, {"model": model.parameters_dict()}, {})
-        file = export(Path(folder), Path(folder) / "net.onnx").file
-        engines: dict[str, Engine] = {name: open_engine(file, name, threads) for name in ENGINES}
+        engines: dict[str, Engine] = {
+            name: open_engine(export(Path(folder), Path(folder) / f"net.{suffix}").file, name, threads)
+            for name, suffix in ENGINES.items()
+        }
     lq = np.random.default_rng(0).uniform(0, 255, (1, 3, SIDE_PX, SIDE_PX)).astype(np.float32)
     outputs = {name: engine(lq) for name, engine in engines.items()}
     seconds: dict[str, list[float]] = {name: [] for name in ENGINES}
     for _ in range(rounds):
         for name, engine in engines.items():
-            seconds[name].append(best(lambda engine=engine: engine(lq), 1))  # type: ignore[misc]
+            seconds[name].append(best_seconds(functools.partial(engine, lq), 1))
     ratios = [theirs / ours for ours, theirs in zip(*(seconds[name] for name in ENGINES), strict=True)]
     difference = float(np.abs(outputs["native"] - outputs["onnxruntime"]).max())
     times = ", ".join(f"{name} {1e3 * min(values):.0f} ms" for name, values in seconds.items())
@@ -96,16 +93,6 @@ def network(scale: int, threads: int, rounds: int) -> float:
         f"EDSR-baseline x{scale}, {SIDE_PX} x {SIDE_PX} px: {times}, ratio {ratio}, difference {difference:.1g}"
     )
     return ratio
-
-
-def best(run: Callable[[], object], rounds: int) -> float:
-    """Return the shortest time of a call, in seconds."""
-    times = []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - started)
-    return min(times)
 
 
 if __name__ == "__main__":

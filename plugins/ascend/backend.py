@@ -66,7 +66,7 @@ class AscendBackend(Backend):
         group_mb: float = 25.0,
         bind_cores: bool = False,
     ) -> None:
-        super().__init__(group_mb=group_mb)
+        super().__init__(kernels="plain", group_mb=group_mb)  # the other kernels are for CPUs
         if id is not None and id < 0:
             raise RecipeError(f"device.id = {id!r} must be 0 or more; npu-smi info lists the cards.")
         self.id = id

@@ -13,7 +13,7 @@ import mindspore as ms
 from mindspore import nn
 
 from srtrain.build.check import check_batch_size
-from srtrain.build.kernels import network_to_train
+from srtrain.build.kernels import network_to_train, upscaler
 from srtrain.build.parts import (
     about,
     build_benchmarks,
@@ -36,7 +36,6 @@ from srtrain.hooks import HOOKS
 from srtrain.hooks.lr import LrHook
 from srtrain.models import INITIALISERS
 from srtrain.models.initialise import initialise
-from srtrain.models.upscale import Upscaler
 from srtrain.recipe import Epochs, Recipe, Spec
 from srtrain.recipe.text import to_text
 from srtrain.trainer.checkpoint import CheckpointStore
@@ -143,7 +142,7 @@ class _Run:
             "schedule": self.schedule(),
             "base_lr": recipe.optim.lr,
             "benchmarks": build_benchmarks(recipe),
-            "evaluator": Evaluator(Upscaler(model), self.backend),
+            "evaluator": Evaluator(upscaler(model, self.backend), self.backend),
             "recipe_text": to_text(recipe),
             "max_steps": self.max_steps,
             "scale": recipe.scale,

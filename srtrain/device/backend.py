@@ -20,7 +20,7 @@ from srtrain.device.finite import FiniteCheck
 from srtrain.device.progress import LOCAL_VARIABLE, Progress
 from srtrain.errors import DeviceError, RecipeError, counted, did_you_mean, first_line, listing
 
-KERNELS = ("plain", "f23", "f43", "auto")
+KERNELS = ("auto", "f43", "f23", "plain")
 
 
 @BACKENDS.register("cpu")
@@ -31,8 +31,8 @@ class Backend:
     group; a single process is rank 0 of 1.
 
     Args:
-        kernels: the convolutions of a training on a CPU: ``plain`` for MindSpore's own, ``f23`` or ``f43`` for
-            srtrain's Winograd kernels (docs/kernels.md), ``auto`` for ``f43`` where it can be built.
+        kernels: the convolutions of a training on a CPU: ``auto`` for srtrain's Winograd kernels (docs/kernels.md)
+            where they can be built, ``f43`` or ``f23`` for one of their methods, ``plain`` for MindSpore's own.
         group_mb: size in MB of the messages in which gradients are averaged over the ranks; 0 sends one message.
 
     Attributes:
@@ -46,7 +46,7 @@ class Backend:
     """Whether any backend has been started in this process."""
     _threads: ClassVar[int | None] = None
 
-    def __init__(self, kernels: str = "plain", group_mb: float = 0.0) -> None:
+    def __init__(self, kernels: str = "auto", group_mb: float = 0.0) -> None:
         if kernels not in KERNELS:
             raise RecipeError(
                 f"device.kernels = {kernels!r}.{did_you_mean(kernels, KERNELS)} Allowed: {listing(KERNELS)}."

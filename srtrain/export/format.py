@@ -24,11 +24,13 @@ class Format(ABC):
         engine: registered name of the engine that checks the file; empty if no engine on this machine runs it.
         precisions: the precisions that the format can hold.
         target: MindSpore's name of the device that writes the format.
+        folds: whether ``write`` gets a network that ``fold`` has changed.
     """
 
     engine: ClassVar[str] = ""
     precisions: ClassVar[tuple[str, ...]] = ("float32",)
     target: ClassVar[str] = "CPU"
+    folds: ClassVar[bool] = True
 
     def prepare(self, options: Options) -> None:  # noqa: B027 most formats need nothing
         """Check the options and look for the device that the format needs, before any work is done.
@@ -43,7 +45,7 @@ class Format(ABC):
         """Write a network.
 
         Args:
-            model: a network from ``fold``; it may be changed.
+            model: the network; it may be changed.
             file: the file to write, in a private folder. Other files written beside it are published with it.
             about: description of the network. Store it in the file, or in the JSON beside it if the format has no place
                 for metadata.

@@ -69,7 +69,8 @@ def export(
     weights = read_weights(source)
     about = describe(weights, options)
     with published(target) as hidden:
-        format_.write(fold(build_model(weights)), hidden, about, options)
+        model = build_model(weights)
+        format_.write(fold(model) if format_.folds else model, hidden, about, options)
         difference = _check(weights, hidden, format_.engine, options, threads)
         write_json(hidden, about, difference)
     return Report(target, about, difference)

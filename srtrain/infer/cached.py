@@ -14,8 +14,9 @@ from srtrain.errors import CheckpointError, ExportError
 from srtrain.files import sha256_of, write_whole
 from srtrain.files.json_file import read_json, read_text
 from srtrain.infer.code import code_hash
+from srtrain.kernels.compile import instruction_set
 
-_FORMAT = "2"  # version of the cache; changing it invalidates all cached files
+_FORMAT = "3"  # version of the cache; changing it invalidates all cached files
 _BESIDE = {"about": dict, "sha256": {str: str}}
 
 
@@ -60,6 +61,7 @@ def digest(source: Path) -> str:
             _FORMAT,
             srtrain.__version__,
             code_hash(),
+            instruction_set(),  # a native file is for one kind of processor
             sha256_of(file),
             sha256_of(about) if about else "",
         ]

@@ -18,16 +18,17 @@ from srtrain.engines import ENGINES
 from srtrain.engines.engine import Engine, check_options, engine_for, engine_named
 from srtrain.engines.exported import ExportedEngine
 from srtrain.engines.foreign.ranges import parse_range
-from srtrain.errors import CheckpointError, ExportError, RecipeError
+from srtrain.errors import CheckpointError, DeviceError, ExportError, RecipeError
 from srtrain.infer.cached import cached_export
+from srtrain.kernels.compile import instruction_set
 
 CHECKPOINTS = "mindspore"
 """The engine that runs checkpoints and weights directly."""
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
-FASTEST = "onnxruntime"
-"""The engine that ``auto`` uses for checkpoints on a CPU (docs/benchmarks.md)."""
+FASTEST = ("native", "onnxruntime")
+"""The engines that ``auto`` tries for checkpoints on a CPU, the fastest one first (docs/benchmarks.md)."""
 
 
 def open_engine(
@@ -83,13 +84,23 @@ def is_checkpoint(path: Path) -> bool:
 
 def _open_fastest(path: Path, threads: int, options: Mapping[str, Any]) -> Engine:
     """Open a checkpoint with the fastest engine that can run it; on an accelerator, that is MindSpore."""
-    fastest: type[Engine] = ENGINES.get(FASTEST)  # type: ignore[assignment]
-    if not _on_accelerator() and fastest.is_installed() and find_spec("onnx"):
+    for name in () if _on_accelerator() else FASTEST:
+        if not _is_fast_here(name) or not set(options) <= set(ENGINES.get(name).takes):  # type: ignore[attr-defined]
+            continue
         try:
-            return _open(FASTEST, path, threads, options)
-        except ExportError as error:
-            print(f"note: {FASTEST} cannot run {str(path)!r}: {error}", file=sys.stderr)
+            return _open(name, path, threads, options)
+        except (DeviceError, ExportError) as error:
+            if options and isinstance(error, DeviceError):  # of a device that was asked for
+                raise
+            print(f"note: {name} cannot run {str(path)!r}: {error}", file=sys.stderr)
     return _open(CHECKPOINTS, path, threads, options)
+
+
+def _is_fast_here(name: str) -> bool:
+    if name == "native":
+        return instruction_set() != "portable"
+    kind: type[Engine] = ENGINES.get(name)  # type: ignore[assignment]
+    return kind.is_installed() and find_spec("onnx") is not None
 
 
 def _on_accelerator() -> bool:

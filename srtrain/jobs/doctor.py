@@ -17,6 +17,8 @@ from packaging.requirements import Requirement
 from srtrain.errors import counted, listing
 from srtrain.jobs import machine
 from srtrain.jobs.machine import OK, PROBLEM, WARNING, Finding
+from srtrain.kernels.compile import CannotBuildError
+from srtrain.kernels.library import load_library
 
 PYTHONS = ((3, 10), (3, 11), (3, 12))
 ASCEND = Path("/usr/local/Ascend")
@@ -118,6 +120,28 @@ def check_devices() -> Iterator[Finding]:
     yield from check_cann(toolkit)
 
 
+def check_kernels() -> Iterator[Finding]:
+    """Build the library of kernels for CPUs, if it is not built yet, and measure a convolution of 64 channels."""
+    try:
+        library = load_library()
+    except CannotBuildError as error:
+        yield Finding(
+            "kernels",
+            WARNING,
+            f"MindSpore's own, which are several times slower: {error}",
+            "install a C compiler, or pip install ziglang",
+        )
+        return
+    library.set_threads(1)
+    speed, peak = library.speed_of_convolution() / 1e9, library.peak() / 1e9
+    yield Finding(
+        "kernels",
+        OK,
+        f"{library.instructions}, {str(library.file)!r}; one core: {speed:.0f} direct GFLOP/s in a 3x3 convolution "
+        f"from 64 to 64 channels, {peak:.0f} GFLOP/s in the innermost loop",
+    )
+
+
 def _installed(name: str, version: str, todo: str) -> Iterator[Finding]:
     yield Finding(name, OK, version) if version else Finding(name, PROBLEM, "not found", todo)
 
@@ -186,6 +210,7 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     check_python,
     check_packages,
     check_devices,
+    check_kernels,
     machine.check_cores,
     machine.check_ports,
     machine.check_processes,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from srtrain.build.around import around_run
 from srtrain.build.check import check_run, planned_hooks
+from srtrain.build.kernels import kernels_of
 from srtrain.build.parts import build_backend
 from srtrain.build.trainer import build_trainer
 from srtrain.consent import remember
@@ -78,6 +79,13 @@ def _train(
     try:
         for key, (before, now) in changes.items():
             log.info(f"changed since the run began: {key} = {now!r} (was {before!r})")
+        folder.environment["kernels"] = kernels_of(backend)
+        known = folder.earlier_environment() if resume else {}
+        for key, now in folder.environment.items():
+            if known.get(key, now) != now:
+                log.info(
+                    f"changed since the run began: {key} {now} (was {known[key]}); the last bits may differ"
+                )
         trainer = build_trainer(recipe, folder.path, backend, log, hooks)
         checkpoint = find_resume(resume, trainer)
 

@@ -10,12 +10,12 @@ from typing import NamedTuple
 from mindspore import nn
 
 from srtrain.build.check import check_run
+from srtrain.build.kernels import upscaler
 from srtrain.build.parts import about, build_backend, build_benchmarks, build_model
 from srtrain.errors import CheckpointError
 from srtrain.evaluation.evaluator import Evaluator
 from srtrain.evaluation.results import EvalResult
 from srtrain.evaluation.table import aligned
-from srtrain.models.upscale import Upscaler
 from srtrain.recipe import Benchmark, Recipe
 from srtrain.weights.read import read_weights
 from srtrain.weights.transfer import load_weights
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     expected = {name: b for name, b in recipe.benchmarks.items() if b is not None and b.psnr is not None}
     backend = build_backend(recipe)
     try:
-        evaluator = Evaluator(Upscaler(_network(recipe, args.weights)), backend)
+        evaluator = Evaluator(upscaler(_network(recipe, args.weights), backend), backend)
         wanted = [benchmark for benchmark in build_benchmarks(recipe) if benchmark.name in expected]
         results = [evaluator.run(benchmark) for benchmark in wanted]
     finally:

@@ -12,6 +12,7 @@ from typing import Any
 
 from mindspore import nn
 
+from srtrain.kernels.library import load_library
 from srtrain.kernels.program import NONE, CannotTraceError, Program, Section
 from srtrain.models.blocks import (
     ContextBlock,
@@ -52,6 +53,18 @@ def trace(program: Program, cell: nn.Cell, x: Section, into: Section = NONE) -> 
     if found is None:
         raise CannotTraceError(f"{type(cell).__name__} has no form")
     return found(program, cell, x, into)
+
+
+def program_of(cell: nn.Cell, method: int) -> Program:
+    """Return the program of a cell.
+
+    Raises:
+        CannotTraceError: the library cannot run it.
+        CannotBuildError: there is no library on this machine.
+    """
+    program = Program(load_library(), method)
+    program.leave(trace(program, cell, program.enter(channels_in(cell))))
+    return program
 
 
 def channels_in(cell: nn.Cell) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import time
+from collections.abc import Callable
 from ctypes import c_double, c_int, c_int64, c_void_p
 from pathlib import Path
 
@@ -23,6 +25,9 @@ _SIGNATURES = {
     "srk_conv_run": (c_int, (c_void_p, c_void_p, c_int, c_int, c_int, c_void_p, c_void_p)),
     "srk_nchw_to_nhwc": (None, (c_void_p, c_void_p, c_int, c_int64)),
     "srk_nhwc_to_nchw": (None, (c_void_p, c_void_p, c_int, c_int64)),
+    "srk_program_packed_size": (c_int64, (c_void_p,)),
+    "srk_program_pack": (None, (c_void_p, c_void_p, c_void_p)),
+    "srk_program_run": (c_int, (c_void_p,) * 6),
     "srk_peak_flop": (c_double, (c_int,)),
 }
 
@@ -62,9 +67,26 @@ class Library:
         n_channels, height, width = out.shape
         self.c.srk_nhwc_to_nchw(array.ctypes.data, out.ctypes.data, n_channels, height * width)
 
-    def peak_flop(self, n_repeats: int) -> float:
-        """Run the innermost loop on data in the first-level cache; return how many operations that were."""
-        return float(self.c.srk_peak_flop(n_repeats))
+    def peak(self, rounds: int = 5) -> float:
+        """Return the operations in a second of the innermost loop on data in the first-level cache."""
+        n_repeats = 50
+        return float(self.c.srk_peak_flop(n_repeats)) / best_seconds(
+            lambda: self.c.srk_peak_flop(n_repeats), rounds
+        )
+
+    def speed_of_convolution(
+        self, n_in: int = 64, n_out: int = 64, side_px: int = 128, method: int = F43, rounds: int = 5
+    ) -> float:
+        """Return how many operations of a direct 3x3 convolution it does in a second.
+
+        F(4,3) needs a quarter of the multiplications, so this can exceed the peak.
+        """
+        generator = np.random.default_rng(0)
+        x = generator.random((side_px, side_px, self.padded(n_in)), np.float32)
+        y = np.empty((side_px, side_px, self.padded(n_out)), np.float32)
+        weight = generator.standard_normal((n_out, n_in, 3, 3)).astype(np.float32)
+        convolution = Convolution(self, weight, np.zeros(n_out, np.float32), method=method)
+        return 2 * 9 * n_in * n_out * side_px**2 / best_seconds(lambda: convolution.run(x, y), rounds)
 
 
 class Convolution:
@@ -114,6 +136,16 @@ class Convolution:
             self._library.c.srk_conv_free(handle)
 
 
+def best_seconds(run: Callable[[], object], rounds: int) -> float:
+    """Return the shortest time of several calls."""
+    times = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
 @functools.cache
 def load_library() -> Library:
     """Return the library, built if need be and checked once in a process.
@@ -121,13 +153,25 @@ def load_library() -> Library:
     Raises:
         CannotBuildError: it cannot be built here, or it computes something else than it should.
     """
-    library = Library(library_file())
+    library = _open(library_file())
     for method in (DIRECT, F23, F43):
         if (error := _self_check(library, method)) > 1e-4:
             raise CannotBuildError(
                 f"the library {str(library.file)!r} is wrong by {error:.1g} of the largest value; delete it"
             )
     return library
+
+
+def _open(file: Path) -> Library:
+    """Open a built library; build it again if the file is damaged."""
+    try:
+        return Library(file)
+    except (OSError, AttributeError):  # no library, or one without the functions
+        file.unlink(missing_ok=True)
+    try:
+        return Library(library_file())
+    except (OSError, AttributeError) as error:
+        raise CannotBuildError(f"the library that was built cannot be opened: {error}") from error
 
 
 def _self_check(library: Library, method: int) -> float:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -74,6 +75,11 @@ class Step:
     relu: bool = False
     scale: float = 1.0
 
+    @property
+    def buffers(self) -> set[int]:
+        """The numbers of the buffers that it reads or writes."""
+        return {s.buffer for s in (self.source, self.to, self.skip, self.mask) if s is not NONE}
+
     def words(self) -> list[int]:
         """Return the step as program.c reads it."""
         places = [
@@ -98,7 +104,7 @@ class Buffer:
     channels: int
     size: Fraction
 
-    @property
+    @functools.cached_property
     def units(self) -> int:
         """Its length in the unit of offsets."""
         return int(4 * self.channels * self.size**2)
@@ -106,6 +112,29 @@ class Buffer:
     def words(self) -> list[int]:
         """Return the buffer as program.c reads it."""
         return [int(self.is_gradient), self.offset, self.channels, self.size.numerator, self.size.denominator]
+
+
+class Memory:
+    """Places of one piece of memory, of different sizes: the first gap that is large enough."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._taken: list[tuple[int, int]] = []  # offset and end, sorted
+
+    def take(self, units: int) -> int:
+        """Reserve a place; return where it begins."""
+        offset = 0
+        for first, end in self._taken:
+            if first - offset >= units:
+                break
+            offset = end
+        self._taken = sorted([*self._taken, (offset, offset + units)])
+        self.size = max(self.size, offset + units)
+        return offset
+
+    def give_back(self, offset: int) -> None:
+        """Free the place that begins here."""
+        self._taken = [place for place in self._taken if place[0] != offset]
 
 
 @dataclass
@@ -137,8 +166,8 @@ class Program:
 
     @property
     def tape_units(self) -> int:
-        """Size of all buffers, which the gradient reads again, in the unit of offsets."""
-        return self.buffers[-1].offset + self.buffers[-1].units if self.buffers else 0
+        """Size of the memory of all buffers, in the unit of offsets."""
+        return max((buffer.offset + buffer.units for buffer in self.buffers), default=0)
 
     def size_of(self, x: Section) -> Fraction:
         """Return the size of a section over that of the input."""
@@ -225,6 +254,23 @@ class Program:
         constants = np.array(self.constants, np.float32).view(np.int32)
         return np.concatenate([np.array(words, np.int32), constants])
 
+    def for_inference(self) -> Program:
+        """Return the program with less memory: what a buffer takes is free again after the last step that uses it."""
+        uses: dict[int, list[int]] = defaultdict(list)
+        for index, step in enumerate(self.steps):
+            for number in step.buffers:
+                uses[number].append(index)
+        memory = Memory()
+        buffers = list(self.buffers)
+        for index, step in enumerate(self.steps):
+            for number in step.buffers:
+                if uses[number][0] == index:
+                    buffers[number] = replace(buffers[number], offset=memory.take(buffers[number].units))
+            for number in step.buffers:
+                if uses[number][-1] == index:
+                    memory.give_back(buffers[number].offset)
+        return replace(self, buffers=buffers)
+
 
 class Gradient:
     """The program of a gradient, step by step from the end.
@@ -237,9 +283,8 @@ class Gradient:
         self.program = Program(forward.library, forward.method, list(forward.buffers))
         self._of: dict[int, int] = {}
         self._covered: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        self._free: dict[int, list[int]] = defaultdict(list)
+        self._memory = Memory()
         self._writers = [step.to.buffer for step in forward.steps]
-        self.units = 0
         self._enter(forward.output)
         for index in reversed(range(len(forward.steps))):
             self._reverse(forward.steps[index])
@@ -249,7 +294,7 @@ class Gradient:
 
     def encode(self) -> NDArray[np.int32]:
         """Return it as program.c reads it."""
-        return self.program.encode(self.units)
+        return self.program.encode(self._memory.size)
 
     # ---- memory ----
 
@@ -257,11 +302,7 @@ class Gradient:
         """Return where the gradient of a section is."""
         if x.buffer not in self._of:
             like = self.program.buffers[x.buffer]
-            free = self._free[like.units]
-            if free:
-                offset = free.pop()
-            else:
-                offset, self.units = self.units, self.units + like.units
+            offset = self._memory.take(like.units)
             self._of[x.buffer] = self._add(replace(like, is_gradient=True, offset=offset))
         return replace(x, buffer=self._of[x.buffer])
 
@@ -270,8 +311,7 @@ class Gradient:
         return len(self.program.buffers) - 1
 
     def _release(self, buffer: int) -> None:
-        memory = self.program.buffers[self._of.pop(buffer)]
-        self._free[memory.units].append(memory.offset)
+        self._memory.give_back(self.program.buffers[self._of.pop(buffer)].offset)
 
     def _has(self, x: Section) -> bool:
         """Return whether there is a contribution to this section already; note that there will be one."""

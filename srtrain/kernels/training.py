@@ -12,7 +12,7 @@ from mindspore import Tensor, nn, ops
 
 from srtrain.data.cache import default_cache_dir
 from srtrain.files import import_file, write_whole
-from srtrain.kernels.forms import channels_in, trace
+from srtrain.kernels.forms import program_of
 from srtrain.kernels.library import F23, F43, load_library
 from srtrain.kernels.program import CannotTraceError, Gradient, Program
 from srtrain.models.twin import twin
@@ -42,9 +42,8 @@ def fast_twin(model: nn.Cell, method: str, threads: int = 1) -> tuple[nn.Cell, i
 
 def _speed_up(cell: nn.Cell, method: int) -> int:
     """Turn a cell, or cells in it, into programs; return how many convolutions these have."""
-    program = Program(load_library(), method)
     try:
-        program.leave(trace(program, cell, program.enter(channels_in(cell))))
+        program = program_of(cell, method)
         gradient = Gradient(program)
     except CannotTraceError:
         return sum(_speed_up(child, method) for child in cell.cells())

@@ -14,8 +14,9 @@ from fnmatch import fnmatchcase
 from importlib import metadata
 from pathlib import Path
 
-from srtrain.errors import RecipeError, RunFolderError, SrtrainError, cannot
+from srtrain.errors import RecipeError, RunFolderError, SrtrainError, UserError, cannot
 from srtrain.files import HeldError, take_lock, write_whole
+from srtrain.files.json_file import read_json
 from srtrain.recipe import Recipe
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.record import to_json
@@ -67,6 +68,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.environment = environment()
         self._held = contextlib.ExitStack()
         self._made: list[Path] = []
         self._locks_before: dict[str, bytes] = {}
@@ -197,12 +199,19 @@ class RunFolder:
             write_whole(self.path / "recipe.py", source)
         with (self.path / "command.txt").open("a", encoding="utf-8") as file:
             file.write(shlex.join([Path(sys.executable).name, *sys.argv]) + "\n")
-        write_whole(self.path / "env.json", json.dumps(environment(), indent=2) + "\n")
+        write_whole(self.path / "env.json", json.dumps(self.environment, indent=2) + "\n")
 
     def earlier_recipe(self) -> Recipe | None:
         """Return the recipe of the run that is in this folder, if there is one."""
         file = self.path / RECORD
         return load_recipe(file) if file.is_file() else None
+
+    def earlier_environment(self) -> dict[str, str]:
+        """Return the versions and the machine that this run last ran with; empty if they are not known."""
+        with contextlib.suppress(UserError):
+            told: dict[str, str] = read_json(self.path / "env.json", {str: str})
+            return told
+        return {}
 
     def check_present(self) -> None:
         """Check that the folder is still the one that was opened.

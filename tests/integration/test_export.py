@@ -22,7 +22,7 @@ from srtrain.jobs.export import open_pictures
 from srtrain.metrics import PROTOCOLS
 from srtrain.metrics.protocol import quantise
 
-COMPARED = ("mindspore", "mindir", "onnxruntime", "ncnn")
+COMPARED = ("mindspore", "mindir", "onnxruntime", "ncnn", "native")
 
 
 @dataclass
@@ -61,7 +61,7 @@ def exported(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.shared_data
 def test_every_engine_agrees_on_set5(weights: Path, shared_data: Path) -> None:
-    """Within 0.5 grey levels and 0.005 dB of MindSpore, and of the 37.652 dB that these weights score in PyTorch."""
+    """Within 0.01 grey levels of MindSpore, and 0.001 dB of the 37.652 dB that these weights score in PyTorch."""
     protocol = PROTOCOLS.build("paper_y")
     psnr: dict[str, list[float]] = {name: [] for name in COMPARED}
     engines = {name: open_engine(weights, name) for name in COMPARED}
@@ -72,7 +72,7 @@ def test_every_engine_agrees_on_set5(weights: Path, shared_data: Path) -> None:
         reference = engines["mindspore"](pixels)
         for name, engine in engines.items():
             out = engine(pixels)
-            assert np.abs(out - reference).max() <= 1e-3  # 0.5 is allowed
+            assert np.abs(out - reference).max() <= (0.01 if name == "native" else 1e-3)
             sr = quantise(out[0].transpose(1, 2, 0))
             psnr[name].append(protocol.psnr(sr, gt[: sr.shape[0], : sr.shape[1]], 2))
     for scores in psnr.values():

@@ -176,8 +176,10 @@ def test_the_same_folder_twice_is_refused(
 
 @pytest.mark.slow
 def test_a_finished_run_can_be_made_longer(x2_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", str(x2_run), "--resume", "train.steps=5"]) == 0
+    assert main(["run", str(x2_run), "--resume", "train.steps=5", "device.kernels=plain"]) == 0
     message = capsys.readouterr().err
+    assert "changed since the run began: device.kernels = 'plain'" in message
+    assert "changed since the run began: kernels plain (was f43, " in message
     assert "changed since the run began: train.steps = 5 (was 4)" in message
     assert "step 5/5" in message
 

@@ -39,6 +39,12 @@ int srk_conv_run(const srk_conv *conv, const float *x, int height, int width, in
 void srk_nchw_to_nhwc(const float *nchw, float *nhwc, int n_channels, int64_t n_pixels);
 void srk_nhwc_to_nchw(const float *nhwc, float *nchw, int n_channels, int64_t n_pixels);
 
+/* A program (program.c) without gradients. Pack the parameters once, into srk_program_packed_size floats, then run it on batches
+ * x of shape (N, C, H, W). memory: for its buffers, as the program says. Returns 0, or another number if memory is short. */
+int64_t srk_program_packed_size(const int32_t *words);
+void srk_program_pack(const int32_t *words, float **parameters, float *packed);
+int srk_program_run(const int32_t *words, float *packed, const float *x, const int64_t *shape, float *memory, float *y);
+
 /* Floating-point operations per call of the library's best matrix product on data in the first-level cache: the peak that
  * its convolutions are measured against. */
 double srk_peak_flop(int n_repeats);

@@ -54,6 +54,7 @@ typedef struct {
     float *out;      /* NCHW: what LEAVE writes */
     float **weights; /* parameters */
     float **found;   /* their gradients */
+    float *packed;   /* prepared filters and biases that are left, in the order of the steps; or NULL */
     int failed;
 } run;
 
@@ -73,21 +74,32 @@ static filters filters_in(const step *s, float *weight) {
 /* Slots of memory that an operator keeps: conv_gradients has slot 0. */
 enum { SLOT_FILTERS = 1, SLOT_BIAS = 2, SLOT_GRADIENTS = 3 };
 
+/* Let a convolution have the next part of the prepared memory. */
+static void next_packed(run *r, srk_conv *conv, int64_t n_floats) {
+    conv->packed = r->packed;
+    conv->bias = conv->packed + n_floats;
+    r->packed = conv->bias + conv->padded_out;
+}
+
 static void run_conv(run *r, const step *s, int transposed) {
     srk_conv conv;
-    filters f = filters_in(s, r->weights[s->parameter]);
+    filters f = filters_in(s, r->packed ? NULL : r->weights[s->parameter]);
     view from = view_in(r, &s->from, transposed ? s->shuffle : 1), to = view_in(r, &s->to, transposed ? 1 : s->shuffle);
     epilogue end = {.skip = view_in(r, &s->skip, 1), .mask = view_in(r, &s->mask, 1), .relu = s->relu};
     end.mask_from = s->to.channels - s->mask.channels; /* the mask is for the last channels */
     int64_t n_floats = conv_size(&conv, &f, transposed, r->head->method);
-    conv.packed = pool_scratch(POOL_SHARED, SLOT_FILTERS, n_floats);
-    conv.bias = pool_scratch(POOL_SHARED, SLOT_BIAS, conv.padded_out);
-    if (!conv.packed || !conv.bias) {
-        r->failed = NO_MEMORY;
-        return;
+    if (r->packed) {
+        next_packed(r, &conv, n_floats);
+    } else {
+        conv.packed = pool_scratch(POOL_SHARED, SLOT_FILTERS, n_floats);
+        conv.bias = pool_scratch(POOL_SHARED, SLOT_BIAS, conv.padded_out);
+        if (!conv.packed || !conv.bias) {
+            r->failed = NO_MEMORY;
+            return;
+        }
+        conv_pack(&conv, &f, transposed);
+        conv_bias(&conv, &f, transposed ? NULL : r->weights[s->parameter + 1]);
     }
-    conv_pack(&conv, &f, transposed);
-    conv_bias(&conv, &f, transposed ? NULL : r->weights[s->parameter + 1]);
     end.bias = conv.bias;
     if (conv_run(&conv, from, to, r->n_images, end)) r->failed = NO_MEMORY;
 }
@@ -116,11 +128,17 @@ static void run_step(run *r, const step *s) {
     }
 }
 
-static int run_program(run *r, const int32_t *words, const int64_t *shape) {
+/* Find the parts of a program; return its steps. */
+static const step *open_program(run *r, const int32_t *words) {
     r->head = (const header *)words;
     r->buffers = (const buffer *)(r->head + 1);
     const step *steps = (const step *)(r->buffers + r->head->n_buffers);
     r->constants = (const float *)(steps + r->head->n_steps);
+    return steps;
+}
+
+static int run_program(run *r, const int32_t *words, const int64_t *shape) {
+    const step *steps = open_program(r, words);
     r->n_images = shape[0], r->height = shape[2], r->width = shape[3];
     pool_acquire();
     if (r->head->gradient_size) {
@@ -160,4 +178,40 @@ int srk_op_program_grad(int n, void **data, int *n_dims, int64_t **shapes, const
     r.out = data[4 + n_parameters];
     r.found = (float **)data + 5 + n_parameters;
     return run_program(&r, data[PROGRAM], shapes[0]);
+}
+
+/* ---- without MindSpore ---- */
+
+int64_t srk_program_packed_size(const int32_t *words) {
+    run r = {0};
+    const step *steps = open_program(&r, words);
+    int64_t size = 0;
+    for (int i = 0; i < r.head->n_steps; i++) {
+        if (steps[i].kind != CONV) continue;
+        srk_conv conv;
+        filters f = filters_in(&steps[i], NULL);
+        size += conv_size(&conv, &f, 0, r.head->method);
+        size += conv.padded_out;
+    }
+    return size;
+}
+
+void srk_program_pack(const int32_t *words, float **parameters, float *packed) {
+    run r = {.packed = packed};
+    const step *steps = open_program(&r, words);
+    pool_acquire();
+    for (int i = 0; i < r.head->n_steps; i++) {
+        if (steps[i].kind != CONV) continue;
+        srk_conv conv;
+        filters f = filters_in(&steps[i], parameters[steps[i].parameter]);
+        next_packed(&r, &conv, conv_size(&conv, &f, 0, r.head->method));
+        conv_pack(&conv, &f, 0);
+        conv_bias(&conv, &f, parameters[steps[i].parameter + 1]);
+    }
+    pool_release();
+}
+
+int srk_program_run(const int32_t *words, float *packed, const float *x, const int64_t *shape, float *memory, float *y) {
+    run r = {.in = x, .packed = packed, .tape = memory, .out = y};
+    return run_program(&r, words, shape);
 }

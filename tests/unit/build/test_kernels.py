@@ -4,15 +4,18 @@ import logging
 
 import numpy as np
 import pytest
+from mindspore import nn
 
 from srtrain.build import kernels as kernels_module
-from srtrain.build.kernels import network_to_train
+from srtrain.build.kernels import kernels_of, network_to_train, upscaler
 from srtrain.build.trainer import build_trainer
 from srtrain.device.backend import Backend
 from srtrain.device.precision import Precision
 from srtrain.errors import DeviceError, RecipeError
 from srtrain.kernels.compile import CannotBuildError
 from srtrain.kernels.training import FastCell
+from srtrain.models import MODELS
+from srtrain.models.upscale import Upscaler
 from srtrain.recipe import Data, Recipe, Spec, Train
 from srtrain.trainer.log import Log
 
@@ -40,7 +43,7 @@ def convolutions(network):
 
 def test_plain_is_the_model_itself(new_model, said):
     model = new_model()
-    assert network_to_train(model, Backend(), said[0], Precision()) is model
+    assert network_to_train(model, Backend(kernels="plain"), said[0], Precision()) is model
     assert said[1]() == ""
 
 
@@ -90,3 +93,39 @@ def test_another_precision_takes_mindspores_way(new_model, said):
     model = new_model()
     assert network_to_train(model, Backend(kernels="f43"), said[0], Mixed()) is model
     assert "kernels: MindSpore's own, because the library computes in float32" in said[1]()
+
+
+def test_evaluations_run_on_them_with_the_present_weights(new_model, monkeypatch):
+    model, backend = new_model(), Backend()
+    lq = np.random.default_rng(0).uniform(0, 255, (1, 3, 9, 7)).astype(np.float32)
+    fast, plain = upscaler(model, backend), Upscaler(model)
+    assert not isinstance(fast, Upscaler)
+    np.testing.assert_allclose(fast(lq), plain(lq), atol=0.01)
+    before = fast(lq)
+    for parameter in model.trainable_params():
+        parameter.set_data(parameter * 1.1)
+    assert np.abs(fast(lq) - before).max() > 1
+    np.testing.assert_allclose(fast(lq), plain(lq), atol=0.01)
+
+
+def test_what_the_library_cannot_run_is_evaluated_by_mindspore(new_model):
+    class Own(nn.Cell):
+        def __init__(self):
+            super().__init__()
+            self.inner = new_model()
+
+        def construct(self, x):
+            return self.inner(x)
+
+    assert isinstance(upscaler(Own(), Backend()), Upscaler)
+    assert isinstance(upscaler(new_model(), Backend(kernels="plain")), Upscaler)
+    assert isinstance(
+        upscaler(MODELS.build("esrn", {"scale": 2}, blocks=("C_2_16_16",)), Backend()), Upscaler
+    )
+
+
+def test_the_kernels_of_a_run_have_a_name():
+    assert kernels_of(Backend(kernels="plain")) == "plain"
+    method, instructions, build = kernels_of(Backend()).split(", ")
+    assert (method, len(build)) == ("f43", 24)
+    assert instructions in ("AVX-512", "AVX2", "portable")

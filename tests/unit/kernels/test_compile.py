@@ -37,14 +37,15 @@ def test_other_sources_flags_and_compilers_are_other_files(tmp_path, monkeypatch
     assert len(keys | {build._key(words, "1")}) == 4
 
 
-def test_without_a_compiler_it_says_what_to_install(monkeypatch, exported):
+def test_without_a_compiler_it_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setattr(build.shutil, "which", lambda name: None)
     monkeypatch.setattr(build, "find_spec", lambda name: None)
     with pytest.raises(CannotBuildError, match=r"no C compiler; install one .*ziglang"):
         build.library_file()
     library_module.load_library.cache_clear()
+    (tmp_path / "net.native").write_bytes(b"")
     with pytest.raises(DeviceError, match="the engine 'native' cannot be used: there is no C compiler"):
-        open_engine(exported / "net.onnx", "native")
+        open_engine(tmp_path / "net.native", "native")
 
 
 def test_a_compiler_that_fails_is_quoted(tmp_path, monkeypatch, cache):
@@ -54,6 +55,15 @@ def test_a_compiler_that_fails_is_quoted(tmp_path, monkeypatch, cache):
     with pytest.raises(CannotBuildError, match=r"failed: .*error"):
         build.library_file()
     assert list((cache / "kernels").iterdir()) == []
+
+
+def test_a_damaged_library_is_built_again(cache):
+    file = build.library_file()
+    file.unlink()
+    file.write_bytes(b"damaged")
+    library_module.load_library.cache_clear()
+    assert library_module.load_library().lanes in (4, 8, 16)
+    assert file.stat().st_size > 1000
 
 
 def test_two_processes_may_build_at_once(cache):

@@ -1,0 +1,73 @@
+"""Run a whole network with the library, without gradients and without MindSpore."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from srtrain.arrays import Float32
+from srtrain.kernels.library import Library
+from srtrain.kernels.verify import verify
+
+
+class Forward:
+    """A program and its parameters, ready to run.
+
+    Args:
+        library: runs the program.
+        words: what ``Program.encode`` returns.
+        parameters: the weights and biases that the program names by number.
+
+    Attributes:
+        scale: factor by which height and width grow.
+        n_in: channels of the input.
+
+    Raises:
+        BadProgramError: the program would read or write outside its memory.
+    """
+
+    def __init__(self, library: Library, words: NDArray[np.int32], parameters: Sequence[Float32]) -> None:
+        self._shape = verify(words, parameters, library.lanes)
+        self.scale, self.n_in = self._shape.scale, self._shape.n_in
+        self._library, self._words = library, np.ascontiguousarray(words)
+        self._memory = np.empty(0, np.float32)
+        self._packed = np.empty(library.c.srk_program_packed_size(self._words.ctypes.data), np.float32)
+        self.pack(parameters)
+
+    def pack(self, parameters: Sequence[Float32]) -> None:
+        """Take other values of the parameters."""
+        held = [np.ascontiguousarray(value, np.float32) for value in parameters]
+        places = (ctypes.c_void_p * len(held))(*(value.ctypes.data for value in held))
+        self._library.c.srk_program_pack(self._words.ctypes.data, places, self._packed.ctypes.data)
+
+    def memory_bytes(self, height: int, width: int) -> int:
+        """Return the memory that a picture of this size needs while it runs, beside its input and output."""
+        return self._shape.memory_units * height * width
+
+    def __call__(self, x: Float32) -> Float32:
+        """Run it, picture by picture, which needs the memory of one.
+
+        Args:
+            x: (N, C, H, W).
+
+        Raises:
+            ValueError: another number of channels.
+            MemoryError: none is left.
+        """
+        n, n_channels, height, width = x.shape
+        if n_channels != self.n_in:
+            raise ValueError(f"{n_channels} channels were given, but the network reads {self.n_in}")
+        y = np.empty((n, self._shape.n_out, height * self.scale, width * self.scale), np.float32)
+        n_floats = self.memory_bytes(height, width) // 4
+        if not n_floats <= self._memory.size <= 4 * n_floats:
+            self._memory = np.empty(0, np.float32)  # free the old piece before there is a new one
+            self._memory = np.empty(n_floats, np.float32)
+        shape = np.array([1, n_channels, height, width], np.int64)
+        for picture, out in zip(np.ascontiguousarray(x, np.float32), y, strict=True):
+            places = (self._words, self._packed, picture, shape, self._memory, out)
+            if self._library.c.srk_program_run(*(array.ctypes.data for array in places)):
+                raise MemoryError(f"there is no memory for a picture of {height} x {width} px")
+        return y
