@@ -24,16 +24,16 @@ _WHITE_IS_0, _BLACK_IS_0, _RGB, _PALETTE = 0, 1, 2, 3
 _KINDS = {4: "a mask", 5: "CMYK", 6: "YCbCr", 8: "Lab", 9: "Lab", 10: "Lab", 32803: "raw sensor data"}
 _EXTRA_SAMPLES, _ORIENTATION, _PROFILE = 338, 274, 34675
 _ASSOCIATED, _UNASSOCIATED = 1, 2
-_JPEG = 7
-# None, CCITT for 1 bit, LZW, Deflate, PackBits, LZMA, Zstandard.
-_LOSSLESS = (1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 50000)
+_JPEG, _CCITT = 7, (2, 3, 4)
+# None, LZW, Deflate, PackBits, LZMA, Zstandard.
+_LOSSLESS = (1, 5, 8, 32773, 32946, 34925, 50000)
 _QUIET = logging.NullHandler()
 
 
 def read_tiff(data: bytes, check_size: CheckSize) -> tuple[Pixels, int, bytes | None] | None:
     """Return the pixels (uint8 or uint16; HW or HWC), the orientation (1 to 8) and the ICC profile.
 
-    ``None`` means that the file is compressed as JPEG, which Pillow decodes.
+    ``None`` means that the file is compressed as JPEG, or as a fax, which Pillow decodes.
 
     Raises:
         DataError: several pictures, or a kind of picture that is not supported; the message has no file name.
@@ -47,6 +47,8 @@ def read_tiff(data: bytes, check_size: CheckSize) -> tuple[Pixels, int, bytes | 
             raise DataError(f"contains {len(file.pages)} pictures; save the one you want as a separate file.")
         page: Any = file.pages[0]
         if int(page.compression) == _JPEG and page.samplesperpixel in (1, 3) and page.bitspersample == 8:
+            return None
+        if int(page.compression) in _CCITT and page.samplesperpixel == page.bitspersample == 1:
             return None
         if problem := _unsupported(page):
             raise DataError(

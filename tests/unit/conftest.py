@@ -227,12 +227,12 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def checkpoint(tmp_path):
     """Write a checkpoint of a network of MODELS with random weights, and return its folder."""
 
-    def write(model: str = "edsr", scale: int = 2, **args):
+    def write(model: str = "edsr", scale: int = 2, *, recipe_hash: str = "0123456789abcdef", **args):
         network = MODELS.build(model, scale=scale, **args)
         initialise(network, kaiming_uniform(), seed=5)
         store = CheckpointStore(
             tmp_path / f"{model}_run" / "checkpoints",
-            {"model": model, "model_args": args, "scale": scale, "recipe_hash": "0123456789abcdef"},
+            {"model": model, "model_args": args, "scale": scale, "recipe_hash": recipe_hash},
         )
         return store.save(10, {"model": network.parameters_dict()}, {"hooks": {}})
 
