@@ -3,9 +3,9 @@
     pip install '.[cpu,bench]' && python benchmarks/train_step.py
 
 Each worker is a process: ``bare`` (a compiled Cell on constant tensors), ``loop`` (the trainer with data, hooks and
-logging), ``bare_f43`` and ``loop_f43`` (the same with ``device.kernels=f43``, docs/kernels.md), ``torch`` and
-``torch_channels_last`` (the same network and update in PyTorch). They take turns of a few steps, so that all see the
-same machine. A ratio of pictures per second is the median of the ratios of each turn. The benchmark prints tables and,
+logging), ``bare_plain`` and ``loop_plain`` (the same with MindSpore's own kernels, ``device.kernels=plain``), and
+``torch`` and ``torch_channels_last`` (the same network and update in PyTorch). They take turns of a few steps, so that
+all see the same machine. A ratio of pictures per second is the median of the ratios of each turn. The benchmark prints tables and,
 as its last line, JSON. Leave out workers that you do not need with ``--workers``.
 """
 
@@ -35,7 +35,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 """EDSR x2 by its size, or ESRN x2 by its blocks; ``None`` is the authors' example of 17 blocks."""
 
-WORKERS = ("bare", "loop", "bare_f43", "loop_f43", "torch", "torch_channels_last")
+WORKERS = ("bare", "loop", "bare_plain", "loop_plain", "torch", "torch_channels_last")
 
 
 def main() -> int:
@@ -85,9 +85,9 @@ def compare(name: str, rounds: int, workers: list[str]) -> dict[str, float]:
     for ours, theirs, key in RATIOS:
         if ours in seconds and theirs in seconds:
             results[prefix + key] = ratio(seconds[theirs], seconds[ours])
-    if "bare" in workers:
+    if "bare_plain" in workers:
         convolutions, kernels = convolution_ms(name)
-        print(f"bare Cell, inside oneDNN's convolutions: {convolutions:.1f} ms per step, kernels {kernels}")
+        print(f"bare_plain, inside oneDNN's convolutions: {convolutions:.1f} ms per step, kernels {kernels}")
         results[f"{prefix}convolutions_ms"] = round(convolutions, 1)
     return results
 
@@ -96,9 +96,7 @@ RATIOS = (
     ("loop", "bare", "loop_over_bare"),
     ("loop", "torch", "loop_over_pytorch"),
     ("loop", "torch_channels_last", "loop_over_pytorch_channels_last"),
-    ("loop_f43", "bare_f43", "loop_f43_over_bare_f43"),
-    ("loop_f43", "loop", "loop_f43_over_loop"),
-    ("loop_f43", "torch_channels_last", "loop_f43_over_pytorch_channels_last"),
+    ("loop", "loop_plain", "loop_over_loop_plain"),
 )
 """Whose pictures per second, over whose, and the name of the ratio."""
 
@@ -110,7 +108,7 @@ def ratio(a: list[float], b: list[float]) -> float:
 
 def convolution_ms(network: str) -> tuple[float, str]:
     """Return the milliseconds per step inside convolution kernels, as reported by oneDNN, and their names."""
-    process = start("bare", network, ONEDNN_VERBOSE="1")
+    process = start("bare_plain", network, ONEDNN_VERBOSE="1")
     read_line(process)
     assert process.stdin is not None
     assert process.stdout is not None
@@ -161,11 +159,11 @@ def say(text: str) -> None:
 def work(worker: str, network: dict[str, Any]) -> None:
     """Act as a worker: do one turn for each line ``go``."""
     if worker.startswith("loop"):
-        work_loop(network, "f43" if worker == "loop_f43" else "plain")
+        work_loop(network, "plain" if worker == "loop_plain" else "auto")
         return
     started = time.perf_counter()
     if worker.startswith("bare"):
-        step = bare_step(network, worker == "bare_f43")
+        step = bare_step(network, worker == "bare")
     else:
         step = torch_step(network, worker == "torch_channels_last")
     step()
