@@ -5,8 +5,8 @@
 Each worker is a process: ``bare`` (a compiled Cell on constant tensors), ``loop`` (the trainer with data, hooks and
 logging), ``bare_plain`` and ``loop_plain`` (the same with MindSpore's own kernels, ``device.kernels=plain``), and
 ``torch`` and ``torch_channels_last`` (the same network and update in PyTorch). They take turns of a few steps, so that
-all see the same machine. A ratio of pictures per second is the median of the ratios of each turn. The benchmark prints tables and,
-as its last line, JSON. Leave out workers that you do not need with ``--workers``.
+all see the same machine. A ratio of pictures per second is the median of the ratios of each turn. The benchmark prints
+tables and, as its last line, JSON. Leave out workers that you do not need with ``--workers``.
 """
 
 from __future__ import annotations
