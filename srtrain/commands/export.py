@@ -45,6 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="float32",
         help="float32, or for ONNX float16 or int8 (default: float32)",
     )
+    parser.add_argument(
+        "--plain",
+        action="store_true",
+        help="keep the layers after the last ReLU (default: one convolution, except in ncnn and native files)",
+    )
     _add_measuring(parser)
     arguments.add_overwrite(parser, "replace existing files")
     arguments.add_threads(parser)
@@ -89,7 +94,7 @@ def check(args: argparse.Namespace) -> None:
     """Check the sizes, the precision, the checkpoint and the target; add ``args.options``."""
     form = "HEIGHTxWIDTH, such as 1020x1020"
     input_px = None if args.input_px is None else arguments.parse_px("--input-px", args.input_px, form)
-    args.options = Options(input_px, args.batch, args.precision)
+    args.options = Options(input_px, args.batch, args.precision, args.plain)
     args.checkpoint = args.checkpoint.expanduser()
     if not args.checkpoint.exists():
         raise CheckpointError(

@@ -31,6 +31,7 @@ _ABOUT = {
     "input_px?": ([Whole(1)], None),
     "batch?": (Whole(1), None),
     "precision?": str,
+    "linear_end?": str,
 }
 
 

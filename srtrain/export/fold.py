@@ -6,6 +6,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from srtrain.export.collapsed import collapse_end
 from srtrain.models.blocks import ChannelShuffle, CropLike, PadToEven, PixelShuffle, ResidualBlock
 from srtrain.models.parameters import put
 
@@ -43,15 +44,19 @@ class KeepSize(nn.Cell):
         return sr
 
 
-def fold(model: nn.Cell) -> nn.Cell:
+def fold(model: nn.Cell, plain: bool = False) -> nn.Cell:
     """Prepare a network for export; it computes the same, up to rounding.
 
-    Every pixel shuffle and every channel shuffle becomes one operator. ``res_scale`` becomes part of the weights of the
-    second convolution in each residual block. ``export/onnx_graph.py`` folds more in the ONNX graph.
+    The linear end becomes one convolution (``srtrain/models/collapse.py``), where that is possible. Every pixel shuffle
+    and every channel shuffle becomes one operator. ``res_scale`` becomes part of the weights of the second convolution
+    in each residual block. ``export/onnx_graph.py`` folds more in the ONNX graph.
 
     Args:
         model: changed in place and of no use for training afterwards, so build a separate network for the export.
+        plain: whether the linear end stays as it is.
     """
+    if not plain:
+        collapse_end(model)
     for parent in list(model.cells_and_names()):
         for name, cell in list(parent[1].name_cells().items()):
             if isinstance(cell, PixelShuffle):

@@ -25,12 +25,15 @@ class Format(ABC):
         precisions: the precisions that the format can hold.
         target: MindSpore's name of the device that writes the format.
         folds: whether ``write`` gets a network that ``fold`` has changed.
+        plain: whether files keep the linear end of a network as it is, because the format or its engine lacks
+            operators that ``CollapsedEnd`` needs.
     """
 
     engine: ClassVar[str] = ""
     precisions: ClassVar[tuple[str, ...]] = ("float32",)
     target: ClassVar[str] = "CPU"
     folds: ClassVar[bool] = True
+    plain: ClassVar[bool] = False
 
     def prepare(self, options: Options) -> None:  # noqa: B027 most formats need nothing
         """Check the options and look for the device that the format needs, before any work is done.

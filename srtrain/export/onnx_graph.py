@@ -70,13 +70,20 @@ def free_axes(options: Options) -> dict[int, str]:
 def write_out_padding(model: onnx.ModelProto) -> None:
     """Replace the named padding of convolutions by numbers, where the numbers do not depend on the size.
 
+    MindSpore also writes numbers as (top, bottom, left, right). ONNX reads them as (top, left, bottom, right), so they
+    are put into that order.
+
     Not every runtime supports all names. MindSpore writes SAME_UPPER for ``pad_mode="same"``, which ONNX Runtime
     refuses together with a dilation.
     """
     kernels = {tensor.name: list(tensor.dims[2:]) for tensor in model.graph.initializer}
     for node in model.graph.node:
         known = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-        if node.op_type != "Conv" or known.get("auto_pad", b"NOTSET") == b"NOTSET":
+        if node.op_type != "Conv":
+            continue
+        if known.get("auto_pad", b"NOTSET") == b"NOTSET":
+            pads = next((a.ints for a in node.attribute if a.name == "pads"), [0] * 4)
+            pads[1], pads[2] = pads[2], pads[1]
             continue
         padding = [0, 0, 0, 0]
         if known["auto_pad"] == b"SAME_UPPER":

@@ -17,6 +17,7 @@ class Options:
         input_px: the only (height, width) that the file accepts, or ``None`` for any.
         batch: the only batch size that the file accepts, or ``None`` for any.
         precision: one of ``PRECISIONS``.
+        plain: whether the network keeps its layers; else its linear end becomes one convolution.
 
     Raises:
         UserError: a size below 1, or an unknown precision.
@@ -25,6 +26,7 @@ class Options:
     input_px: tuple[int, int] | None = None
     batch: int | None = None
     precision: str = "float32"
+    plain: bool = False
 
     def __post_init__(self) -> None:
         for what, number in (("batch", self.batch), *(("input_px", n) for n in self.input_px or ())):

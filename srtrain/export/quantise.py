@@ -166,11 +166,41 @@ def _quietly() -> Iterator[None]:
 
 
 def next_to_pictures(graph: onnx.GraphProto) -> list[str]:
-    """Return the names of the first and the last convolution, and of those before a pixel shuffle."""
+    """Return the names of the convolutions that stay in float32.
+
+    These are the first one, the last ones before the picture, which include all parts of a collapsed end, and those
+    before a pixel shuffle.
+    """
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     shuffled = {node.input[0] for node in graph.node if node.op_type == "DepthToSpace"}
-    near = [convolutions[0], convolutions[-1], *(c for c in convolutions if c.output[0] in shuffled)]
+    near = [convolutions[0], *_last(graph), *(c for c in convolutions if c.output[0] in shuffled)]
     return sorted({node.name for node in near})
+
+
+def _last(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """Return the convolutions between which and the picture there is no other convolution of a feature map.
+
+    A convolution of one channel computes markers in ``CollapsedEnd``, and the one before it belongs to them.
+    """
+    source = {name: node for node in graph.node for name in node.output}
+    kernels = {tensor.name: tensor.dims for tensor in graph.initializer}
+    found: dict[str, onnx.NodeProto] = {}
+    names, seen = [output.name for output in graph.output], set[str]()
+    while names:
+        name = names.pop()
+        node = source.get(name)
+        if node is None or name in seen:
+            continue
+        seen.add(name)
+        if node.op_type == "Conv":
+            found[node.name] = node
+        if node.op_type != "Conv" or kernels[node.input[1]][1] * _group(node) == 1:
+            names.extend(node.input)
+    return list(found.values())
+
+
+def _group(node: onnx.NodeProto) -> int:
+    return next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
 
 
 class _Calibration(CalibrationDataReader):

@@ -19,6 +19,7 @@ from srtrain.engines.engine import engine_named
 from srtrain.engines.exported import json_beside
 from srtrain.errors import DeviceError, ExportError
 from srtrain.export.check import LIMIT, Difference, compare
+from srtrain.export.collapsed import is_collapsed
 from srtrain.export.fold import fold
 from srtrain.export.format import prepared_format
 from srtrain.export.options import Options
@@ -67,10 +68,13 @@ def export(
     format_ = prepared_format(target, options, overwrite)
     start_device(format_.target, threads)
     weights = read_weights(source)
+    options = dataclasses.replace(options, plain=options.plain or format_.plain)
     about = describe(weights, options)
     with published(target) as hidden:
         model = build_model(weights)
-        format_.write(fold(model) if format_.folds else model, hidden, about, options)
+        model = fold(model, options.plain) if format_.folds else model
+        about["linear_end"] = "collapsed" if is_collapsed(model) else "plain"
+        format_.write(model, hidden, about, options)
         difference = _check(weights, hidden, format_.engine, options, threads)
         write_json(hidden, about, difference)
     return Report(target, about, difference)
@@ -126,7 +130,7 @@ def _check(weights: Weights, file: Path, engine: str, options: Options, threads:
     if engine:
         difference = compare(reference, engine_named(engine)(file, threads), options)
     else:  # no engine here runs the file: check the network that it was written from
-        difference = compare(reference, as_function(fold(build_model(weights))), options)
+        difference = compare(reference, as_function(fold(build_model(weights), options.plain)), options)
     if not difference.passed:
         raise ExportError(
             f"the exported file differs from {str(weights.source)!r} by {difference.largest:.2g} grey levels, but only "

@@ -12,6 +12,11 @@ from srtrain.export.write import export
 from srtrain.jobs.sets import open_set
 from srtrain.metrics import PROTOCOLS
 
+_ENDS = {
+    "collapsed": "one convolution instead of the layers after the last ReLU",
+    "plain": "the layers of the checkpoint",
+}
+
 
 def run(args: argparse.Namespace) -> int:
     """Export, and print the difference from the checkpoint; return the exit code."""
@@ -21,6 +26,7 @@ def run(args: argparse.Namespace) -> int:
     shapes = ", ".join("x".join(map(str, shape)) for shape in report.difference.shapes)
     print(
         f"wrote {report.file}\n"
+        f"end of the network: {_ENDS[report.about['linear_end']]}\n"
         f"largest difference from the checkpoint: {report.difference.largest:.2g} grey levels (batch x height x "
         f"width: {shapes})"
     )

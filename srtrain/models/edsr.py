@@ -52,6 +52,9 @@ class EDSR(nn.Cell):
     network 2.4 dB ahead of training from scratch after 120 small updates. x3 shares no stage with the other scales.
     """
 
+    linear_end = ("upsampler", "tail", "add_mean")
+    """The cells that ``construct`` applies last, one after the other. Exports collapse them into one convolution."""
+
     def __init__(
         self,
         scale: int,

@@ -92,6 +92,7 @@ class ESRN(nn.Cell):
     """
 
     scale_dependent = ("upsampler.",)
+    linear_end = ("upsampler", "add_mean")  # as in EDSR
 
     def __init__(
         self,

@@ -36,6 +36,7 @@ class RDN(nn.Cell):
     """The network of the paper by name, with its arguments (section 5.1)."""
 
     scale_dependent = ("upsampler.",)
+    linear_end = ("upsampler", "add_mean")  # as in EDSR
 
     def __init__(
         self,

@@ -54,9 +54,23 @@ class Baked(nn.Cell):
         return self.shuffle(self.conv(lq))
 
 
+class Lopsided(nn.Cell):
+    """Pads each side of a feature map by another number of pixels."""
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        padding = (0, 2, 3, 1)  # top, bottom, left, right
+        self.conv = nn.Conv2d(3, 12, (3, 5), pad_mode="pad", padding=padding, has_bias=True)
+        self.shuffle = PixelShuffle(scale)
+
+    def construct(self, lq: ms.Tensor) -> ms.Tensor:
+        return self.shuffle(self.conv(lq))
+
+
 @pytest.fixture
 def odd_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Register the networks of this file for one test."""
-    for name, kind in (("oddments", Oddments), ("supported", Supported), ("baked", Baked)):
+    kinds = {"oddments": Oddments, "supported": Supported, "baked": Baked, "lopsided": Lopsided}
+    for name, kind in kinds.items():
         monkeypatch.setitem(MODELS._entries, name, kind)
         monkeypatch.setitem(MODELS._from_run, name, ("scale",))

@@ -9,6 +9,7 @@ import pytest
 from srtrain.engines.exported import json_beside
 from srtrain.export.options import Options
 from srtrain.export.quantise import _Calibration, export_quantised, next_to_pictures
+from srtrain.export.write import export
 from srtrain.infer.open import open_engine
 
 pytestmark = pytest.mark.slow
@@ -72,8 +73,16 @@ def test_calibration_hands_out_the_pictures_once(pictures):
 
 
 def test_what_is_next_to_pictures_keeps_its_bits(checkpoint, tiny, tmp_path):
-    from srtrain.export.write import export
-
-    graph = onnx.load(str(export(checkpoint(scale=4, **tiny), tmp_path / "x.onnx").file)).graph
+    source = checkpoint(scale=4, **tiny)
+    graph = onnx.load(str(export(source, tmp_path / "plain.onnx", Options(plain=True)).file)).graph
     convolutions = [node.name for node in graph.node if node.op_type == "Conv"]
     assert next_to_pictures(graph) == sorted([convolutions[0], *convolutions[-3:]])
+
+
+def test_no_part_of_a_collapsed_end_loses_bits(checkpoint, tiny, tmp_path):
+    graph = onnx.load(str(export(checkpoint(scale=4, **tiny), tmp_path / "x.onnx").file)).graph
+    shapes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    body = [node.name for node in convolutions if shapes[node.input[1]] == [6, 6, 3, 3]]
+    assert len(body) == 2 * 2 + 1
+    assert next_to_pictures(graph) == sorted({node.name for node in convolutions} - set(body))

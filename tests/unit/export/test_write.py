@@ -62,7 +62,7 @@ def test_the_score_of_the_best_checkpoint_is_in_the_file(checkpoint, tiny, tmp_p
 
 
 def test_onnx_has_symbolic_shapes_and_nothing_superfluous(checkpoint, tiny, tmp_path):
-    graph = onnx.load(str(export(checkpoint(scale=4, **tiny), tmp_path / "x.onnx").file))
+    graph = onnx.load(str(export(checkpoint(scale=4, **tiny), tmp_path / "x.onnx", Options(plain=True)).file))
     assert [dim.dim_param or dim.dim_value for dim in graph.graph.input[0].type.tensor_type.shape.dim] == [
         "batch",
         3,
@@ -86,6 +86,29 @@ def test_onnx_has_symbolic_shapes_and_nothing_superfluous(checkpoint, tiny, tmp_
     assert [opset.domain for opset in graph.opset_import] == [""]
 
 
+def test_the_end_is_one_convolution_unless_it_shall_stay_or_the_format_keeps_it(checkpoint, tiny, tmp_path):
+    source = checkpoint(scale=4, **tiny)
+    ends = {}
+    for name, options in (("x.onnx", Options()), ("plain.onnx", Options(plain=True)), ("x.param", Options())):
+        report = export(source, tmp_path / name, options)
+        ends[name] = open_engine(report.file).about["linear_end"]
+    assert ends == {"x.onnx": "collapsed", "plain.onnx": "plain", "x.param": "plain"}
+    shuffles = {
+        name: [node.op_type for node in onnx.load(str(tmp_path / name)).graph.node].count("DepthToSpace")
+        for name in ("x.onnx", "plain.onnx")
+    }
+    assert shuffles == {"x.onnx": 1, "plain.onnx": 2}
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".param"])
+def test_a_padding_that_differs_on_each_side_is_written_in_the_order_of_the_format(
+    odd_networks, checkpoint, tmp_path, suffix
+):
+    source = checkpoint("lopsided")
+    engine = open_engine(export(source, tmp_path / f"x{suffix}").file)
+    np.testing.assert_allclose(engine(LQ), Upscaler(build_model(read_weights(source)))(LQ), atol=1e-3)
+
+
 def test_fixed_sizes_are_in_the_file(checkpoint, tiny, tmp_path):
     source = checkpoint(**tiny)
     report = export(source, tmp_path / "x.onnx", Options(input_px=(8, 6), batch=2))
@@ -106,9 +129,9 @@ def test_a_file_that_differs_is_not_kept(checkpoint, tiny, tmp_path, monkeypatch
     target.write_text("the older one")
     real = write.fold
 
-    def wrong(model):
+    def wrong(model, plain):
         model.tail.bias.set_data(model.tail.bias + 0.01)
-        return real(model)
+        return real(model, plain)
 
     monkeypatch.setattr(write, "fold", wrong)
     with pytest.raises(
