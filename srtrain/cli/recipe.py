@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from os.path import realpath
 from pathlib import Path
 
 from srtrain.consent import allowed
@@ -50,7 +51,7 @@ def run_folder_of(recipe: str) -> Path | None:
 
 
 def _check_same_folder(recipe: str, named: Path, run_dir: Path) -> None:
-    if named.resolve() != run_dir.expanduser().resolve():
+    if realpath(named) != realpath(run_dir.expanduser()):
         raise RecipeError(
             f"run_dir={str(run_dir)!r} contradicts --resume, which continues the run in {recipe!r}. Leave run_dir out. "
             f"To begin a new run with these settings, leave --resume out."

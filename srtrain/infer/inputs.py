@@ -13,6 +13,7 @@ from __future__ import annotations
 import glob
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from os.path import realpath
 from pathlib import Path
 
 from srtrain.data.header import FOREIGN_SUFFIXES
@@ -179,8 +180,8 @@ def _note_others(plan: Plan, given: str, others: list[Path]) -> None:
 
 def _leave_out_earlier_outputs(plan: Plan) -> None:
     """Leave out inputs that are outputs of an earlier run, which a pattern such as ``*.png`` also matches."""
-    targets = {job.target.resolve() for job in plan.jobs if job.target.resolve() != job.source.resolve()}
-    earlier = [job for job in plan.jobs if job.source != STANDARD and job.source.resolve() in targets]
+    targets = {realpath(job.target) for job in plan.jobs if realpath(job.target) != realpath(job.source)}
+    earlier = [job for job in plan.jobs if job.source != STANDARD and realpath(job.source) in targets]
     if earlier:
         plan.jobs = [job for job in plan.jobs if job not in earlier]
         plan.notes.append(
@@ -189,7 +190,7 @@ def _leave_out_earlier_outputs(plan: Plan) -> None:
 
 
 def _check_jobs(jobs: Sequence[Job]) -> None:
-    seen: dict[Path, Path] = {}
+    seen: dict[str, Path] = {}
     for job in jobs:
         if job.is_video != _is_video(job.target):
             raise RecipeError(
@@ -197,8 +198,8 @@ def _check_jobs(jobs: Sequence[Job]) -> None:
             )
         if job.target == STANDARD:
             continue
-        target = job.target.resolve()
-        if target == job.source.resolve():
+        target = realpath(job.target)  # Path.resolve raises an error for a link to itself
+        if target == realpath(job.source):
             raise DataError(f"{str(job.source)!r} would be replaced by its own output; choose another --to.")
         if target in seen:
             raise DataError(

@@ -100,6 +100,11 @@ class Model:
         # The caller also holds the encoded input and output, and a copy of the output for Pillow or OpenCV.
         held_bytes = 2 * picture.nbytes + round(2.5 * sr.nbytes)
         for place, tile in self.tiled.tiles(height, width, read, held_bytes):
+            if not np.isfinite(tile).all():
+                raise SrtrainError(
+                    f"the network in {str(self.tiled.path)!r} returned values that are not finite numbers: its weights "
+                    f"have diverged or are damaged, or 16-bit arithmetic overflows. Use another checkpoint, or float32."
+                )
             rows, columns = place.kept(self.scale)
             part = sr[rows, columns, :n_colours]
             for top in range(0, len(part), _BAND_PX):
@@ -172,9 +177,5 @@ def _stored(colours: Float32, dtype: np.dtype[Any], peak: float) -> Pixels:
     """Convert an output in [0, 255] to the range of a dtype: clipped, and rounded for integers."""
     if dtype == np.uint8:
         return quantise(colours)  # as in evaluation
-    if not np.isfinite(colours).all():
-        raise SrtrainError(
-            "the network's output is not finite everywhere, so its weights have diverged. Use another checkpoint."
-        )
     values = np.clip(colours.astype(np.float64) * (peak / 255), 0, peak)
     return np.rint(values) if dtype.kind == "u" else values

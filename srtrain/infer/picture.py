@@ -39,6 +39,7 @@ _FORMATS_OF_PILLOW = ("JPEG", "WEBP", "BMP", "TIFF")  # TIFF with JPEG inside
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _ORIENTATION = 0x0112
+_BMP_HEADER_BYTES = 40  # older headers are shorter and have other fields
 _AS_THEY_ARE = ("L", "LA", "RGB", "RGBA")
 _PROCESS_BYTES = 500_000_000
 _CHANNELS_BYTES = {"1": 1, "L": 1, "P": 4, "LA": 2, "RGB": 3, "I;16": 2, "I;16B": 2}
@@ -140,6 +141,8 @@ def decode_picture(data: bytes, name: str, room: Room = DEFAULT_ROOM) -> Picture
                 return _decode_png(strip(data), room)
             if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
                 room.check(*_webp_size(data), 4)  # Pillow reserves the memory when it opens the file
+            if data[:2] == b"BM":
+                _check_bmp(data)
             with Image.open(io.BytesIO(data), formats=_FORMATS_OF_PILLOW) as image:
                 return _decode(image, room)
     except UnidentifiedImageError as error:
@@ -183,6 +186,13 @@ def _decode_png(png: Stripped, room: Room) -> Picture:
         pixels = _deep_pixels(png) if png.bits == 16 else _pixels(image)
         turned = _turned(png.with_key(pixels), image.getexif().get(_ORIENTATION, 1))
         return Picture(np.ascontiguousarray(turned), "png", png.profile)
+
+
+def _check_bmp(data: bytes) -> None:
+    """Refuse a negative width, which Pillow takes for a very large one; a negative height is allowed."""
+    n_header, width = struct.unpack("<Ii", data[14:22])
+    if n_header >= _BMP_HEADER_BYTES and width < 1:
+        raise DataError(f"claims a width of {width} px; the file is damaged.")
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:

@@ -140,6 +140,7 @@ def test_no_bad_file_ends_a_folder(onnx, photos, capsys):
     for name in (*bad, "link.png"):
         assert f"{name}'" in errors
     assert "link.png': it is a link to 'gone.png', which does not exist" in errors
+    assert "negative.bmp' claims a width of -5 px" in errors
     assert (photos.parent / "out" / long_name).is_file()
     assert infer(onnx, photos / long_name) == 0  # the output's name has 255 characters
     (photos / ("m" * 251 + ".png")).write_bytes(good)

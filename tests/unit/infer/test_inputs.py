@@ -141,3 +141,8 @@ def test_nothing_found_and_outputs_that_collide():
     Path("photos/c.png").touch()
     with pytest.raises(DataError, match=r"'c\.png' and 'photos/c\.png' would both become 'out/c\.png'"):
         make_plan(["c.png", "photos/c.png"], "out", 2)
+
+
+def test_a_link_to_itself_keeps_its_job_too():
+    Path("loop.png").symlink_to("loop.png")
+    assert plan("c.png", "loop.png", to="out") == {"c.png": "out/c.png", "loop.png": "out/loop.png"}
