@@ -10,7 +10,7 @@ from typing import Any
 
 from srtrain.data.picture import write_png
 from srtrain.errors import DeviceError
-from srtrain.evaluation.results import EvalResult, Example
+from srtrain.evaluation.results import EvalResult, Example, finite, shown
 from srtrain.evaluation.sheet import error_map, example_sheet, stacked
 from srtrain.evaluation.table import aligned
 from srtrain.metrics.published import Published
@@ -56,15 +56,20 @@ def to_text(rows: Sequence[Row]) -> str:
     if sources:
         notes.append(f"published: as printed by {', '.join(sources)}")
     notes.append("gain: over bicubic, in dB")
+    notes += [
+        f"note: {row.label} on {row.result.benchmark}, {row.protocol}, {row.result.method}: {row.result.left_out}"
+        for row in rows
+        if row.result.left_out
+    ]
     return "\n".join([aligned(head, [_cells(row) for row in rows]), *notes])
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     result, printed = row.result, row.published
     difference = ""
-    if printed is not None:
+    if printed is not None and math.isfinite(result.psnr):
         difference = f"{result.psnr - printed.psnr:+.3f}"
-        if printed.ssim is not None:
+        if printed.ssim is not None and math.isfinite(result.ssim):
             difference += f"/{result.ssim - printed.ssim:+.4f}"
     return (
         row.label,
@@ -72,11 +77,11 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"x{row.scale}",
         row.protocol,
         result.method,
-        f"{result.psnr:.3f}",
-        f"{result.ssim:.4f}",
+        shown(result.psnr),
+        shown(result.ssim, ".4f"),
         _printed(printed),
         difference,
-        f"{result.gain:+.2f}",
+        shown(result.gain, "+.2f"),
         f"{row.seconds_per_picture:.2f}",
     )
 
@@ -90,7 +95,7 @@ def _printed(printed: Published | None) -> str:
 
 
 def to_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return all numbers, including those of each picture; an infinite PSNR becomes ``None``."""
+    """Return all numbers, including those of each picture; a number that JSON does not have becomes ``None``."""
     return [
         {
             "model": row.label,
@@ -102,24 +107,22 @@ def to_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
             "protocol_in_words": row.result.protocol,
             "method": row.result.method,
             "n_pictures": row.result.n_pictures,
-            "psnr": _finite(row.result.psnr),
-            "ssim": row.result.ssim,
-            "bicubic_psnr": _finite(row.result.bicubic_psnr),
+            "psnr": finite(row.result.psnr),
+            "ssim": finite(row.result.ssim),
+            "bicubic_psnr": finite(row.result.bicubic_psnr),
+            "gain": finite(row.result.gain),
+            "left_out": row.result.left_out,
             "published": row.published and dataclasses.asdict(row.published),
             "cost": row.cost and dataclasses.asdict(row.cost),
             "seconds": row.result.seconds,
             "seconds_per_picture": row.seconds_per_picture,
             "pictures": [
-                {name: _finite(value) for name, value in dataclasses.asdict(score).items()}
+                {name: finite(value) for name, value in dataclasses.asdict(score).items()}
                 for score in row.result.scores
             ],
         }
         for row in rows
     ]
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_pictures(folder: Path, example: Example) -> None:
@@ -150,15 +153,16 @@ def plot(file: Path, rows: Sequence[Row]) -> None:
     largest = max((row.cost.n_parameters for row in rows if row.cost), default=1)
     figure = Figure(figsize=(6 * len(panels), 5), layout="constrained")
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        shown = [r for r in rows if (r.result.benchmark, r.scale, r.protocol) == panel]
-        for row in shown:
-            if row.cost is not None:
+        panel_rows = [r for r in rows if (r.result.benchmark, r.scale, r.protocol) == panel]
+        for row in panel_rows:
+            if row.cost is not None and math.isfinite(row.result.psnr):
                 _draw(axes, row, row.cost, largest)
         axes.set(
             xscale="log",
             xlabel="multi-adds for 1280 x 720 output, G\n(area: parameters; hollow: self-ensemble x8)",
             ylabel="PSNR, dB",
-            title="{} x{} ({})".format(*panel) + f"\nbicubic: {shown[0].result.bicubic_psnr:.2f} dB",
+            title="{} x{} ({})".format(*panel)
+            + f"\nbicubic: {shown(panel_rows[0].result.bicubic_psnr, '.2f')} dB",
         )
         axes.margins(x=0.5, y=0.25)
         axes.grid(alpha=0.3)

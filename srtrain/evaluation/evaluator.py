@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +16,10 @@ from srtrain.data.resize import imresize
 from srtrain.data.sampler import shard
 from srtrain.data.store import Pictures
 from srtrain.device.backend import Backend
-from srtrain.evaluation.results import EvalResult, Example, PictureScore
+from srtrain.errors import DataError, SrtrainError
+from srtrain.evaluation.results import EvalResult, Example, PictureScore, describe_left_out
 from srtrain.metrics.protocol import Protocol, quantise
+from srtrain.metrics.psnr import EQUAL_DB
 
 Upscale = Callable[[Float32], Float32]
 """Maps float32 NCHW RGB in [0, 255] to the same at ``scale`` times the size, not clipped."""
@@ -33,10 +36,14 @@ class EvalSet:
     bicubic_psnr: dict[tuple[Protocol, int], float] = field(default_factory=dict)
 
     def score_bicubic(self, protocol: Protocol, index: int, lq: UInt8, gt: UInt8) -> float:
-        """Return the PSNR of bicubic interpolation in dB; it is computed once for each picture and protocol."""
+        """Return the PSNR of bicubic interpolation in dB; it is computed once for each picture and protocol.
+
+        It is NaN for a picture that is too small.
+        """
         if (protocol, index) not in self.bicubic_psnr:
             enlarged = imresize(lq, self.scale)
-            self.bicubic_psnr[protocol, index] = protocol.psnr(enlarged, gt, self.scale)
+            can = "psnr" in protocol.measurable(gt, self.scale)
+            self.bicubic_psnr[protocol, index] = protocol.psnr(enlarged, gt, self.scale) if can else math.nan
         return self.bicubic_psnr[protocol, index]
 
 
@@ -80,6 +87,10 @@ class Evaluator:
             method: as in ``run``.
             upscale: as in ``run``.
             look: called with each picture of this rank and its score under the first protocol.
+
+        Raises:
+            DataError: all pictures are too small for a protocol.
+            SrtrainError: the output for a picture is not finite.
         """
         started = time.perf_counter()
         n_pictures = len(benchmark.pictures)
@@ -130,19 +141,29 @@ class Evaluator:
         seconds: float,
         examples: list[Example],
     ) -> EvalResult:
-        psnr, ssim, bicubic = (float(value) for value in rows[:, :3].mean(axis=0))
+        names = [benchmark.pictures.name(i) for i in range(len(rows))]
+        scores = tuple(PictureScore(name, *row) for name, row in zip(names, rows.tolist(), strict=True))
+        psnr, ssim, bicubic = rows[:, 0], rows[:, 1], rows[:, 2]
+        if np.isnan(psnr).all():
+            raise DataError(
+                f"no picture of {benchmark.name} is large enough for {protocol.describe(benchmark.scale)}: nothing is "
+                f"left inside the border. Use another protocol or other pictures."
+            )
+        in_both = np.isfinite(psnr) & np.isfinite(bicubic)
+        same = bool((np.isfinite(psnr) == np.isfinite(bicubic)).all())
         return EvalResult(
             benchmark=benchmark.name,
             protocol=protocol.describe(benchmark.scale),
             method=method,
             n_pictures=len(rows),
-            psnr=psnr,
-            ssim=ssim,
-            bicubic_psnr=bicubic,
+            psnr=_mean(psnr, math.inf),
+            ssim=_mean(ssim, math.nan),
+            bicubic_psnr=_mean(bicubic, math.inf),
             seconds=seconds,
-            scores=tuple(
-                PictureScore(benchmark.pictures.name(i), *row) for i, row in enumerate(rows.tolist())
-            ),
+            left_out=describe_left_out(scores),
+            common_gain=None if same and in_both.any() else _mean(psnr[in_both] - bicubic[in_both], math.nan),
+            ranked=float(np.nanmean(np.minimum(psnr, EQUAL_DB))) if np.isinf(psnr).any() else None,
+            scores=scores,
             examples=tuple(examples),
         )
 
@@ -155,11 +176,23 @@ class Evaluator:
         started = time.perf_counter()
         output = upscale(lq.transpose(2, 0, 1)[None].astype(np.float32))
         seconds = time.perf_counter() - started
-        sr = quantise(output[0].transpose(1, 2, 0))
+        try:
+            sr = quantise(output[0].transpose(1, 2, 0))
+        except SrtrainError as error:
+            raise SrtrainError(f"picture {name!r} of {benchmark.name}: {error}") from error
         examples = []
         for protocol in protocols:
-            found = protocol.score(sr, gt, scale)
+            metrics = protocol.measurable(gt, scale)
+            found = protocol.score(sr, gt, scale, metrics) if metrics else {}
             bicubic = benchmark.score_bicubic(protocol, index, lq, gt)
-            score = PictureScore(name, found["psnr"], found["ssim"], bicubic, seconds)
+            score = PictureScore(
+                name, found.get("psnr", math.nan), found.get("ssim", math.nan), bicubic, seconds
+            )
             examples.append(Example(name, lq, sr, gt, score))
         return examples
+
+
+def _mean(values: NDArray[np.float64], otherwise: float) -> float:
+    """Return the mean of the finite values, or another number if there is none."""
+    kept = values[np.isfinite(values)]
+    return float(kept.mean()) if kept.size else otherwise

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from srtrain.arrays import UInt8
 from srtrain.data.resize import imresize
 from srtrain.errors import DataError
+from srtrain.evaluation.results import shown
 
 if TYPE_CHECKING:
     from srtrain.evaluation.results import Example
@@ -128,8 +129,8 @@ def example_sheet(example: Example, protocol: str, title: str = "ours") -> UInt8
     bicubic = imresize(example.lq, shape=(height, width))
     panels = [
         Panel("low-resolution", example.lq, f"{example.lq.shape[1]} x {example.lq.shape[0]}"),
-        Panel("bicubic", bicubic, f"PSNR {example.score.bicubic_psnr:.2f} dB"),
-        Panel(title, example.sr, f"PSNR {example.score.psnr:.2f} dB"),
+        Panel("bicubic", bicubic, f"PSNR {shown(example.score.bicubic_psnr, '.2f')} dB"),
+        Panel(title, example.sr, f"PSNR {shown(example.score.psnr, '.2f')} dB"),
         Panel("ground truth", example.gt, f"{width} x {height}"),
     ]
     return comparison_sheet(panels, footer=f"{example.name}: PSNR as {protocol}.")

@@ -237,8 +237,12 @@ def _middle(lq: UInt8, options: Options) -> Float32:
 
 
 def measure(quantised: Engine, exact: Engine, benchmark: EvalSet) -> Cost:
-    """Measure the PSNR of both engines on the same pictures."""
-    psnr, exact_psnr = (
-        Evaluator(Tiled(engine), Backend()).run(benchmark).psnr for engine in (quantised, exact)
-    )
-    return Cost(psnr, exact_psnr, benchmark.name, benchmark.protocol.describe(benchmark.scale))
+    """Measure the PSNR of both engines on the same pictures: those for which both have a finite one."""
+    results = [Evaluator(Tiled(engine), Backend()).run(benchmark) for engine in (quantised, exact)]
+    pairs = [
+        pair
+        for pair in zip(*([score.psnr for score in result.scores] for result in results), strict=True)
+        if np.isfinite(pair).all()
+    ]
+    psnr, exact_psnr = np.mean(pairs, axis=0) if pairs else [result.rank for result in results]
+    return Cost(float(psnr), float(exact_psnr), benchmark.name, benchmark.protocol.describe(benchmark.scale))

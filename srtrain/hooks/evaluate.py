@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from srtrain.evaluation.evaluator import EvalSet, Evaluator
@@ -59,10 +60,14 @@ class EvaluateHook(Hook):
     def _mark_best(self, trainer: TrainerApi, result: EvalResult) -> None:
         best = trainer.store.best_score()
         again = best is not None and best["step"] == trainer.step  # a kill may have come between the files
-        if best is None or again or best["metric"] != f"psnr/{result.tag}" or result.psnr > best["value"]:
+        metric = f"psnr/{result.tag}"
+        if best is None or again or best["metric"] != metric or result.rank > best.get("rank", best["value"]):
+            # A picture that equals its ground truth is not in the mean PSNR, but must not make the checkpoint worse.
+            rank = {"rank": result.rank} if result.rank != result.psnr else {}
+            value = result.psnr if math.isfinite(result.psnr) else result.rank
             trainer.save()
             trainer.store.mark_best(
-                trainer.step, metric=f"psnr/{result.tag}", value=result.psnr, protocol=result.protocol
+                trainer.step, metric=metric, value=value, protocol=result.protocol, **rank
             )
 
 

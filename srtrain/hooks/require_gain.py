@@ -36,7 +36,7 @@ class RequireGainHook(Hook):
                 "nothing was evaluated, so there is no gain over bicubic. Add benchmarks and hooks.evaluate."
             )
         for result in self._results.values():
-            if result.gain < self.db:
+            if not result.gain >= self.db:  # written like this, NaN is refused too
                 side = "above" if result.gain >= 0 else "below"
                 raise SrtrainError(
                     f"PSNR on {result.benchmark} is {abs(result.gain):.2f} dB {side} bicubic, but must be "

@@ -65,7 +65,7 @@ class RequireLearningHook(Hook):
                 f"the loss did not fall: {self._losses[0]:.4f} at first, {self._losses[-1]:.4f} at last."
             )
         for first, *_, last in evaluated:
-            if not last.psnr > first.psnr:
+            if not last.rank > first.rank:
                 raise SrtrainError(
                     f"PSNR on {last.benchmark} did not rise: {first.psnr:.2f} dB at first, {last.psnr:.2f} dB at last "
                     f"({last.protocol})."

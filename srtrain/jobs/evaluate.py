@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -141,7 +142,8 @@ def _write_worst(
 ) -> None:
     """Upscale the worst pictures again: which ones they are is known only when all ranks are done."""
     scores = row.result.scores
-    order = sorted(range(len(scores)), key=lambda i: scores[i].psnr)[:n_worst]
+    scored = [i for i, score in enumerate(scores) if not math.isnan(score.psnr)]
+    order = sorted(scored, key=lambda i: scores[i].psnr)[:n_worst]
     protocol = _protocols([row.protocol])
     examples = [evaluator.examine(benchmark, index, protocol, upscale)[0] for index in order]
     write_worst(folder.with_name(f"{folder.name}_worst.png"), examples, row)
@@ -255,7 +257,7 @@ def _make_folder(folder: Path | None) -> None:
 
 def _report(rows: list[Row], as_json: bool, folder: Path | None, with_plot: bool) -> None:
     text = to_text(rows)
-    document = json.dumps({"environment": environment(), "rows": to_json(rows)}, indent=2)
+    document = json.dumps({"environment": environment(), "rows": to_json(rows)}, indent=2, allow_nan=False)
     print(document if as_json else text)
     if folder is None:
         return

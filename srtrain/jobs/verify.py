@@ -14,7 +14,7 @@ from srtrain.build.kernels import upscaler
 from srtrain.build.parts import about, build_backend, build_benchmarks, build_model
 from srtrain.errors import CheckpointError
 from srtrain.evaluation.evaluator import Evaluator
-from srtrain.evaluation.results import EvalResult
+from srtrain.evaluation.results import EvalResult, shown
 from srtrain.evaluation.table import aligned
 from srtrain.recipe import Benchmark, Recipe
 from srtrain.weights.read import read_weights
@@ -46,6 +46,9 @@ def run(args: argparse.Namespace) -> int:
     rows = [_compare(tolerance, expected[result.benchmark], result) for result in results]
     if backend.rank == 0:
         print(aligned(HEAD, [cells for cells_of_set, _ in rows for cells in cells_of_set]))
+        for result in results:
+            if result.left_out:
+                print(f"note: {result.benchmark}: {result.left_out}")
     return 0 if all(good for _, good in rows) else 1
 
 
@@ -82,9 +85,9 @@ def _compare(
         good = abs(ours - wanted) <= allowed
         all_good = all_good and good
         numbers = (
-            f"{ours:.{digits}f}",
+            shown(ours, f".{digits}f"),
             f"{wanted:.{digits}f}",
-            f"{ours - wanted:+.{digits + 1}f}",
+            shown(ours - wanted, f"+.{digits + 1}f"),
             f"{allowed:g}",
         )
         verdict = "as expected" if good else "NOT as expected"

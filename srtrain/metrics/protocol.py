@@ -20,7 +20,7 @@ from srtrain.errors import DataError, RecipeError, SrtrainError, did_you_mean, l
 from srtrain.metrics import METRICS, PROTOCOLS
 from srtrain.metrics.colour import luma
 from srtrain.metrics.psnr import psnr
-from srtrain.metrics.ssim import ssim
+from srtrain.metrics.ssim import WINDOW_PX, ssim
 
 _COLOURS = {"y": "Y of BT.601", "rgb": "RGB"}
 
@@ -56,6 +56,12 @@ class Protocol:
     def border_px(self, scale: int) -> int:
         """Return the number of pixels cut from each side."""
         return self.border_per_scale * scale + self.border_extra_px
+
+    def measurable(self, gt: NDArray[np.uint8], scale: int) -> tuple[str, ...]:
+        """Return which of ``psnr`` and ``ssim`` can be measured on a ground truth of this size."""
+        inside = min(gt.shape[:2]) - 2 * self.border_px(scale)
+        least = {"psnr": 1, "ssim": WINDOW_PX}
+        return tuple(name for name, px in least.items() if inside >= px)
 
     def describe(self, scale: int) -> str:
         """Return the text printed beside a score, such as ``paper_y (Y of BT.601, 2 px border, 8 bit)``."""

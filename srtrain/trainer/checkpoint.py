@@ -45,7 +45,7 @@ own(
 Tensors = Mapping[str, ms.Tensor]
 _NAME = re.compile(r"step_[0-9]{8,18}")
 _FORMAT = 2  # says that there are hashes, so that a damaged name of their entry cannot hide them
-_SCORE = {"value": float, "metric?": str, "protocol?": str}
+_SCORE = {"value": float, "metric?": str, "protocol?": str, "rank?": float}
 _BEST = {**_SCORE, "step": Whole()}
 _STATE = {
     "step": Whole(),

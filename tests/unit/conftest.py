@@ -91,6 +91,23 @@ def benchmark_set(pictures: Pictures) -> EvalSet:
     return EvalSet("crops", pictures, 2, protocol)
 
 
+@pytest.fixture(scope="session")
+def odd_set(tmp_path_factory: pytest.TempPathFactory) -> EvalSet:
+    """A benchmark at x2 of a photograph, a perfectly flat picture, and pictures of 14 x 14 and 4 x 4 px."""
+    folder = tmp_path_factory.mktemp("odd")
+    photo = read_rgb(embedded(2, names=("chelsea",))[0].gt)[110:150, 210:250]
+    odd = {
+        "eye": photo,
+        "flat": np.full((40, 40, 3), 90, np.uint8),
+        "small": photo[:14, :14],
+        "tiny": photo[:4, :4],
+    }
+    for name, picture in odd.items():
+        write_png(folder / f"{name}.png", np.ascontiguousarray(picture))
+    pairs = [Pair(name, folder / f"{name}.png", None) for name in odd]
+    return EvalSet("odd", Pictures(pairs, 2), 2, PROTOCOLS.build("paper_y"))
+
+
 class Delicate(L1):
     """L1 that is NaN for a batch with black targets, and very large for one with white targets."""
 

@@ -10,6 +10,7 @@ from srtrain.arrays import Float32, UInt8
 from srtrain.errors import RecipeError
 from srtrain.evaluation.evaluator import EvalSet
 from srtrain.metrics.protocol import quantise
+from srtrain.metrics.psnr import EQUAL_DB
 
 
 class Crops:
@@ -58,10 +59,13 @@ class Crops:
         )
 
     def psnr(self, sr: Float32) -> float:
-        """Return the mean PSNR in dB of upscaled crops (float32 NCHW RGB), by the protocols of their benchmarks."""
+        """Return the mean PSNR in dB of upscaled crops (float32 NCHW RGB), by the protocols of their benchmarks.
+
+        A crop that equals its ground truth, such as a flat one, counts ``EQUAL_DB``.
+        """
         pictures = (quantise(picture.transpose(1, 2, 0)) for picture in sr)
         scores = [
             benchmark.protocol.psnr(picture, gt, benchmark.scale)
             for picture, (benchmark, gt) in zip(pictures, self._gt, strict=True)
         ]
-        return float(np.mean(scores))
+        return float(np.mean(np.minimum(scores, EQUAL_DB)))

@@ -26,7 +26,7 @@ from srtrain.trainer.owned import is_recorded
 
 _CANDIDATE = {"number": Whole(), "blocks": [str], "reason": str}
 _TRAINED = {**_CANDIDATE, "objectives": {"parameters": float, "multi_adds": float, "psnr": float}}
-_ROW = {"benchmark": str, "method": str, "psnr": float, "ssim": float, "protocol": str}
+_ROW = {"benchmark": str, "method": str, "psnr": (float, None), "ssim": (float, None), "protocol": str}
 
 HELP = "train the best networks of a search in full, and compare them"
 EXAMPLES = """\
@@ -171,8 +171,8 @@ def results(folder: Path, candidate: dict[str, Any]) -> list[tuple[str, ...]]:
             f"{cost['parameters']:,.0f}",
             f"{cost['multi_adds'] / 1e9:.1f}",
             name,
-            f"{row['psnr']:.3f}",
-            f"{row['ssim']:.4f}",
+            "n/a" if row["psnr"] is None else f"{row['psnr']:.3f}",
+            "n/a" if row["ssim"] is None else f"{row['ssim']:.4f}",
             row["protocol"],
         )
         for name, row in last.items()

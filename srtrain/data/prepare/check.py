@@ -6,6 +6,7 @@ Opening a data set stops at the first fault; this module lists the same folders 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -220,9 +221,23 @@ def _bicubic(report: Report, pairs: Sequence[Pair], good: dict[Path, Seen], lr_t
         gt = read_rgb(pair.gt)
         lq = make_lq(gt, scale) if pair.lq is None else read_rgb(pair.lq)
         protocol = raw if good[pair.gt].header.mode == "grey" else y
-        return float(protocol.psnr(imresize(lq, scale), crop_to_multiple(gt, scale), scale))
+        gt = crop_to_multiple(gt, scale)
+        if "psnr" not in protocol.measurable(gt, scale):
+            return math.nan
+        return float(protocol.psnr(imresize(lq, scale), gt, scale))
 
-    report.psnr = float(np.mean(list(in_parallel(measure, pairs, f"bicubic x{scale} of {report.name}"))))
+    found = np.array(list(in_parallel(measure, pairs, f"bicubic x{scale} of {report.name}")))
+    for kind, which in (
+        ("too small to be scored inside the border", np.isnan(found)),
+        ("equal to their bicubic enlargement (infinite PSNR), such as flat pictures", np.isinf(found)),
+    ):
+        names = [pair.gt for pair, is_one in zip(pairs, which, strict=True) if is_one]
+        if names:
+            report.notice("psnr", f"{len(names)} {kind}, so not in the bicubic PSNR: {first_five(names)}.")
+    if not np.isfinite(found).any():
+        report.verdict = "no picture has a bicubic PSNR"
+        return
+    report.psnr = float(found[np.isfinite(found)].mean())
     report.published = published.BICUBIC.get(report.name, {}).get(scale)
     if report.published is None or lr_type not in ("bicubic", ON_THE_FLY):
         report.verdict = "nothing published to compare with"

@@ -7,7 +7,7 @@ import sys
 from tqdm import tqdm
 
 from srtrain.errors import counted
-from srtrain.evaluation.results import EvalResult
+from srtrain.evaluation.results import EvalResult, shown
 from srtrain.hooks import HOOKS
 from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.hook import LOG, Hook
@@ -58,8 +58,9 @@ class ConsoleHook(Hook):
             )
         for result in self._last.values():
             trainer.log.info(
-                f"PSNR on {result.benchmark}: ours {result.psnr:.2f} dB, bicubic {result.bicubic_psnr:.2f} dB, "
-                f"gain {result.gain:+.2f} dB, {result.protocol}, {result.method}"
+                f"PSNR on {result.benchmark}: ours {shown(result.psnr, '.2f')} dB, bicubic "
+                f"{shown(result.bicubic_psnr, '.2f')} dB, gain {shown(result.gain, '+.2f')} dB, "
+                f"{result.protocol}, {result.method}"
             )
 
     def close(self, trainer: TrainerApi) -> None:

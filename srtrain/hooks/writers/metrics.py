@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from srtrain.evaluation.results import EvalResult
+from srtrain.evaluation.results import EvalResult, finite
 from srtrain.files import write_whole
 from srtrain.files.json_file import Whole, checked
 from srtrain.hooks import HOOKS
@@ -68,13 +68,17 @@ class MetricsHook(Hook):
                 "ssim": result.ssim,
                 "bicubic_psnr": result.bicubic_psnr,
                 "seconds": result.seconds,
+                **({"left_out": result.left_out} if result.left_out else {}),
             }
         )
 
     def _write(self, record: dict[str, Any]) -> None:
         if self._file is not None:
+            values = {
+                name: finite(value) for name, value in record.items()
+            }  # JSON has no NaN and no infinity
             with self._file.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
+                file.write(json.dumps(values, allow_nan=False) + "\n")
 
 
 def _step_of(line: bytes) -> float:

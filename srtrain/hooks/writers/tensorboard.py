@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import Any
 
 from srtrain.evaluation.results import EvalResult
@@ -65,7 +66,8 @@ class TensorBoardHook(Hook):
         from tensorboardX.summary import image, scalar
 
         for name in ("psnr", "ssim", "gain"):
-            self._file.add(scalar(f"eval/{name}_{result.tag}", getattr(result, name)), trainer.step)
+            if math.isfinite(value := getattr(result, name)):
+                self._file.add(scalar(f"eval/{name}_{result.tag}", value), trainer.step)
         for example in result.examples:
             sheet = example_sheet(example, result.protocol)
             self._file.add(image(f"eval/{result.tag}_{example.name}", sheet, dataformats="HWC"), trainer.step)

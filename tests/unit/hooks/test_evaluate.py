@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from srtrain.data.store import Pictures
 from srtrain.evaluation.evaluator import EvalSet, Evaluator
 from srtrain.hooks import HOOKS, Hook
 from srtrain.hooks.checkpoint import CheckpointHook
@@ -127,3 +128,42 @@ def test_a_run_resumed_at_its_end_is_evaluated_and_written_down(make_trainer, be
     lines = [json.loads(line) for line in (trainer.run_dir / "metrics.jsonl").read_text().splitlines()]
     assert [(line["step"], "psnr" in line) for line in lines] == [(2, True), (2, False)]
     assert "PSNR on crops: ours" in (trainer.run_dir / "run.log").read_text()
+
+
+class Improving:
+    """Repeats pixels. The first evaluation is wrong by 1, so that only the second one reproduces a flat picture."""
+
+    def __init__(self, n_pictures):
+        self.left = n_pictures
+
+    def __call__(self, lq):
+        self.left -= 1
+        return lq.repeat(2, axis=2).repeat(2, axis=3) + (self.left >= 0)
+
+
+def test_a_picture_that_becomes_exact_does_not_make_a_checkpoint_worse(make_trainer, odd_set):
+    """It leaves the mean PSNR, which falls, but the second checkpoint is better."""
+    results = Results()
+    trainer = make_trainer([results, MetricsHook()], 2)
+    trainer.hooks.insert(0, EvaluateHook([odd_set], Evaluator(Improving(4), trainer.backend), 1))
+    trainer.train()
+    first, second = (result for _, result in results.all)
+    assert second.psnr < first.psnr
+    assert trainer.store.best() == trainer.store.path(2)
+    text = (trainer.store.folder / "best.json").read_text()
+    assert json.loads(text, parse_constant=pytest.fail)["value"] == pytest.approx(second.psnr)
+    lines = (trainer.run_dir / "metrics.jsonl").read_text().splitlines()
+    evaluations = [line for line in map(json.loads, lines) if "psnr" in line]
+    assert ["flat" in line["left_out"].partition("PSNR")[2] for line in evaluations] == [True, True]
+
+
+def test_a_set_of_flat_pictures_leaves_valid_json(make_trainer, odd_set):
+    flat = EvalSet("flat", Pictures([odd_set.pictures.pairs[1]], 2), 2, odd_set.protocol)
+    trainer = make_trainer([MetricsHook()], 1)
+    nearest = Improving(0)
+    trainer.hooks.insert(0, EvaluateHook([flat], Evaluator(nearest, trainer.backend), 1))
+    trainer.train()
+    for file in (trainer.store.folder / "best.json", trainer.store.best() / "state.json"):
+        json.loads(file.read_text(), parse_constant=pytest.fail)
+    for line in (trainer.run_dir / "metrics.jsonl").read_text().splitlines():
+        json.loads(line, parse_constant=pytest.fail)

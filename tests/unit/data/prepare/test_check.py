@@ -154,3 +154,22 @@ def test_another_imresize_is_found_out(shared_data, tmp_path):
     report = check_set("set5", {"root": str(tmp_path), "scale": 2})[0]
     assert "not made by MATLAB's imresize" in messages(report, "bicubic")[0]
     assert report.verdict.endswith("dB off")
+
+
+def test_flat_and_tiny_pictures_are_named_and_left_out_of_the_mean(root):
+    psnr = check(root).psnr
+    write_png(root / "HR" / "flat.png", np.full((40, 40, 3), 90, np.uint8))
+    write_png(root / "HR" / "tiny.png", photo(4, 4, 8))
+    write_bicubic(root / "HR", root / "LR_bicubic", [2], overwrite=True)
+    report = check(root)
+    assert (report.psnr, report.n_faults) == (pytest.approx(psnr), 0)
+    small, equal = messages(report, "psnr", fault=False)
+    assert small.endswith("so not in the bicubic PSNR: tiny.png.")
+    assert equal.endswith("such as flat pictures, so not in the bicubic PSNR: flat.png.")
+
+
+def test_a_set_of_flat_pictures_has_no_bicubic_psnr(tmp_path):
+    (tmp_path / "HR").mkdir()
+    write_png(tmp_path / "HR" / "flat.png", np.full((40, 40, 3), 90, np.uint8))
+    report = check(tmp_path, lr_type="on_the_fly")
+    assert (report.psnr, report.verdict) == (None, "no picture has a bicubic PSNR")

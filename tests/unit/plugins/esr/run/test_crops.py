@@ -5,7 +5,9 @@ import pytest
 from srtrain_plugins.esr.run.crops import Crops
 
 from srtrain.data.resize import imresize
+from srtrain.data.store import Pictures
 from srtrain.errors import RecipeError
+from srtrain.evaluation.evaluator import EvalSet
 
 
 def test_they_depend_on_the_seed_alone(benchmark_set):
@@ -52,3 +54,11 @@ def test_what_cannot_be_cut(benchmark_set):
         Crops([benchmark_set], 19, 1, 0)
     with pytest.raises(RecipeError, match="but it has none"):
         Crops([], 19, 1, 0)
+
+
+def test_a_flat_crop_does_not_make_the_score_infinite(odd_set):
+    flat = EvalSet("flat", Pictures([odd_set.pictures.pairs[i] for i in (0, 1)], 2), 2, odd_set.protocol)
+    crops = Crops([flat], 12, 1, seed=0)
+    sr = crops.lq.repeat(2, axis=2).repeat(2, axis=3)
+    alone = odd_set.protocol.psnr(sr[0].transpose(1, 2, 0).astype(np.uint8), crops._gt[0][1], 2)
+    assert crops.psnr(sr) == pytest.approx((alone + 100) / 2)
