@@ -1,8 +1,14 @@
-"""The effect of a tile overlap that is smaller than the receptive radius of the network, measured on some tiles."""
+"""The effect of a tile overlap that is smaller than the receptive radius of the network.
+
+If the radius is unknown, a test picture shows whether the network sees further than a wider overlap. If it does not,
+some tiles are compared with tiles that have the wider overlap. If it does, all tiles are compared with the whole
+picture. Where that does not fit into memory, wider tiles give an estimate, which is too good.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +20,8 @@ UNKNOWN_OVERLAP_PX = 32
 """Overlap for networks whose receptive radius is unknown. Tiles then change the output a little, as a note says."""
 
 _N_SAMPLES = 4
+_MARGIN_PX = 32  # of the test picture beside the distance that is tested
+_NOISE = 1e-4  # differences below, as a share of the output's largest value, are rounding
 
 
 @dataclass
@@ -82,14 +90,56 @@ class Overlap:
             spans.append(Span(start, stop, span.keep_start, span.keep_stop))
         return Place(*spans)
 
-    def report(self, cost: OverlapCost, n_tiles: int) -> str:
-        """Return the measured cost as a sentence."""
-        exact = (
-            f"one of {self.exact_px} px (the receptive radius of this network is unknown)"
-            if self.radius_px is None
-            else f"the network's receptive radius of {self.radius_px} px"
+    def report(self, cost: OverlapCost, n_tiles: int, sees_all: bool, compared_with_whole: bool) -> str:
+        """Return the cost as a sentence.
+
+        Args:
+            cost: of the tiles that were compared.
+            n_tiles: number of all tiles of the picture.
+            sees_all: whether the network sees further than ``exact_px``.
+            compared_with_whole: whether the output for the whole picture is the reference.
+        """
+        found = f"PSNR {cost.psnr:.1f} dB (RGB), at most {cost.max_difference:.2g} grey levels"
+        counts = f"on {cost.n_tiles} of {n_tiles} tiles"
+        if not sees_all:
+            exact = (
+                f"one of {self.exact_px} px (the receptive radius of this network is unknown)"
+                if self.radius_px is None
+                else f"the network's receptive radius of {self.radius_px} px"
+            )
+            return f"an overlap of {self.px} px instead of {exact} changes the output: {found}, measured {counts}"
+        changed = (
+            f"this network sees the whole picture, so tiles with an overlap of {self.px} px change its output"
         )
+        if compared_with_whole:
+            return f"{changed}: {found}, measured against the output for the whole picture"
         return (
-            f"an overlap of {self.px} px instead of {exact} changes the output: PSNR {cost.psnr:.1f} dB (RGB), at most "
-            f"{cost.max_difference:.2g} grey levels, measured on {cost.n_tiles} of {n_tiles} tiles"
+            f"{changed}. The whole picture does not fit into the memory limit, so this is only an estimate, from an "
+            f"overlap of {self.exact_px} px {counts}: {found}; the true difference is larger. Give more memory for an "
+            f"exact output"
         )
+
+
+def sees_beyond(run: Callable[[Float32], Float32], px: int, size: tuple[int, int] | None = None) -> bool:
+    """Return whether an output pixel depends on input pixels that are further away than ``px``.
+
+    All pixels further away from a corner turn white, which changes their mean, their deviation and their largest value.
+
+    Args:
+        run: the network.
+        px: the distance in input pixels.
+        size: the only (height, width) that the network accepts; if it is too small, the answer is ``False``.
+    """
+    height, width = size or (px + _MARGIN_PX, px + _MARGIN_PX)
+    if max(height, width) <= px:
+        return False
+    lq = np.random.default_rng(0).uniform(0, 128, (1, 3, height, width)).astype(np.float32)
+    outputs = []
+    for _ in range(2):
+        sr = run(lq)
+        scale = sr.shape[2] // height
+        outputs.append(sr[..., :scale, :scale].astype(np.float64))  # of the pixel in the corner
+        lq = lq.copy()
+        lq[..., px + 1 :, :] = lq[..., px + 1 :] = 255
+    one, other = outputs
+    return bool(np.abs(one - other).max() > _NOISE * max(1.0, float(np.abs(one).max())))

@@ -12,13 +12,14 @@ that radius and the overlap is cut off, the result is the same as for the whole 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 
 import numpy as np
 
 from srtrain.arrays import Float32
 from srtrain.engines.engine import Engine
 from srtrain.engines.memory import Gauge
-from srtrain.engines.overlap import UNKNOWN_OVERLAP_PX, Overlap, OverlapCost
+from srtrain.engines.overlap import UNKNOWN_OVERLAP_PX, Overlap, OverlapCost, sees_beyond
 from srtrain.engines.tile_plan import Place, best_tile, check_tile, places, smallest_tile
 from srtrain.errors import RecipeError, SrtrainError
 from srtrain.models.ensemble import SelfEnsemble
@@ -114,26 +115,51 @@ class Tiled:
         while True:
             tile = self._tile(height, width, held_bytes)
             try:
-                yield from self._all(self._places((height, width), tile), height, width, read)
+                yield from self._all(self._places((height, width), tile), height, width, read, held_bytes)
                 return
             except MemoryError as error:
                 self._halve(tile, error)
 
     def _all(
-        self, tiles: list[Place], height: int, width: int, read: Read
+        self, tiles: list[Place], height: int, width: int, read: Read, held_bytes: int
     ) -> Iterator[tuple[Place, Float32]]:
         samples = self._samples(len(tiles))
+        sees_all = bool(samples) and self._sees_all
+        whole = self._whole(height, width, read, held_bytes) if sees_all else None
         cost = OverlapCost()
         from tqdm import tqdm  # takes a tenth of the start-up of a command
 
         progress = tqdm(tiles, desc="tiles", unit="tile", leave=False, delay=2, disable=None)
         for i, place in enumerate(progress):
             sr = self._one(place, read)
-            if i in samples:
+            if whole is not None:
+                rows, columns = place.kept(self.scale)
+                cost.add(sr, whole[..., rows, columns])
+            elif i in samples:
                 cost.add(sr, self._exact(self.overlap.widened(place, height, width), read))
             yield place, sr
         if samples:
-            self._tell(self.overlap.report(cost, len(tiles)))
+            self._tell(self.overlap.report(cost, len(tiles), sees_all, whole is not None))
+
+    @cached_property
+    def _sees_all(self) -> bool:
+        """Whether the network sees further than the overlap that is compared with; only where its radius is unknown."""
+        overlap = self.overlap
+        return overlap.radius_px is None and sees_beyond(self.engine, overlap.exact_px, self.engine.input_px)
+
+    def _whole(self, height: int, width: int, read: Read, held_bytes: int) -> Float32 | None:
+        """Return the output for the whole picture, or ``None`` if it does not fit into memory."""
+        if self.engine.input_px is not None or self._limit_px is not None:
+            return None
+        if self.memory_bytes is not None:
+            gauge = self._probed()
+            free = _USED_SHARE * (self.memory_bytes - held_bytes - gauge.base_bytes)
+            if height * width * (self._bytes_per_px(gauge) + 12 * self.scale**2) > free:
+                return None
+        try:
+            return self._run(read(slice(0, height), slice(0, width)))
+        except MemoryError:
+            return None
 
     def _samples(self, n_tiles: int) -> set[int]:
         """Return the tiles on which the effect of the overlap is measured; none if nobody wants to know."""
@@ -200,9 +226,7 @@ class Tiled:
     def _affordable_px(self, free_bytes: int) -> int:
         """Return how many pixels a tile may have."""
         gauge = self._probed()
-        bytes_per_px = gauge.bytes_per_px
-        if self.self_ensemble:
-            bytes_per_px += 4 * 12 * self.scale**2  # sum, mean and turned copies of the output
+        bytes_per_px = self._bytes_per_px(gauge)
         left = _USED_SHARE * (free_bytes - gauge.base_bytes)
         if left < self._smallest_px**2 * bytes_per_px:
             enough = gauge.base_bytes - free_bytes + _EASY_PX**2 * bytes_per_px / _USED_SHARE
@@ -212,6 +236,13 @@ class Tiled:
                 f"for tiles of {_EASY_PX}×{_EASY_PX} px"
             )
         return max(0, int(left / bytes_per_px))
+
+    def _bytes_per_px(self, gauge: Gauge) -> float:
+        """Return the memory that one input pixel of a tile takes."""
+        turned = (
+            4 * 12 * self.scale**2 if self.self_ensemble else 0
+        )  # sum, mean and turned copies of the output
+        return gauge.bytes_per_px + turned
 
     def _probed(self) -> Gauge:
         """Return a gauge that has measured at least one run of the engine."""

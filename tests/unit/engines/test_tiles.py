@@ -3,13 +3,15 @@
 import math
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from srtrain.data.picture import read_rgb
 from srtrain.engines import ENGINES
 from srtrain.engines.engine import Engine
 from srtrain.engines.memory import resident_bytes
-from srtrain.engines.overlap import OverlapCost
+from srtrain.engines.overlap import OverlapCost, sees_beyond
 from srtrain.engines.tiles import Tiled
 from srtrain.errors import RecipeError, SrtrainError
 from srtrain.infer.open import open_engine
@@ -111,6 +113,74 @@ def test_a_network_that_does_not_say_how_far_it_looks_gets_an_overlap_and_its_co
     sr = Tiled(engine, 110, say=said.append)(lq)
     np.testing.assert_allclose(sr, engine(lq), atol=1e-4, rtol=0)
     assert "32 px instead of one of 96 px (the receptive radius of this network is unknown)" in said[0]
+
+
+@pytest.fixture
+def pooling(tmp_path):
+    """A network that adds a tenth of the mean of all pixels that it sees, and repeats pixels."""
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["x"], ["mean"]),
+        helper.make_node("Mul", ["mean", "tenth"], ["part"]),
+        helper.make_node("Add", ["x", "part"], ["sum"]),
+        helper.make_node("Upsample", ["sum", "scales"], ["y"], mode="nearest"),
+    ]
+    constants = [
+        helper.make_tensor("tenth", TensorProto.FLOAT, [], [0.1]),
+        helper.make_tensor("scales", TensorProto.FLOAT, [4], [1, 1, 2, 2]),
+    ]
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, None, None]) for name in "xy")
+    opset = helper.make_opsetid("", 9)
+    graph = helper.make_graph(nodes, "pooling", [x], [y], constants)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=4), str(tmp_path / "x.onnx"))
+    return open_engine(tmp_path / "x.onnx", threads=1)
+
+
+def gradient(height, width):
+    """A picture that is dark on the left and bright on the right, so that the means of tiles differ."""
+    grey = np.linspace(0, 220, width, dtype=np.float32)
+    return np.broadcast_to(grey, (1, 3, height, width)).copy()
+
+
+@pytest.mark.parametrize("memory_bytes", [None, 10**11])
+@pytest.mark.parametrize("self_ensemble", [False, True])
+def test_a_network_that_pools_is_compared_with_the_whole_picture(pooling, memory_bytes, self_ensemble):
+    lq, said = gradient(100, 400), []
+    tiled = Tiled(pooling, 96, memory_bytes=memory_bytes, self_ensemble=self_ensemble, say=said.append)
+    cost = OverlapCost()
+    cost.add(tiled(lq), pooling(lq))
+    [text] = said
+    assert text == (
+        f"this network sees the whole picture, so tiles with an overlap of 32 px change its output: PSNR "
+        f"{cost.psnr:.1f} dB (RGB), at most {cost.max_difference:.2g} grey levels, measured against the output for the "
+        f"whole picture"
+    )
+    assert cost.psnr < 34
+
+
+def test_without_memory_for_the_whole_picture_the_cost_is_called_an_estimate(pooling):
+    lq, said = gradient(100, 400), []
+    tiled = Tiled(pooling, 96, memory_bytes=1, say=said.append)
+    cost = OverlapCost()
+    cost.add(tiled(lq), pooling(lq))
+    [text] = said
+    assert "this network sees the whole picture, so tiles with an overlap of 32 px change its output." in text
+    assert "this is only an estimate, from an overlap of 96 px on 4 of " in text
+    assert text.endswith("the true difference is larger. Give more memory for an exact output")
+    assert float(text.split("PSNR ")[1].split()[0]) > cost.psnr
+
+
+def test_a_network_of_one_size_that_pools_says_so(pooling):
+    said = []
+    Tiled(OneSize(pooling, (230, 230)), overlap_px=0, say=said.append)(gradient(100, 400))
+    assert "this network sees the whole picture, so tiles with an overlap of 0 px" in said[0]
+    assert "only an estimate, from an overlap of 32 px" in said[0]
+
+
+@pytest.mark.parametrize(("px", "sees"), [(RADIUS - 1, True), (RADIUS, False), (300, False)])
+def test_how_far_a_network_sees_is_measured(engine, px, sees):
+    """The pixel in the corner of a network with a radius of 6 px depends on 6 px in each direction."""
+    assert sees_beyond(engine, px) == sees
+    assert not sees_beyond(engine, px, (px, px))
 
 
 def test_the_cost_with_a_network_of_one_size(engine):
