@@ -102,8 +102,7 @@ class Evaluator:
         ):
             seen = self.examine(benchmark, index, protocols, upscale or self.upscale)
             self.backend.progress.beat()
-            rows.append([v for e in seen for v in (e.score.psnr, e.score.ssim, e.score.bicubic_psnr)])
-            rows[-1].append(seen[0].score.seconds)
+            rows.append([v for e in seen for v in e.score.numbers] + [seen[0].score.seconds])
             if look is not None:
                 look(seen[0])
             if len(rows) <= self.n_examples:
@@ -111,15 +110,9 @@ class Evaluator:
                     kept.append(example)
         scores = self._of_all_ranks(rows, n_pictures, n_columns=3 * len(protocols) + 1)
         seconds = time.perf_counter() - started
+        columns = [scores[:, [3 * k, 3 * k + 1, 3 * k + 2, -1]] for k in range(len(protocols))]
         return [
-            self._result(
-                benchmark,
-                protocol,
-                method,
-                scores[:, [3 * k, 3 * k + 1, 3 * k + 2, -1]],
-                seconds,
-                examples[k],
-            )
+            self._result(benchmark, protocol, method, columns[k], seconds, examples[k])
             for k, protocol in enumerate(protocols)
         ]
 

@@ -24,6 +24,11 @@ class PictureScore:
     bicubic_psnr: float
     seconds: float
 
+    @property
+    def numbers(self) -> tuple[float, float, float]:
+        """Return PSNR, SSIM and the PSNR of bicubic interpolation."""
+        return self.psnr, self.ssim, self.bicubic_psnr
+
 
 @dataclass(frozen=True)
 class Example:
