@@ -313,7 +313,19 @@ def test_what_was_found_is_trained_in_full_once(
     (tmp_path / "full.py").write_text(FULL)
     shutil.copytree(straight, tmp_path / "found")
     (other, *_) = [c["number"] for c in history(straight) if not c["reason"]]
-    words = ["--plugin", "esr", "esr-full", "found", "full.py", "--numbers", str(other)]
+    plugin = next(folder / "bad.py" for folder in straight.parents if (folder / "bad.py").is_file())
+    # The copy of a run folder is another folder, whose plugins need consent again.
+    words = [
+        "--plugin",
+        "esr",
+        "--plugin",
+        str(plugin),
+        "esr-full",
+        "found",
+        "full.py",
+        "--numbers",
+        str(other),
+    ]
     assert main(words) == 0
     (best,) = json.loads((straight / "search" / "pareto.json").read_text())
     said = capfd.readouterr()
