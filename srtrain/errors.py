@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import re
 from collections.abc import Iterable
 
 
@@ -65,6 +66,10 @@ class TrainingDivergedError(SrtrainError):
     """The loss or the weights are not finite, and the run cannot recover."""
 
 
+class MachineError(SrtrainError):
+    """The machine is at fault: a full or broken disk, or too little memory. Other files would fail in the same way."""
+
+
 MACHINE_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOMEM, errno.EMFILE})
 """Errors of the system that are no mistake in a command: full disk or quota, broken disk, too little memory."""
 
@@ -81,7 +86,28 @@ def cannot(
         kind: class of the error unless the machine is at fault.
     """
     text = f"{what}: {error.strerror or error}. {advice}".rstrip()
-    return SrtrainError(text) if error.errno in MACHINE_FAULTS else kind(text)
+    return MachineError(text) if error.errno in MACHINE_FAULTS else kind(text)
+
+
+MASK = "***"
+_LOGIN = re.compile(r"(://)(?:[^/\s]*|[^/\s:@]+:(?!\d+(?:[/?#\s]|$))\S*)@")
+_SECRET = re.compile(
+    r"([?&;][\w.%-]*(?:token|sig|secret|pass|pwd|key|cred|auth|session)[\w.%-]*=)[^&;#\s'\"]*", re.I
+)
+
+
+def masked(text: str) -> str:
+    """Return a text in which the credentials of addresses are replaced by ``***``.
+
+    These are the user and the password before the host, and values of the query whose names say that they are secret,
+    such as ``token``, ``X-Amz-Signature`` and ``AccessKeyId``.
+    """
+    return _SECRET.sub(rf"\1{MASK}", _LOGIN.sub(rf"\1{MASK}@", text)) if "://" in text else text
+
+
+def without_credentials(text: str) -> str:
+    """Return a text whose addresses have no credentials, masked or not."""
+    return _SECRET.sub("", _LOGIN.sub(r"\1", text)) if "://" in text else text
 
 
 def first_line(error: BaseException) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from srtrain.errors import SrtrainError, UserError
+from srtrain.errors import SrtrainError, UserError, masked, without_credentials
 
 ENDPOINTS = ("OBS_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "S3_ENDPOINT")
 
@@ -66,6 +66,11 @@ def open_store(url: str, key: str) -> Store:
     """
     scheme, _, rest = url.partition("://")
     bucket = rest.partition("/")[0]
+    if without_credentials(url) != url:
+        raise UserError(
+            f"{key} = {masked(url)!r} contains credentials. Leave them out and set OBS_ACCESS_KEY_ID and "
+            f"OBS_SECRET_ACCESS_KEY, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, in the environment."
+        )
     if scheme not in ("s3", "obs") or not bucket:
         raise UserError(
             f"{key} = {url!r} is not an address in an object store; write s3://BUCKET/PATH or obs://BUCKET/PATH."

@@ -13,7 +13,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from srtrain.data.picture import cannot_write
-from srtrain.errors import DataError
+from srtrain.errors import DataError, MachineError, cannot, masked
 from srtrain.files import lack_of_space, take_lock, whole_file
 
 from .store import Store, StoreError
@@ -28,7 +28,7 @@ _N_THREADS = 8
 
 def print_line(text: str) -> None:
     """Print a line to standard error, while there is no log."""
-    tqdm.write(text, file=sys.stderr)
+    tqdm.write(masked(text), file=sys.stderr)
 
 
 def persist(do: Callable[[], T], say: Say, pause: Callable[[float], object] | None = None) -> T:
@@ -101,7 +101,7 @@ def _is_there(file: Path, size: int) -> bool:
 
 def _refuse_full_disk(n_bytes: int, file: Path, url: str) -> None:
     if problem := lack_of_space(file.parent, n_bytes):
-        raise DataError(
+        raise MachineError(
             f"the files of {url} do not fit: {problem}. Nothing was downloaded. Set hooks.modelarts.data_path and "
             f"output_path to a larger disk."
         )
@@ -119,8 +119,7 @@ def one_at_a_time(file: Path, say: Say) -> Iterator[None]:
             file, lambda holder: say(f"{holder} is fetching the files of this run; waiting for it")
         )
     except OSError as error:
-        raise DataError(
-            f"{cannot_write(file, error)} Set hooks.modelarts.output_path to a writable folder."
-        ) from error
+        advice = "Set hooks.modelarts.output_path to a writable folder."
+        raise cannot(f"cannot write {str(file)!r}", error, advice, DataError) from error
     with lock:
         yield

@@ -27,7 +27,16 @@ from typing import Any
 from srtrain import __version__, plugins
 from srtrain.cli import COMMANDS, arguments
 from srtrain.device.interrupt import end_on_ctrl_c
-from srtrain.errors import MACHINE_FAULTS, RecipeError, SrtrainError, UserError, cannot, did_you_mean, listing
+from srtrain.errors import (
+    MACHINE_FAULTS,
+    RecipeError,
+    SrtrainError,
+    UserError,
+    cannot,
+    did_you_mean,
+    listing,
+    masked,
+)
 from srtrain.registry import place_of
 
 _PATH = find_spec(COMMANDS.package).submodule_search_locations  # type: ignore[union-attr]
@@ -53,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except SrtrainError as error:
         if debug:
-            traceback.print_exc()
+            print(masked(traceback.format_exc()), file=sys.stderr)
         report(error)
         return error.exit_code
     except KeyboardInterrupt:
@@ -66,8 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if fault is None:
             raise
         if debug:
-            traceback.print_exc()
+            print(masked(traceback.format_exc()), file=sys.stderr)
         report(fault)
+        _give_up_full_output()
         return fault.exit_code
 
 
@@ -90,6 +100,14 @@ def _named(error: OSError) -> str:
         for name in (error.filename, error.filename2)
         if isinstance(name, (str, bytes))
     )
+
+
+def _give_up_full_output() -> None:
+    """Drop what standard output cannot take, which Python would try to write again at the end of the process."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _distrust_working_folder() -> None:
@@ -210,9 +228,9 @@ def plugin_commands(names: Sequence[str]) -> dict[str, Any]:
 
 
 def report(error: BaseException) -> None:
-    """Print one message, with the notes that were added on its way up."""
+    """Print one message, with the notes that were added on its way up, and without credentials."""
     lines = [f"error: {error}", *(f"  ({note})" for note in getattr(error, "__notes__", []))]
-    print("\n".join(lines), file=sys.stderr)
+    print(masked("\n".join(lines)), file=sys.stderr)
 
 
 if __name__ == "__main__":

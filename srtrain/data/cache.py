@@ -33,7 +33,7 @@ from srtrain.data.folders import Pair
 from srtrain.data.parallel import in_parallel
 from srtrain.data.picture import cannot_read, cannot_write, read_rgb, size_of, write_bytes
 from srtrain.data.resize import make_lq
-from srtrain.errors import DataError, counted
+from srtrain.errors import DataError, MachineError, counted
 from srtrain.files import lack_of_space, sha256_of, take_lock
 from srtrain.files.json_file import Whole, checked
 
@@ -311,7 +311,7 @@ def _sha256(path: Path) -> str:
 
 def _refuse_full_disk(home: Path, n_bytes: int, n_pictures: int) -> None:
     if problem := lack_of_space(home, n_bytes):
-        raise DataError(
+        raise MachineError(
             f"the cache {str(home)!r} has no room for {counted(n_pictures, 'picture')}: {problem}. Nothing was "
             f"written. Free some space, or choose another place with SRTRAIN_CACHE or data.cache_dir."
         )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from srtrain.arrays import UInt8
 from srtrain.data.header import Header, read_header
-from srtrain.errors import DataError
+from srtrain.errors import DataError, SrtrainError, cannot
 from srtrain.files import write_whole
 
 _DECODE = (
@@ -92,7 +92,8 @@ def write_png(path: Path, rgb: UInt8) -> None:
     """Write a uint8 HWC RGB (or HW grey) picture; the file appears whole or not at all.
 
     Raises:
-        DataError: the folder is missing or cannot be written, or the disk is full.
+        DataError: the folder is missing or cannot be written.
+        MachineError: the disk is full.
     """
     if rgb.dtype != np.uint8 or rgb.ndim not in (2, 3) or (rgb.ndim == 3 and rgb.shape[2] != 3):
         raise ValueError(f"write_png expects uint8 HWC RGB or HW grey, got {rgb.dtype} {rgb.shape}")
@@ -107,7 +108,8 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Write a file completely or not at all.
 
     Raises:
-        DataError: the folder is missing or cannot be written, or the disk is full.
+        DataError: the folder is missing or cannot be written.
+        MachineError: the disk is full.
     """
     try:
         write_whole(path, data)
@@ -147,9 +149,9 @@ def cannot_read(path: Path, error: OSError) -> DataError:
     return DataError(f"cannot read picture {str(path)!r}: {error.strerror or error}.")
 
 
-def cannot_write(path: Path, error: OSError) -> DataError:
-    """Say that a file or folder cannot be written, and why."""
-    return DataError(f"cannot write {str(path)!r}: {error.strerror or error}.")
+def cannot_write(path: Path, error: OSError) -> SrtrainError:
+    """Say that a file or folder cannot be written, and why: a ``MachineError`` if the disk is full."""
+    return cannot(f"cannot write {str(path)!r}", error, kind=DataError)
 
 
 def _decode(data: bytes, header: Header, path: Path) -> NDArray[np.generic]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,16 +19,18 @@ from srtrain.device.backend import Backend
 from srtrain.device.mode import as_function
 from srtrain.engines.engine import engine_named
 from srtrain.engines.exported import json_beside
-from srtrain.errors import DeviceError, ExportError
+from srtrain.errors import DeviceError, ExportError, MachineError
 from srtrain.export.check import LIMIT, Difference, compare
 from srtrain.export.collapsed import is_collapsed
 from srtrain.export.fold import fold
 from srtrain.export.format import prepared_format
 from srtrain.export.options import Options
-from srtrain.files import sha256_of, whole_files
+from srtrain.files import lack_of_space, sha256_of, whole_files
 from srtrain.models.receptive import receptive_px, size_multiple
 from srtrain.weights.read import activate_plugins, build_model, read_weights
 from srtrain.weights.transfer import Weights
+
+_LITTLE_BYTES = 100_000  # a disk with less than this is full
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +74,8 @@ def export(
     weights = read_weights(source)
     options = dataclasses.replace(options, plain=options.plain or format_.plain)
     about = describe(weights, options)
-    with published(target) as hidden:
+    n_bytes = sum(tensor.nbytes for tensor in weights.tensors.values())
+    with published(target, n_bytes + _LITTLE_BYTES) as hidden:
         model = build_model(weights)
         model = fold(model, options.plain) if format_.folds else model
         about["linear_end"] = "collapsed" if is_collapsed(model) else "plain"
@@ -154,14 +159,26 @@ def write_json(
 
 
 @contextmanager
-def published(target: Path) -> Iterator[Path]:
+def published(target: Path, n_bytes: int = 0) -> Iterator[Path]:
     """Yield a hidden file to write to; it and the files beside it get their names when the block ends without an error.
 
+    Args:
+        target: the name that the file gets.
+        n_bytes: what it needs at least on the disk.
+
     Raises:
-        DataError: the folder cannot be written, or the disk is full.
+        DataError: the folder cannot be written.
+        MachineError: the disk is full.
     """
+    if problem := lack_of_space(target.parent, n_bytes):
+        raise MachineError(f"cannot write {str(target)!r}: {problem}.")
     try:
         with whole_files(target) as hidden:
-            yield hidden
+            try:
+                yield hidden
+            except (RuntimeError, OSError) as error:  # MindSpore does not say that the disk is full
+                if lack_of_space(hidden.parent, _LITTLE_BYTES):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+                raise
     except OSError as error:
         raise cannot_write(target, error) from error

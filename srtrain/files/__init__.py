@@ -62,7 +62,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     hidden = path.with_name(
         f".{os.urandom(8).hex()}.part{suffix}"
     )  # short: path's own name may be as long as allowed
-    with unfinished(hidden):
+    with unfinished(hidden), _named(path):
         os.close(os.open(hidden, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         try:
             mode = stat.S_IMODE(hidden.stat().st_mode)
@@ -97,7 +97,7 @@ def whole_files(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     hidden = path.with_name(f".{os.urandom(8).hex()}.part")
-    with unfinished(hidden):
+    with unfinished(hidden), _named(path):
         hidden.mkdir()
         try:
             mode = stat.S_IMODE(hidden.stat().st_mode) & 0o666
@@ -138,6 +138,17 @@ def whole_folder(path: Path) -> Iterator[Path]:
             _replace_folder(hidden, path)
         finally:
             shutil.rmtree(hidden, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Let an error of the system name the file that was to be written, and not the hidden one, or none."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            error.filename, error.filename2 = str(path), None
+        raise
 
 
 def _move(source: Path, target: Path, mode: int) -> None:

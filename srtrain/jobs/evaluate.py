@@ -20,7 +20,7 @@ from srtrain.device.backend import Backend
 from srtrain.engines.bicubic import Bicubic
 from srtrain.engines.engine import Engine
 from srtrain.engines.tiles import Tiled
-from srtrain.errors import RecipeError, RunFolderError
+from srtrain.errors import RecipeError, cannot
 from srtrain.evaluation.comparison import Row, plot, to_json, to_text, write_pictures, write_worst
 from srtrain.evaluation.evaluator import EvalSet, Evaluator
 from srtrain.files import write_whole
@@ -250,9 +250,7 @@ def _make_folder(folder: Path | None) -> None:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunFolderError(
-            f"the folder --to {str(folder)!r} cannot be made: {error.strerror or error}."
-        ) from error
+        raise cannot(f"the folder --to {str(folder)!r} cannot be made", error) from error
 
 
 def _report(rows: list[Row], as_json: bool, folder: Path | None, with_plot: bool) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 from srtrain.data.picture import cannot_write, write_bytes
 from srtrain.device import BACKENDS
 from srtrain.engines.memory import parse_bytes
-from srtrain.errors import DataError, RecipeError, SrtrainError, counted, first_line
+from srtrain.errors import DataError, MachineError, RecipeError, SrtrainError, counted, first_line
 from srtrain.infer.inputs import STANDARD, Job, make_plan
 from srtrain.infer.model import Model, load
 from srtrain.infer.open import tell_device
@@ -87,8 +87,8 @@ def upscale_all(jobs: list[Job], model: Model, output: Output) -> int:
                 kept += existing
                 continue
             _upscale(job, model, output)
-        except RecipeError:
-            raise  # a mistake in the command line, which every file would repeat
+        except (RecipeError, MachineError):
+            raise  # a mistake in the command line or a full disk, which every file would repeat
         except Exception as error:  # whatever is wrong with one file, the others are still done
             _report(job, error)
             n_failed += 1

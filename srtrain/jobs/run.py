@@ -16,7 +16,7 @@ from srtrain.consent import remember
 from srtrain.device.backend import Backend
 from srtrain.recipe import Recipe
 from srtrain.recipe.places import anchored, found_again
-from srtrain.recipe.text import differences, to_text
+from srtrain.recipe.text import differences, refuse_masked, to_text
 from srtrain.trainer.checkpoint import find_checkpoint
 from srtrain.trainer.hook import Hook, plan_text
 from srtrain.trainer.log import Log
@@ -48,6 +48,7 @@ def train(recipe: Recipe, source: Path, resume: str | None, overwrite: bool) -> 
         resume: ``auto`` or a checkpoint to continue from; ``None`` starts at step 0.
         overwrite: whether to delete an earlier run in the run folder.
     """
+    refuse_masked(recipe)
     with around_run(recipe, resume=resume is not None, overwrite=overwrite) as prepared:
         recipe, hooks = anchored(prepared.recipe), prepared.hooks
         resume = resume if prepared.resume else None

@@ -21,7 +21,8 @@ from typing import Any
 
 import psutil
 
-from srtrain.errors import DeviceError, counted, listing
+from srtrain.errors import DeviceError, cannot, counted, listing
+from srtrain.files import write_whole
 from srtrain.files.json_file import checked, read_text
 
 HCCN_CONF = Path("/etc/hccn.conf")
@@ -261,11 +262,12 @@ def write(table: RankTable, file: Path) -> None:
 
     Raises:
         DeviceError: the file cannot be written.
+        MachineError: the disk is full.
     """
     try:
-        file.write_text(to_json(table) + "\n", encoding="utf-8")
+        write_whole(file, to_json(table) + "\n")
     except OSError as error:
-        raise DeviceError(f"the rank table cannot be written to {str(file)!r}: {error.strerror}.") from error
+        raise cannot(f"the rank table cannot be written to {str(file)!r}", error, kind=DeviceError) from error
 
 
 def _content(table: RankTable) -> dict[str, Any]:

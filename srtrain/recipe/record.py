@@ -8,7 +8,7 @@ import json
 import typing
 from typing import Any
 
-from srtrain.errors import RecipeError
+from srtrain.errors import RecipeError, without_credentials
 from srtrain.files.json_file import checked
 from srtrain.recipe.check import item_type, kind_of
 from srtrain.recipe.places import without_places
@@ -21,8 +21,8 @@ def to_json(recipe: Recipe) -> str:
 
 
 def digest(recipe: Recipe) -> str:
-    """Return a short hash, equal for recipes that differ only in ``run_dir`` and in where their data are."""
-    return hashlib.sha256(to_json(without_places(recipe)).encode()).hexdigest()[:16]
+    """Return a short hash, equal for recipes that differ only in where their run and data are, and in credentials."""
+    return hashlib.sha256(without_credentials(to_json(without_places(recipe))).encode()).hexdigest()[:16]
 
 
 def from_json(text: str, where: str = "recipe.json") -> Recipe:

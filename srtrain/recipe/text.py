@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from typing import Any
 
+from srtrain.errors import MASK, RecipeError, masked, without_credentials
 from srtrain.recipe.schema import Epochs, Recipe, Spec
+
+MASKED = re.compile(rf"://{re.escape(MASK)}@|={re.escape(MASK)}")
 
 
 def flatten(recipe: Recipe) -> dict[str, Any]:
@@ -30,10 +34,39 @@ def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
 
 
 def differences(old: Recipe, new: Recipe) -> dict[str, tuple[Any, Any]]:
-    """Return the values that differ, each as (old, new); a key that one recipe lacks counts as ``None``."""
+    """Return the values that differ, each as (old, new), with masked credentials; a missing key counts as ``None``.
+
+    Addresses that differ only in their credentials are equal, because a run folder does not record them.
+    """
     before, after = flatten(old), flatten(new)
     keys = dict.fromkeys([*before, *after])
-    return {k: (before.get(k), after.get(k)) for k in keys if before.get(k) != after.get(k)}
+    return {
+        key: (_shown(before.get(key)), _shown(after.get(key)))
+        for key in keys
+        if _without_credentials(before.get(key)) != _without_credentials(after.get(key))
+    }
+
+
+def refuse_masked(recipe: Recipe) -> None:
+    """Refuse addresses whose credentials are missing, because a run folder does not record them.
+
+    Raises:
+        RecipeError: names their keys.
+    """
+    keys = [key for key, value in flatten(recipe).items() if isinstance(value, str) and MASKED.search(value)]
+    if keys:
+        raise RecipeError(
+            f"the run was recorded without the credentials in {', '.join(keys)}. Give the whole address again: "
+            f"{keys[0]}=ADDRESS."
+        )
+
+
+def _shown(value: Any) -> Any:
+    return masked(value) if isinstance(value, str) else value
+
+
+def _without_credentials(value: Any) -> Any:
+    return without_credentials(value) if isinstance(value, str) else value
 
 
 def to_text(recipe: Recipe, original: Recipe | None = None) -> str:
@@ -47,4 +80,4 @@ def to_text(recipe: Recipe, original: Recipe | None = None) -> str:
 
 
 def _show(value: Any) -> str:
-    return str(value) if isinstance(value, Epochs) else repr(value)
+    return str(value) if isinstance(value, Epochs) else masked(repr(value))

@@ -12,6 +12,8 @@ from typing import Any
 import mindspore as ms
 from tqdm import tqdm
 
+from srtrain.errors import masked
+
 _MOST_EARLY_LINES = 10_000
 
 
@@ -22,8 +24,25 @@ class _BarSafeHandler(logging.Handler):
         tqdm.write(self.format(record), file=sys.stderr)
 
 
+class _FileHandler(logging.FileHandler):
+    """Appends lines to a file; a line that does not fit on the disk is only on the console."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Say once that the file cannot be written, and go on: the next checkpoint decides about the run."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._failed:
+            self._failed = True
+            tqdm.write(f"warning: {self.baseFilename!r} cannot be written: {error.strerror}", file=sys.stderr)
+
+    _failed = False
+
+
 class Log:
     """Writes lines to the console and to ``run.log``, and collects the numbers of a logging step.
+
+    Credentials in addresses are masked.
 
     Args:
         file: where the lines also go; ``None`` for nowhere.
@@ -58,7 +77,7 @@ class Log:
         """Create the file, with the lines so far."""
         self._logger.removeHandler(self._early)
         if self._file is not None:
-            handler = logging.FileHandler(self._file, encoding="utf-8")
+            handler = _FileHandler(self._file, encoding="utf-8")
             handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
             self._logger.addHandler(handler)
             self._early.setTarget(handler)
@@ -66,11 +85,11 @@ class Log:
 
     def info(self, text: str) -> None:
         """Write a line."""
-        self._logger.info(text)
+        self._logger.info(masked(text))
 
     def warning(self, text: str) -> None:
         """Write a line about a problem that the user should look into."""
-        self._logger.warning(f"warning: {text}")
+        self._logger.warning(f"warning: {masked(text)}")
 
     def put(self, **scalars: float) -> None:
         """Add numbers to those of the present logging step."""

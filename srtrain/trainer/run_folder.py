@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from importlib import metadata
 from pathlib import Path
 
-from srtrain.errors import RecipeError, RunFolderError, SrtrainError, UserError, cannot
+from srtrain.errors import RecipeError, RunFolderError, SrtrainError, UserError, cannot, masked
 from srtrain.files import HeldError, take_lock, write_whole
 from srtrain.files.json_file import read_json
 from srtrain.recipe import Recipe
@@ -190,15 +190,17 @@ class RunFolder:
     def record(self, recipe: Recipe, source: bytes | None = None) -> None:
         """Write down how this run was started: recipe, its source, command, versions, and the names of its files.
 
+        Credentials in addresses are masked, because run folders are copied and shared.
+
         Raises:
             OSError: the folder cannot be written.
         """
-        write_whole(self.path / RECORD, to_json(recipe))  # first: it shows that this is a run folder
+        write_whole(self.path / RECORD, masked(to_json(recipe)))  # first: it shows that this is a run folder
         write_whole(self.path / MANIFEST, "".join(f"{pattern}\n" for pattern in patterns_of(self.path)))
         if source is not None:
-            write_whole(self.path / "recipe.py", source)
+            write_whole(self.path / "recipe.py", _masked_source(source))
         with (self.path / "command.txt").open("a", encoding="utf-8") as file:
-            file.write(shlex.join([Path(sys.executable).name, *sys.argv]) + "\n")
+            file.write(masked(shlex.join([Path(sys.executable).name, *sys.argv])) + "\n")
         write_whole(self.path / "env.json", json.dumps(self.environment, indent=2) + "\n")
 
     def earlier_recipe(self) -> Recipe | None:
@@ -238,6 +240,13 @@ class RunFolder:
         if not self._accepted:
             _remove_empty(self._made)
         self._identity = None
+
+
+def _masked_source(source: bytes) -> bytes:
+    try:
+        return masked(source.decode()).encode()
+    except UnicodeDecodeError:
+        return source  # in another encoding, which Python's first line names
 
 
 def forget_refused(path: Path, log_dir: Path | None) -> None:

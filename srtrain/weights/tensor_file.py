@@ -15,8 +15,8 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from srtrain.errors import CheckpointError, SrtrainError, did_you_mean
-from srtrain.files import whole_file
+from srtrain.errors import CheckpointError, MachineError, SrtrainError, did_you_mean
+from srtrain.files import lack_of_space, whole_file
 from srtrain.files.archive import bomb_in
 from srtrain.files.json_file import Whole, checked, fault_of, reason_of
 from srtrain.weights import SUFFIXES, torch_file
@@ -81,6 +81,8 @@ def write(path: Path, tensors: Mapping[str, NDArray[np.float32]], about: Mapping
     note = json.dumps(about)
     tensors = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     try:
+        if problem := lack_of_space(path.parent, sum(tensor.nbytes for tensor in tensors.values())):
+            raise MachineError(f"{str(path)!r} cannot be written: {problem}.")
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as part:
             if path.suffix == ".npz":

@@ -50,9 +50,14 @@ class EventFile:
         """
         from tensorboardX.proto.event_pb2 import Event  # slow to import
 
-        self._file.write(
-            _record(Event(wall_time=time.time(), step=step, summary=summary).SerializeToString())
-        )
+        event = Event(wall_time=time.time(), step=step, summary=summary)
+        left = memoryview(_record(event.SerializeToString()))
+        try:
+            while left:  # on a disk that is nearly full, only a part is written at first
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            error.filename = str(self.path)
+            raise
 
     def flushed_bytes(self) -> int:
         """Wait until the file is on the disk; return its size."""

@@ -11,7 +11,7 @@ from srtrain.data.cache import MappedPictures, default_cache_dir
 from srtrain.data.folders import Pair, folder
 from srtrain.data.picture import write_png
 from srtrain.data.store import Pictures
-from srtrain.errors import DataError
+from srtrain.errors import DataError, MachineError
 
 
 def noise(height, width, seed):
@@ -183,7 +183,7 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(tmp_path
     for pair in pairs:
         os.link(large, pair.gt)
     with pytest.raises(
-        DataError,
+        MachineError,
         match=r"no room for 6,000 pictures: 3,042,000,000,000 bytes are needed .* free .* Nothing was written",
     ):
         Pictures(pairs, 2, "mmap", tmp_path / "cache")

@@ -9,7 +9,7 @@ from srtrain_plugins.modelarts import transfer
 from srtrain_plugins.modelarts.store import StoreError, StoreRefusalError, open_store
 from srtrain_plugins.modelarts.transfer import N_TRIES, fetch, one_at_a_time, persist
 
-from srtrain.errors import DataError
+from srtrain.errors import DataError, MachineError
 
 
 @pytest.fixture
@@ -94,7 +94,9 @@ def test_a_name_that_leads_out_is_refused(store, tmp_path, name):
 
 def test_a_disk_that_is_too_small_is_noticed_before(s3, store, tmp_path):
     much = shutil.disk_usage(tmp_path).total + 1
-    with pytest.raises(DataError, match=r"do not fit: [\d,]+ bytes are needed and .* Nothing was downloaded"):
+    with pytest.raises(
+        MachineError, match=r"do not fit: [\d,]+ bytes are needed and .* Nothing was downloaded"
+    ):
         fetch(store, {"a.txt": much}, (tmp_path / "new" / "folder").joinpath, lambda text: None)
     assert downloads(s3) == []
 
