@@ -61,14 +61,21 @@ def decode(value: Any, annotation: Any = Any) -> Any:
     Args:
         value: JSON values.
         annotation: the type, which says where a JSON object is a dataclass.
+
+    Raises:
+        ValueError: an object that ``encode`` does not write.
     """
     if isinstance(value, list):
         return tuple(decode(v) for v in value)
     if not isinstance(value, dict):
         return value
     if set(value) == {"spec", "args"}:
+        if not isinstance(value["spec"], str) or not isinstance(value["args"], dict):
+            raise ValueError(f"{str(value)[:60]} is no name with arguments")
         return Spec(value["spec"], **{k: decode(v) for k, v in value["args"].items()})
     if set(value) == {"epochs"}:
+        if type(value["epochs"]) not in (int, float):
+            raise ValueError(f"{str(value)[:60]} is no number of epochs")
         return Epochs(value["epochs"])
     if typing.get_args(annotation) and typing.get_origin(annotation) is not dict:  # X | None
         annotation = next(a for a in typing.get_args(annotation) if a is not type(None))

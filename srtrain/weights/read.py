@@ -66,9 +66,10 @@ def network_of(about: Mapping[str, Any], source: Path) -> nn.Cell:
         UnknownNameError: there is no such network.
         CheckpointError: the network does not take these arguments.
     """
-    name, args = about["model"], model_args(about)
+    name = about["model"]
     hints = hints_of(MODELS.get(name))
     try:
+        args = model_args(about)
         raise_all(
             filter(None, (type_mistake(key, value, hints.get(key, Any)) for key, value in args.items()))
         )

@@ -47,6 +47,9 @@ def test_the_digest_changes_with_what_is_said_and_not_with_where_files_are(full)
         '{"name": "\\ud800"}',
         '{"scale": ' + "9" * 5000 + "}",
         '{"name": "x", "scale": 2, "modell": 1}',
+        '{"name": "x", "scale": 2, "model": {"spec": null, "args": {}}}',
+        '{"name": "x", "scale": 2, "model": {"spec": "edsr", "args": []}}',
+        '{"name": "x", "scale": 2, "model": {"spec": "edsr", "args": {"a": {"epochs": "3"}}}}',
     ],
 )
 def test_json_that_is_no_recipe_is_named(refusal, text):

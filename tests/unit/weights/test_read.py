@@ -56,6 +56,7 @@ def test_a_file_that_is_no_checkpoint_is_named(tmp_path):
         ({"rgb_mean": [0.5]}, "rgb_mean = .* must be tuple"),
         ({"n_feats": -1}, ""),
         ({"depth": 3}, "takes no argument 'depth'"),
+        ({"block": {"spec": 3, "args": {}}}, "is no name with arguments"),
     ],
 )
 def test_arguments_that_no_network_takes_are_named_with_the_file(checkpoint, argument, reason):
