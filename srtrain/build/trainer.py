@@ -23,6 +23,7 @@ from srtrain.build.parts import (
     in_steps,
     training_digest,
 )
+from srtrain.build.recompute import recompute_blocks
 from srtrain.data import DEGRADATIONS
 from srtrain.data.degrade import Degrade
 from srtrain.data.loader import Loader
@@ -180,7 +181,7 @@ def _build_update(
     parameters = list(model.trainable_params())
     precision = build_spec(PRECISIONS, recipe.precision, per_epoch)
     precision.finite = backend.finite_check()
-    return TrainStep(
+    update = TrainStep(
         network_to_train(model, backend, log, precision),
         build_spec(LOSSES, recipe.loss, per_epoch),
         build_optimizer(optim.optimizer.name, parameters, optim.lr, **optim.optimizer.args),
@@ -190,3 +191,6 @@ def _build_update(
         clip_norm=optim.clip_norm,
         skip_above=optim.skip_above,
     )
+    if recipe.train.recompute:
+        log.info(f"recompute: {counted(recompute_blocks(update.network), 'block')}")
+    return update

@@ -123,6 +123,8 @@ class Train:
         threads: threads of the CPU kernels; 0 means all cores that this process may use.
         accumulate: number of parts into which each rank splits its share of a batch. The parts are computed one after
             the other, which takes less memory; the update is the same.
+        recompute: keep only the outputs of the network's blocks for the backward pass, and compute the rest again.
+            This takes less memory and about a third more time; the bits are the same.
         sink_steps: number of updates between two looks of the host. The batches wait in a queue on the device, and
             the host starts the updates one after the other without waiting for a result. Hooks run, and the learning
             rate changes, only at multiples of it. Ascend only.
@@ -137,6 +139,7 @@ class Train:
     mode: str = "graph"
     threads: int = 0
     accumulate: int = 1
+    recompute: bool = False
     sink_steps: int = 1
     compile_cache: str = ""
 

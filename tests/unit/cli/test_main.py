@@ -155,6 +155,7 @@ MISTAKES = [
     ["data", "check", "set5="],
     ["data", "bicubic", "x", "--scale", "1"],
     ["evaluate", "--sets", "set5"],
+    ["doctor", "--dry-run", "nowhere.py"],
     ["evaluate", "bicubic", "--sets", "set5", "--protocol", "paper_x"],
     ["export", "nowhere", "--to", "x.onnx"],
     ["export", ".", "--to", "x.onxx"],

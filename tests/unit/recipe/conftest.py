@@ -28,6 +28,7 @@ def full():
             mode="pynative",
             threads=2,
             accumulate=4,
+            recompute=True,
             sink_steps=5,
             compile_cache="graphs",
         ),

@@ -209,3 +209,43 @@ def test_the_state_of_a_dynamic_scale_is_what_moves():
 
 def test_o0_is_float32():
     assert type(PRECISIONS.build("O0")) is Precision
+
+
+@pytest.mark.usefixtures("pynative")
+def test_bfloat16_rounds_operands_and_results_of_convolutions_on_a_cpu(new_model):
+    """Compared with float32 arithmetic on values whose low 16 bits are rounded away by NumPy."""
+
+    def round16(x):
+        bits = np.ascontiguousarray(x, np.float32).view(np.uint32)
+        return ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32)
+
+    conv = nn.Conv2d(3, 2, 1, has_bias=True, weight_init="normal", bias_init="normal")
+    network = PRECISIONS.build("O1", dtype="bfloat16").prepare(nn.SequentialCell([conv]))
+    found = network(ms.Tensor(LQ)).asnumpy()
+    weight, bias = round16(conv.weight.asnumpy())[:, :, 0, 0], round16(conv.bias.asnumpy())
+    exact = np.einsum("nchw,oc->nohw", round16(LQ), weight) + bias[:, None, None]
+    np.testing.assert_array_equal(found, round16(found))
+    assert np.abs(found - exact).max() <= np.abs(exact).max() / 256
+    assert np.abs(found - exact).max() > 0
+
+
+def test_bfloat16_needs_no_loss_scale():
+    assert PRECISIONS.build("O1", dtype="bfloat16").scaler is None
+    assert PRECISIONS.build("O1", dtype="bfloat16").loss_scale() == 1
+    assert PRECISIONS.build("O1", dtype="bfloat16", loss_scale=8.0).loss_scale() == 8
+    assert PRECISIONS.build("O1").loss_scale() == 1000
+
+
+@pytest.mark.parametrize("level", ["O2", "O3", "auto"])
+def test_a_cpu_has_no_operators_in_bfloat16(level, new_model):
+    with pytest.raises(
+        RecipeError, match=r"^precision\.dtype = 'bfloat16': MindSpore's CPU has no operators"
+    ):
+        PRECISIONS.build(level, dtype="bfloat16").prepare(new_model())
+
+
+def test_an_unknown_dtype_is_refused():
+    with pytest.raises(
+        RecipeError, match=r"^precision\.dtype = 'bf16' is not one of 'bfloat16', 'float16'\."
+    ):
+        PRECISIONS.build("O2", dtype="bf16")
