@@ -162,10 +162,9 @@ def test_sinking_needs_a_card(run, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.slow
 def test_a_profile_of_some_steps_is_in_the_run_folder(run, tmp_path: Path) -> None:
-    assert (
-        run("run", "train.steps=4", "hooks.profile=profile", "hooks.profile.first=2", "hooks.profile.last=3")
-        == 0
-    )
+    words = ("hooks.profile=profile", "hooks.profile.first=2", "hooks.profile.last=3")
+    # One operator of our own kernels would show no convolution.
+    assert run("run", "train.steps=4", "device.kernels=plain", *words) == 0
     (trace,) = (tmp_path / "run" / "profile").rglob("trace_view.json")
     assert "Conv2D" in trace.read_text()
 
