@@ -139,7 +139,8 @@ def _upscale(job: Job, model: Model, output: Output) -> None:
     if job.is_video:
         from srtrain.infer.video import upscale_video
 
-        what = f"{counted(upscale_video(model, job.source, job.target), 'frame')}, without sound"
+        n_frames = upscale_video(model, job.source, job.target, lambda text: print(f"note: {text}"))
+        what = counted(n_frames, "frame")
     else:
         what = _upscale_picture(job, model, output)
     print(f"{job.source} → {job.target}: {what}, {time.perf_counter() - started:.2f} s")
