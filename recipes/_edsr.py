@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
+
 from srtrain.recipe import Benchmark, Data, Epochs, Optim, Recipe, Spec, Train, standard_hooks
 from srtrain.recipe.smoke import twin
 
 BASELINE = Spec("edsr", n_resblocks=16, n_feats=64)
+MULTI_BASELINE = Spec("mdsr", n_resblocks=16, n_feats=64, scales=(2, 3, 4))
+MULTI = Spec("mdsr", n_resblocks=80, n_feats=64, scales=(2, 3, 4))
 FULL = Spec("edsr", n_resblocks=32, n_feats=256, res_scale=0.1)
 
 ADAM = Spec("adam", beta1=0.9, beta2=0.999)
@@ -37,6 +42,35 @@ def paper(name: str, scale: int, model: Spec, psnr: float | None = None, init_fr
             self_ensemble=Spec("self_ensemble_evaluate", every=100_000),
         ),
     )
+
+
+def multi(name: str, model: Spec, psnr: Mapping[int, float]) -> Recipe:
+    """Return the paper's training of a network for x2, x3 and x4 (section 4.2): each batch has one of the scales.
+
+    Args:
+        name: name of the recipe.
+        model: ``MULTI_BASELINE`` or ``MULTI``.
+        psnr: PSNR on DIV2K 801-900 by scale, in dB under ``div2k_rgb``.
+    """
+    benchmarks: dict[str, Benchmark | None] = {
+        f"div2k_valid_x{scale}": Benchmark(Spec("div2k_valid"), "div2k_rgb", psnr=expected, scale=scale)
+        for scale, expected in psnr.items()
+    }
+    return dataclasses.replace(paper(name, scale=2, model=model), benchmarks=benchmarks)
+
+
+def plus(name: str, recipe: Recipe) -> Recipe:
+    """Return the training of a row with a plus: the self-ensemble is evaluated, and it chooses the best checkpoint."""
+    hooks = {
+        **recipe.hooks,
+        "evaluate": Spec("evaluate", every=10_000, self_ensemble=True),
+        "self_ensemble": None,
+    }
+    unknown = {
+        key: None if benchmark is None else dataclasses.replace(benchmark, psnr=None)
+        for key, benchmark in recipe.benchmarks.items()
+    }  # the expected PSNR of a recipe is that of the plain network
+    return dataclasses.replace(recipe, name=name, hooks=hooks, benchmarks=unknown)
 
 
 def model_zoo(name: str, scale: int, psnr: float, init_from: str = "") -> Recipe:

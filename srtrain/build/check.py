@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from srtrain.build.parts import build_spec, in_steps, wanted_benchmarks
+from srtrain.build.parts import build_spec, in_steps, trained_scales, wanted_benchmarks
 from srtrain.data import DATASETS, DEGRADATIONS
 from srtrain.device import BACKENDS, PRECISIONS
 from srtrain.errors import RecipeError, UserError, counted, did_you_mean, listing
@@ -60,6 +60,7 @@ def check_names(recipe: Recipe) -> None:
         mistakes.append(f"optim.optimizer: {error}")
     if mistakes:
         raise RecipeError("\n".join(mistakes))
+    _check_scales(recipe)
     planned_hooks(recipe)
 
 
@@ -108,6 +109,36 @@ def check_batch_size(recipe: Recipe, world_size: int) -> None:
             f"data.batch_size = {size} cannot be divided into train.accumulate = {parts} equal parts on "
             f"{counted(world_size, 'rank')}. Use a multiple of {parts * world_size}."
         )
+
+
+def _check_scales(recipe: Recipe) -> None:
+    """Check that the network has every scale that the recipe names.
+
+    Raises:
+        RecipeError: lists all mistakes, one per line.
+    """
+    scales = trained_scales(recipe)
+    named = {"scale": recipe.scale} | {
+        f"benchmarks.{name}.scale": benchmark.scale
+        for name, benchmark in wanted_benchmarks(recipe)
+        if benchmark.scale is not None
+    }
+    mistakes = [
+        f"{key} = {scale!r}, but the model {recipe.model.name!r} works at {listing([f'x{one}' for one in scales])}."
+        for key, scale in named.items()
+        if scale not in scales
+    ]
+    if len(scales) > 1 and recipe.train.sink_steps > 1:
+        mistakes.append(
+            f"train.sink_steps = {recipe.train.sink_steps!r}: the queue on the device takes batches of one shape, but "
+            f"those of {recipe.model.name!r} have a shape for each scale. Use train.sink_steps=1."
+        )
+    if len(scales) > 1 and recipe.data.gt_patch_px % recipe.scale:
+        mistakes.append(
+            f"data.gt_patch_px = {recipe.data.gt_patch_px!r} is not a multiple of scale = {recipe.scale!r}."
+        )
+    if mistakes:
+        raise RecipeError("\n".join(mistakes))
 
 
 def _specs(recipe: Recipe) -> Iterator[tuple[str, Registry, Spec]]:

@@ -42,6 +42,9 @@ def network_to_train(model: nn.Cell, backend: Backend, log: Log, precision: Prec
     """
     if backend.kernels == "plain":
         return model
+    if hasattr(model, "scales"):
+        log.info("kernels: MindSpore's own, because the network has a graph for each of several scales")
+        return model
     if type(precision) is not Precision:
         log.info(
             "kernels: MindSpore's own, because the library computes in float32 and the precision is another"

@@ -20,6 +20,7 @@ from srtrain.errors import RecipeError
 from srtrain.evaluation.evaluator import EvalSet
 from srtrain.metrics import PROTOCOLS
 from srtrain.models import BLOCKS, MODELS
+from srtrain.models.scales import scales_of
 from srtrain.recipe import Benchmark, Epochs, Recipe, Spec
 from srtrain.recipe.record import digest, encode
 from srtrain.registry import Registry
@@ -66,8 +67,8 @@ def _graphs_of(recipe: Recipe) -> str:
     return digest(dataclasses.replace(recipe, name="", init_from="", train=train))
 
 
-def build_pictures(recipe: Recipe, key: str, spec: Spec, cache: str) -> Pictures:
-    """Return the pictures of a data set.
+def build_pictures(recipe: Recipe, key: str, spec: Spec, cache: str, scale: int | None = None) -> Pictures:
+    """Return the pictures of a data set at a scale; by default, the recipe's.
 
     Raises:
         DataError: folders or pictures are missing, or do not match.
@@ -78,9 +79,15 @@ def build_pictures(recipe: Recipe, key: str, spec: Spec, cache: str) -> Pictures
         raise RecipeError(
             f"{key} = {spec.name!r} needs the folder of the data: add data.root=FOLDER (or {key}.root=FOLDER)."
         )
-    pairs = build_spec(DATASETS, spec, 1, {"root": recipe.data.root, "scale": recipe.scale})
+    scale = scale or recipe.scale
+    pairs = build_spec(DATASETS, spec, 1, {"root": recipe.data.root, "scale": scale})
     cache_dir = Path(recipe.data.cache_dir).expanduser() if recipe.data.cache_dir else None
-    return Pictures(pairs, recipe.scale, cache, cache_dir)
+    return Pictures(pairs, scale, cache, cache_dir)
+
+
+def trained_scales(recipe: Recipe) -> tuple[int, ...]:
+    """Return the scales that a recipe trains at: those of a network for several, or its own ``scale``."""
+    return scales_of(recipe.model.name, recipe.model.args) or (recipe.scale,)
 
 
 def wanted_benchmarks(recipe: Recipe) -> list[tuple[str, Benchmark]]:
@@ -96,8 +103,9 @@ def build_benchmarks(recipe: Recipe) -> list[EvalSet]:
     """
     benchmarks = []
     for name, benchmark in wanted_benchmarks(recipe):
-        pictures = build_pictures(recipe, f"benchmarks.{name}.data", benchmark.data, cache="none")
-        benchmarks.append(EvalSet(name, pictures, recipe.scale, PROTOCOLS.build(benchmark.protocol)))
+        scale = benchmark.scale or recipe.scale
+        pictures = build_pictures(recipe, f"benchmarks.{name}.data", benchmark.data, "none", scale)
+        benchmarks.append(EvalSet(name, pictures, scale, PROTOCOLS.build(benchmark.protocol)))
     return benchmarks
 
 

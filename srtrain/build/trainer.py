@@ -21,13 +21,15 @@ from srtrain.build.parts import (
     build_pictures,
     build_spec,
     in_steps,
+    trained_scales,
     training_digest,
 )
 from srtrain.build.recompute import recompute_blocks
 from srtrain.data import DEGRADATIONS
 from srtrain.data.degrade import Degrade
-from srtrain.data.loader import Loader
+from srtrain.data.loader import BatchSource, Loader
 from srtrain.data.sampler import Sampler
+from srtrain.data.scales import ScalesLoader
 from srtrain.data.store import Pictures
 from srtrain.device import PRECISIONS
 from srtrain.device.backend import Backend
@@ -37,6 +39,7 @@ from srtrain.hooks import HOOKS
 from srtrain.hooks.lr import LrHook
 from srtrain.models import INITIALISERS
 from srtrain.models.initialise import initialise
+from srtrain.models.upscale import upscalers
 from srtrain.recipe import Epochs, Recipe, Spec
 from srtrain.recipe.text import to_text
 from srtrain.trainer.checkpoint import CheckpointStore
@@ -73,12 +76,15 @@ def build_trainer(
     Raises:
         UserError: the recipe asks for something that is missing or not possible, such as a folder of pictures.
     """
-    pictures = build_pictures(recipe, "data.train", recipe.data.train, recipe.data.cache)
-    per_epoch = recipe.train.steps_per_epoch or max(1, len(pictures) // recipe.data.batch_size)
+    pictures = [
+        build_pictures(recipe, "data.train", recipe.data.train, recipe.data.cache, scale)
+        for scale in trained_scales(recipe)
+    ]
+    per_epoch = recipe.train.steps_per_epoch or max(1, len(pictures[0]) // recipe.data.batch_size)
     max_steps = recipe.train.steps or in_steps(Epochs(recipe.train.epochs or 0), per_epoch)
     log.every = in_steps(recipe.train.log_every, per_epoch)
     log.info(
-        f"training on {counted(len(pictures), 'picture')}; one epoch is {counted(per_epoch, 'update')}; "
+        f"training on {counted(len(pictures[0]), 'picture')}; one epoch is {counted(per_epoch, 'update')}; "
         f"{counted(max_steps, 'update')} in all"
     )
     check_batch_size(recipe, backend.world_size)
@@ -102,7 +108,7 @@ class _Run:
     """What the trainer of a run and the trainers of a search's candidates share."""
 
     recipe: Recipe
-    pictures: Pictures
+    pictures: Sequence[Pictures]
     per_epoch: int
     max_steps: int
     backend: Backend
@@ -143,7 +149,7 @@ class _Run:
             "schedule": self.schedule(),
             "base_lr": recipe.optim.lr,
             "benchmarks": build_benchmarks(recipe),
-            "evaluator": Evaluator(upscaler(model, self.backend), self.backend),
+            "evaluator": Evaluator(upscaler(model, self.backend), self.backend, at_scale=upscalers(model)),
             "recipe_text": to_text(recipe),
             "max_steps": self.max_steps,
             "scale": recipe.scale,
@@ -158,12 +164,21 @@ class _Run:
         return {key: build_spec(HOOKS, spec, self.per_epoch, offered) for key, spec in wanted.items()}
 
 
-def _build_loader(recipe: Recipe, pictures: Pictures, per_epoch: int, rank: int, world_size: int) -> Loader:
+def _build_loader(
+    recipe: Recipe, pictures: Sequence[Pictures], per_epoch: int, rank: int, world_size: int
+) -> BatchSource:
+    """Return the loader of one scale, or of several; ``pictures`` are the same at each scale."""
     data = recipe.data
-    sampler = Sampler(len(pictures), data.batch_size, recipe.seed, rank, world_size)
+    sampler = Sampler(len(pictures[0]), data.batch_size, recipe.seed, rank, world_size)
     steps = tuple(build_spec(DEGRADATIONS, spec, per_epoch) for spec in data.degrade)
     degrade = Degrade(steps) if steps else None
-    return Loader(pictures, sampler, data.gt_patch_px, data.augment, data.workers, degrade)
+    if len(pictures) == 1:
+        return Loader(pictures[0], sampler, data.gt_patch_px, data.augment, data.workers, degrade)
+    lq_px = data.gt_patch_px // recipe.scale
+    return ScalesLoader(
+        [Loader(one, sampler, lq_px * one.scale, data.augment, data.workers, degrade) for one in pictures],
+        recipe.seed,
+    )
 
 
 def _initialised_model(recipe: Recipe, per_epoch: int) -> nn.Cell:

@@ -147,6 +147,16 @@ def add_scale(parser: argparse.ArgumentParser, help: str, default: Sequence[int]
     parser.add_argument("--scale", metavar="N", type=int, nargs="+", default=list(default), help=help)
 
 
+def add_one_scale(parser: argparse.ArgumentParser) -> None:
+    """Add the scale of a network for several scales."""
+    parser.add_argument(
+        "--scale",
+        metavar="N",
+        type=int,
+        help="scale of a network for several scales, such as MDSR (default: the one in its recipe)",
+    )
+
+
 def add_protocol(parser: argparse.ArgumentParser, help: str, **how: str) -> None:
     """Add the protocol that pictures are scored with; ``how`` are further arguments of ``add_argument``."""
     parser.add_argument("--protocol", metavar="NAME", help=help, **how)  # type: ignore[arg-type]

@@ -45,7 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     arguments.add_root(parser)
     parser.add_argument("--lr-type", metavar="NAME", help="bicubic, unknown or on_the_fly")
-    arguments.add_scale(parser, "scales of bicubic; a network has its own, which must be among them")
+    arguments.add_scale(
+        parser,
+        "scales of bicubic, and of a network for several scales; another network's scale must be among them",
+    )
     arguments.add_protocol(
         parser, "protocols to score with (default: div2k_rgb for DIV2K, paper_y for other sets)", nargs="+"
     )

@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--compare", action="store_true", help="also write …_compare.png, with bicubic and a detail"
     )
     _add_limits(parser)
+    arguments.add_one_scale(parser)
     arguments.add_engine(parser)
     arguments.add_range(parser)
     arguments.add_engine_options(parser)

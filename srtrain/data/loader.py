@@ -9,10 +9,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
+from typing import TypeVar
 
 import cv2
 
@@ -24,7 +26,9 @@ from srtrain.data.store import Pictures
 from srtrain.data.transforms import Place, place, turned
 from srtrain.errors import DataError
 
-__all__ = ["Batch", "Loader", "Pictures", "Sample"]
+__all__ = ["Batch", "BatchSource", "Loader", "Pictures", "Sample"]
+
+Source = TypeVar("Source", bound="BatchSource")
 
 
 @dataclass(frozen=True)
@@ -55,78 +59,24 @@ class Batch:
         return [sample.name for sample in self.samples]
 
 
-class Loader:
-    """Cuts, turns and stacks patches.
+class BatchSource(ABC):
+    """Batches by step, computed ahead by threads.
 
-    Raises:
-        DataError: a patch that the scale does not divide, or that is larger than a picture; low-resolution
-            files where ``degrade`` makes low resolution itself.
+    Args:
+        batch_size: samples of one step, over all ranks together.
+        workers: threads that compute batches ahead; with 0, each batch is computed when it is needed.
     """
 
-    def __init__(
-        self,
-        pictures: Pictures,
-        sampler: Sampler,
-        gt_patch_px: int,
-        augment: bool = True,
-        workers: int = 2,
-        degrade: Degrade | None = None,
-    ) -> None:
-        if gt_patch_px < pictures.scale or gt_patch_px % pictures.scale:
-            low, scale = max(gt_patch_px // pictures.scale, 1) * pictures.scale, pictures.scale
-            raise DataError(
-                f"gt_patch_px={gt_patch_px!r} is not a multiple of the scale {scale}. The nearest multiples are "
-                f"{low} and {low + scale}."
-            )
-        if workers < 0:
-            raise DataError(
-                f"workers={workers!r} must be 0 or more; with 0, each batch is computed when it is needed."
-            )
-        if degrade is not None:
-            _refuse_lq_files(pictures)
-        self.lq_patch_px = gt_patch_px // pictures.scale
-        _refuse_small_pictures(pictures, self.lq_patch_px)
-        self.pictures = pictures
-        self.sampler = sampler
-        self.batch_size = sampler.batch_size
-        self.augment = augment
-        self.degrade = degrade
+    def __init__(self, batch_size: int, workers: int) -> None:
+        self.batch_size = batch_size
         self.workers = workers
         self._executor: ThreadPoolExecutor | None = None
         self._ahead: deque[Future[Batch]] = deque()
         self._next_step: int | None = None
-        # For each of lq and gt: those that wait, those in the making, and two that the trainer holds.
-        self._buffers = Buffers(n_kept=2 * (2 * workers + 3))
 
+    @abstractmethod
     def batch(self, step: int) -> Batch:
-        """Compute this rank's share of a step's batch.
-
-        Raises:
-            DataError: a picture that cannot be decoded (only where nothing is cached).
-        """
-        draws = self.sampler.draw(step)
-        lq_px, gt_px = self.lq_patch_px, self.lq_patch_px * self.pictures.scale
-        lq = self._buffers.take((len(draws), 3, lq_px, lq_px))
-        gt = self._buffers.take((len(draws), 3, gt_px, gt_px))
-        samples = []
-        for row, draw in enumerate(draws):
-            where = place(draw, self.pictures.lq_sizes[draw.picture], lq_px, self.augment)
-            patches = self._patches(draw, where)
-            for patch, planes in zip(patches, (lq[row], gt[row]), strict=True):
-                _into_planes(turned(patch, where.turn), planes)
-            samples.append(Sample(self.pictures.name(draw.picture), draw, where))
-        self.pictures.release()
-        return Batch(lq, gt, tuple(samples))
-
-    def _patches(self, draw: Draw, where: Place) -> tuple[UInt8, UInt8]:
-        """Return the (lq, gt) of a sample, not turned yet."""
-        scale, side = self.pictures.scale, self.lq_patch_px
-        if self.degrade is None:
-            return self.pictures.patch(draw.picture, where.y, where.x, side)
-        whole = self.pictures.gt(draw.picture)
-        lq = self.degrade.patch(whole, (where.y, where.x), side, scale, self.sampler.degrade_rng(draw))
-        top, left = where.y * scale, where.x * scale
-        return lq, whole[top : top + side * scale, left : left + side * scale]
+        """Compute this rank's share of a step's batch, a pure function of the step."""
 
     def start(self, step: int) -> None:
         """Begin to compute the batches from ``step`` on; what was computed before is dropped."""
@@ -161,7 +111,7 @@ class Loader:
         self._ahead.clear()
         self._next_step = None
 
-    def __enter__(self) -> Loader:
+    def __enter__(self: Source) -> Source:
         return self
 
     def __exit__(
@@ -174,6 +124,76 @@ class Loader:
         assert self._next_step is not None
         self._ahead.append(self._executor.submit(self.batch, self._next_step))
         self._next_step += 1
+
+
+class Loader(BatchSource):
+    """Cuts, turns and stacks patches.
+
+    Raises:
+        DataError: a patch that the scale does not divide, or that is larger than a picture; low-resolution
+            files where ``degrade`` makes low resolution itself.
+    """
+
+    def __init__(
+        self,
+        pictures: Pictures,
+        sampler: Sampler,
+        gt_patch_px: int,
+        augment: bool = True,
+        workers: int = 2,
+        degrade: Degrade | None = None,
+    ) -> None:
+        if gt_patch_px < pictures.scale or gt_patch_px % pictures.scale:
+            low, scale = max(gt_patch_px // pictures.scale, 1) * pictures.scale, pictures.scale
+            raise DataError(
+                f"gt_patch_px={gt_patch_px!r} is not a multiple of the scale {scale}. The nearest multiples are "
+                f"{low} and {low + scale}."
+            )
+        if workers < 0:
+            raise DataError(
+                f"workers={workers!r} must be 0 or more; with 0, each batch is computed when it is needed."
+            )
+        if degrade is not None:
+            _refuse_lq_files(pictures)
+        super().__init__(sampler.batch_size, workers)
+        self.lq_patch_px = gt_patch_px // pictures.scale
+        _refuse_small_pictures(pictures, self.lq_patch_px)
+        self.pictures = pictures
+        self.sampler = sampler
+        self.augment = augment
+        self.degrade = degrade
+        # For each of lq and gt: those that wait, those in the making, and two that the trainer holds.
+        self._buffers = Buffers(n_kept=2 * (2 * workers + 3))
+
+    def batch(self, step: int) -> Batch:
+        """Compute this rank's share of a step's batch.
+
+        Raises:
+            DataError: a picture that cannot be decoded (only where nothing is cached).
+        """
+        draws = self.sampler.draw(step)
+        lq_px, gt_px = self.lq_patch_px, self.lq_patch_px * self.pictures.scale
+        lq = self._buffers.take((len(draws), 3, lq_px, lq_px))
+        gt = self._buffers.take((len(draws), 3, gt_px, gt_px))
+        samples = []
+        for row, draw in enumerate(draws):
+            where = place(draw, self.pictures.lq_sizes[draw.picture], lq_px, self.augment)
+            patches = self._patches(draw, where)
+            for patch, planes in zip(patches, (lq[row], gt[row]), strict=True):
+                _into_planes(turned(patch, where.turn), planes)
+            samples.append(Sample(self.pictures.name(draw.picture), draw, where))
+        self.pictures.release()
+        return Batch(lq, gt, tuple(samples))
+
+    def _patches(self, draw: Draw, where: Place) -> tuple[UInt8, UInt8]:
+        """Return the (lq, gt) of a sample, not turned yet."""
+        scale, side = self.pictures.scale, self.lq_patch_px
+        if self.degrade is None:
+            return self.pictures.patch(draw.picture, where.y, where.x, side)
+        whole = self.pictures.gt(draw.picture)
+        lq = self.degrade.patch(whole, (where.y, where.x), side, scale, self.sampler.degrade_rng(draw))
+        top, left = where.y * scale, where.x * scale
+        return lq, whole[top : top + side * scale, left : left + side * scale]
 
 
 def _into_planes(patch: UInt8, planes: UInt8) -> None:

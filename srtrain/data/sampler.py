@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from srtrain.errors import DataError, counted
 
 # Independent streams of random numbers of one seed; these numbers must never change.
-_ORDER, _PLACE, _DEGRADE = 0, 1, 2
+_ORDER, _PLACE, _DEGRADE, _SCALE = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,11 @@ class Sampler:
     def degrade_rng(self, draw: Draw) -> np.random.Generator:
         """Return the random generator for the degradation of a sample."""
         return np.random.default_rng((self.seed, _DEGRADE, draw.step, draw.index))
+
+
+def turn_of(step: int, seed: int, n_scales: int) -> int:
+    """Return which of the scales the batch of a step has: a uniform choice that depends on seed and step alone."""
+    return int(np.random.default_rng((seed, _SCALE, step)).integers(n_scales))
 
 
 def shard(n_pictures: int, rank: int, world_size: int) -> range:

@@ -30,14 +30,15 @@ class MindSporeEngine(Engine):
     suffixes = (".ckpt", ".pt", ".pth", ".npz", ".safetensors")
     reads_folders = True
 
-    def __init__(self, path: Path, threads: int = 0) -> None:
+    def __init__(self, path: Path, threads: int = 0, scale: int | None = None) -> None:
+        """Open a checkpoint; ``scale`` chooses one of a network for several scales."""
         from srtrain.device.backend import Backend  # these import MindSpore, which takes seconds
         from srtrain.models.upscale import Upscaler
-        from srtrain.weights.read import build_model, read_weights
+        from srtrain.weights.read import at_scale, build_model, read_weights
 
         if not Backend.started:
             Backend().start("graph", threads)
-        weights = read_weights(path)
+        weights = at_scale(read_weights(path), scale)
         self.path = path
         self.about = weights.about
         self.model = build_model(weights)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,12 +55,24 @@ class Evaluator:
         upscale: the network.
         backend: the ranks; every rank returns the same result, and it does not depend on the number of ranks.
         n_examples: number of pictures that a result contains as examples.
+        at_scale: the network at each of its scales, if it has several; ``upscale`` serves all other scales.
     """
 
-    def __init__(self, upscale: Upscale, backend: Backend, n_examples: int = 1) -> None:
+    def __init__(
+        self,
+        upscale: Upscale,
+        backend: Backend,
+        n_examples: int = 1,
+        at_scale: Mapping[int, Upscale] = MappingProxyType({}),
+    ) -> None:
         self.upscale = upscale
+        self.at_scale = at_scale
         self.backend = backend
         self.n_examples = n_examples
+
+    def network(self, scale: int) -> Upscale:
+        """Return the network at a scale."""
+        return self.at_scale.get(scale, self.upscale)
 
     def run(self, benchmark: EvalSet, method: str = "plain", upscale: Upscale | None = None) -> EvalResult:
         """Evaluate one benchmark under its own protocol.
@@ -100,7 +113,7 @@ class Evaluator:
         for index in tqdm(
             mine, desc=f"evaluate {benchmark.name}", unit="picture", leave=False, delay=2, disable=None
         ):
-            seen = self.examine(benchmark, index, protocols, upscale or self.upscale)
+            seen = self.examine(benchmark, index, protocols, upscale or self.network(benchmark.scale))
             self.backend.progress.beat()
             rows.append([v for e in seen for v in e.score.numbers] + [seen[0].score.seconds])
             if look is not None:

@@ -18,6 +18,7 @@ class Options:
         batch: the only batch size that the file accepts, or ``None`` for any.
         precision: one of ``PRECISIONS``.
         plain: whether the network keeps its layers; else its linear end becomes one convolution.
+        scale: the scale to export a network for several scales at, or ``None`` for the one in its recipe.
 
     Raises:
         UserError: a size below 1, or an unknown precision.
@@ -27,6 +28,7 @@ class Options:
     batch: int | None = None
     precision: str = "float32"
     plain: bool = False
+    scale: int | None = None
 
     def __post_init__(self) -> None:
         for what, number in (("batch", self.batch), *(("input_px", n) for n in self.input_px or ())):

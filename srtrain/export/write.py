@@ -27,7 +27,7 @@ from srtrain.export.format import prepared_format
 from srtrain.export.options import Options
 from srtrain.files import lack_of_space, sha256_of, whole_files
 from srtrain.models.receptive import receptive_px, size_multiple
-from srtrain.weights.read import activate_plugins, build_model, read_weights
+from srtrain.weights.read import activate_plugins, at_scale, build_model, read_weights
 from srtrain.weights.transfer import Weights
 
 _LITTLE_BYTES = 100_000  # a disk with less than this is full
@@ -71,7 +71,7 @@ def export(
     options = options or Options()
     format_ = prepared_format(target, options, overwrite)
     start_device(format_.target, threads)
-    weights = read_weights(source)
+    weights = at_scale(read_weights(source), options.scale)
     options = dataclasses.replace(options, plain=options.plain or format_.plain)
     about = describe(weights, options)
     n_bytes = sum(tensor.nbytes for tensor in weights.tensors.values())

@@ -54,7 +54,8 @@ class EvaluateHook(Hook):
 
     def _run(self, benchmark: EvalSet) -> EvalResult:
         if self.self_ensemble:
-            return self.evaluator.run(benchmark, SELF_ENSEMBLE, SelfEnsemble(self.evaluator.upscale))
+            network = self.evaluator.network(benchmark.scale)
+            return self.evaluator.run(benchmark, SELF_ENSEMBLE, SelfEnsemble(network))
         return self.evaluator.run(benchmark)
 
     def _mark_best(self, trainer: TrainerApi, result: EvalResult) -> None:

@@ -11,6 +11,7 @@ import srtrain
 from srtrain.data.cache import default_cache_dir
 from srtrain.engines.exported import json_beside
 from srtrain.errors import CheckpointError, ExportError
+from srtrain.export.options import Options
 from srtrain.files import sha256_of, write_whole
 from srtrain.files.json_file import read_json, read_text
 from srtrain.infer.code import code_hash
@@ -20,7 +21,7 @@ _FORMAT = "3"  # version of the cache; changing it invalidates all cached files
 _BESIDE = {"about": dict, "sha256": {str: str}}
 
 
-def cached_export(source: Path, suffix: str, threads: int = 0) -> Path:
+def cached_export(source: Path, suffix: str, threads: int = 0, scale: int | None = None) -> Path:
     """Return the exported file of a checkpoint: ``exports/<digest><suffix>`` in the cache. Write it if it is missing.
 
     A refusal is cached as well, because finding out takes as long as starting MindSpore. A damaged file of the cache is
@@ -30,7 +31,7 @@ def cached_export(source: Path, suffix: str, threads: int = 0) -> Path:
         CheckpointError: the checkpoint is missing or damaged.
         ExportError: the checkpoint cannot be exported.
     """
-    target = default_cache_dir() / "exports" / f"{digest(source)}{suffix}"
+    target = default_cache_dir() / "exports" / f"{digest(source, scale)}{suffix}"
     refused = target.with_name(target.name + ".refused")
     if _is_whole(target):
         return target
@@ -40,17 +41,18 @@ def cached_export(source: Path, suffix: str, threads: int = 0) -> Path:
     from srtrain.export.write import export
 
     try:
-        return export(source, target, overwrite=True, threads=threads).file
+        return export(source, target, Options(scale=scale), overwrite=True, threads=threads).file
     except ExportError as error:
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(refused, f"{error}\n")
         raise
 
 
-def digest(source: Path) -> str:
+def digest(source: Path, scale: int | None = None) -> str:
     """Return a hash of everything that decides what the exported file contains; the name of the file does not matter.
 
-    That is the weights and their description, and the code that builds and writes the network.
+    That is the weights and their description, the scale if one is named, and the code that builds and writes the
+    network.
 
     Raises:
         CheckpointError: there is no checkpoint.
@@ -64,6 +66,7 @@ def digest(source: Path) -> str:
             instruction_set(),  # a native file is for one kind of processor
             sha256_of(file),
             sha256_of(about) if about else "",
+            *([] if scale is None else [scale]),
         ]
     except OSError as error:
         raise CheckpointError(f"{str(source)!r} cannot be read: {error}.") from error

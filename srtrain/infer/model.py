@@ -129,6 +129,7 @@ def load(
     say: Callable[[str], None] | None = None,
     value_range: str | None = None,
     options: Mapping[str, Any] = _NONE,
+    scale: int | None = None,
 ) -> Model:
     """Open a network for `Model.upscale`.
 
@@ -139,13 +140,14 @@ def load(
         memory: see `Model`, also for the arguments after it.
         value_range: see `open_engine`; for exported files of other software whose range cannot be measured.
         options: further options of the engine, such as ``device_id``.
+        scale: the scale of a network for several scales, such as MDSR; by default the one in its recipe.
 
     Raises:
         CheckpointError: the file is missing, damaged, or not for this engine.
         RecipeError: the memory, the tile or the overlap is not possible.
     """
     parse_bytes(memory)  # check it before opening takes seconds
-    opened = open_engine(path, engine, threads, value_range, options)
+    opened = open_engine(path, engine, threads, value_range, options, scale)
     return Model(opened, memory, tile_px, overlap_px, self_ensemble, say)
 
 

@@ -37,6 +37,7 @@ def open_engine(
     threads: int = 0,
     value_range: str | None = None,
     options: Mapping[str, Any] = _NONE,
+    scale: int | None = None,
 ) -> Engine:
     """Open a checkpoint or an exported file.
 
@@ -49,9 +50,11 @@ def open_engine(
         value_range: range of the values in an exported file of other software: ``0-255``, ``0-1``, ``-1-1``, or
             two of them for input and output, such as ``0-1:0-255``. ``None`` measures it.
         options: further options of the engine, such as ``device_id``; see ``takes`` of its class.
+        scale: the scale of a network for several scales; ``None`` means the one in its recipe.
 
     Raises:
-        RecipeError: the range is unknown, or the file itself says its range, or the engine does not take an option.
+        RecipeError: the range is unknown, or the file itself says its range, or the engine does not take an option, or
+            the network does not have this scale.
         UnknownNameError: no engine has this name.
         CheckpointError: the file is missing, damaged, or not for this engine.
         DeviceError: the engine is not installed, or needs a device that this machine does not have.
@@ -66,9 +69,10 @@ def open_engine(
         )
     name = engine_for(path) if engine == "auto" else engine
     if name == CHECKPOINTS and engine == "auto":
-        opened = _open_fastest(path, threads, options)
+        opened = _open_fastest(path, threads, options, scale)
     else:
-        opened = _open(name, path, threads, options, value_range)
+        opened = _open(name, path, threads, options, value_range, scale)
+    _check_scale(opened, path, scale)
     if value_range is not None and "foreign" not in opened.about:
         raise RecipeError(
             f"{str(path)!r} does not need a range of values ({value_range}): it is known. Leave out --range "
@@ -77,23 +81,31 @@ def open_engine(
     return opened
 
 
+def _check_scale(opened: Engine, path: Path, scale: int | None) -> None:
+    if scale is not None and opened.scale != scale:
+        raise RecipeError(
+            f"--scale {scale}: {str(path)!r} is an exported file, which has the scale {opened.scale} only. Export the "
+            f"checkpoint again with --scale {scale}, or leave out --scale."
+        )
+
+
 def is_checkpoint(path: Path) -> bool:
     """Return whether ``path`` is a checkpoint or a file of weights, and not an exported file."""
     return engine_named(CHECKPOINTS).reads(path)
 
 
-def _open_fastest(path: Path, threads: int, options: Mapping[str, Any]) -> Engine:
+def _open_fastest(path: Path, threads: int, options: Mapping[str, Any], scale: int | None) -> Engine:
     """Open a checkpoint with the fastest engine that can run it; on an accelerator, that is MindSpore."""
     for name in () if _on_accelerator() else FASTEST:
         if not _is_fast_here(name) or not set(options) <= set(ENGINES.get(name).takes):  # type: ignore[attr-defined]
             continue
         try:
-            return _open(name, path, threads, options)
+            return _open(name, path, threads, options, scale=scale)
         except (DeviceError, ExportError) as error:
             if options and isinstance(error, DeviceError):  # of a device that was asked for
                 raise
             print(f"note: {name} cannot run {str(path)!r}: {error}", file=sys.stderr)
-    return _open(CHECKPOINTS, path, threads, options)
+    return _open(CHECKPOINTS, path, threads, options, scale=scale)
 
 
 def _is_fast_here(name: str) -> bool:
@@ -109,7 +121,12 @@ def _on_accelerator() -> bool:
 
 
 def _open(
-    name: str, path: Path, threads: int, options: Mapping[str, Any], value_range: str | None = None
+    name: str,
+    path: Path,
+    threads: int,
+    options: Mapping[str, Any],
+    value_range: str | None = None,
+    scale: int | None = None,
 ) -> Engine:
     kind = engine_named(name)
     check_options(kind, options)
@@ -120,7 +137,9 @@ def _open(
                 f"the engine {name!r} cannot read {str(path)!r}: it reads {', '.join(kind.suffixes)}. The engine for "
                 f"this file is {engine_for(path)!r}."
             )
-        file = cached_export(path, kind.suffixes[0], threads)
+        file = cached_export(path, kind.suffixes[0], threads, scale)
+    elif name == CHECKPOINTS and scale is not None:
+        options = {**options, "scale": scale}
     if value_range is not None and issubclass(kind, ExportedEngine):
         opened: Engine = kind(file, threads, value_range, **options)
     else:

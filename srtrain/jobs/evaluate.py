@@ -32,9 +32,10 @@ from srtrain.metrics.published import SELF_ENSEMBLE, published
 from srtrain.models import MODELS
 from srtrain.models.count import Cost, count
 from srtrain.models.ensemble import SelfEnsemble
+from srtrain.models.scales import scales_of
 from srtrain.registry import parameters_of
 from srtrain.trainer.run_folder import environment
-from srtrain.weights.read import network_of
+from srtrain.weights.read import model_args, network_of
 from srtrain.weights.transfer import variant
 
 _REFERENCE_BYTES = 4_000_000_000  # for the checkpoint of --against; its tiles change nothing
@@ -155,32 +156,48 @@ def _engines(args: argparse.Namespace, options: Mapping[str, Any]) -> dict[str, 
     The range of values is for exported files alone.
     """
     models: Sequence[str] = args.models
-    networks: dict[str, Engine] = {}
+    networks: dict[tuple[str, int], Engine] = {}
     for given in models:
         if given != "bicubic":
-            stated = None if is_checkpoint(Path(given)) else args.range
-            engine = _engine_name(given, args.engine)
-            networks[given] = opened = open_engine(given, engine, args.threads, stated, options)
-            tell_device(opened, options)
-            if "foreign" in opened.about:
-                print(f"note: {given}: {opened.about['foreign']}", file=sys.stderr)
-            if args.scale and opened.scale not in args.scale:
+            opened = _at_all_scales(given, args, options)
+            networks |= {(given, index): engine for index, engine in enumerate(opened)}
+            tell_device(opened[0], options)
+            if "foreign" in opened[0].about:
+                print(f"note: {given}: {opened[0].about['foreign']}", file=sys.stderr)
+            if args.scale and opened[0].scale not in args.scale:
                 raise RecipeError(
                     f"--scale {' '.join(map(str, args.scale))} does not fit {given!r}, which is a network for "
-                    f"x{opened.scale}."
+                    f"x{opened[0].scale}."
                 )
     scales = args.scale or sorted({network.scale for network in networks.values()})
     if "bicubic" in models and not scales:
         raise RecipeError("bicubic has no scale of its own: add --scale 2 (or several).")
-    labels = [_label(given) for given in networks]
+    labels = [_label(given) for given, index in networks if index == 0]
     engines: dict[str, Engine] = {}
     for given in models:
         if given == "bicubic":
             engines |= {"bicubic" if len(scales) == 1 else f"bicubic_x{n}": Bicubic(n) for n in scales}
         else:
-            short = _label(given)
-            engines[short if labels.count(short) == 1 else given.replace("/", "_")] = networks[given]
+            short = _label(given) if labels.count(_label(given)) == 1 else given.replace("/", "_")
+            own = [network for (name, _), network in networks.items() if name == given]
+            engines |= {short if len(own) == 1 else f"{short}_x{network.scale}": network for network in own}
     return engines
+
+
+def _at_all_scales(given: str, args: argparse.Namespace, options: Mapping[str, Any]) -> list[Engine]:
+    """Open a model; open a checkpoint of a network for several scales once for each scale (that is wanted)."""
+    stated = None if is_checkpoint(Path(given)) else args.range
+    kind = _engine_name(given, args.engine)
+    first = open_engine(given, kind, args.threads, stated, options)
+    name = first.about.get("model", "")
+    known = scales_of(name, model_args(first.about)) if is_checkpoint(Path(given)) and name in MODELS else ()
+    scales = [scale for scale in known if scale in args.scale or not args.scale]
+    if len(known) < 2 or not scales:
+        return [first]
+    return [
+        first if scale == first.scale else open_engine(given, kind, args.threads, stated, options, scale)
+        for scale in scales
+    ]
 
 
 def _compare(

@@ -71,6 +71,7 @@ def _open(args: argparse.Namespace) -> Model:
         overlap_px=args.overlap,
         self_ensemble=args.self_ensemble,
         value_range=args.range,
+        scale=args.scale,
         say=lambda text: print(f"note: {text}"),
         options=args.engine_options,
     )

@@ -16,6 +16,7 @@ from srtrain.errors import CheckpointError
 from srtrain.evaluation.evaluator import Evaluator
 from srtrain.evaluation.results import EvalResult, shown
 from srtrain.evaluation.table import aligned
+from srtrain.models.upscale import upscalers
 from srtrain.recipe import Benchmark, Recipe
 from srtrain.weights.read import read_weights
 from srtrain.weights.transfer import load_weights
@@ -37,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
     expected = {name: b for name, b in recipe.benchmarks.items() if b is not None and b.psnr is not None}
     backend = build_backend(recipe)
     try:
-        evaluator = Evaluator(upscaler(_network(recipe, args.weights), backend), backend)
+        network = _network(recipe, args.weights)
+        evaluator = Evaluator(upscaler(network, backend), backend, at_scale=upscalers(network))
         wanted = [benchmark for benchmark in build_benchmarks(recipe) if benchmark.name in expected]
         results = [evaluator.run(benchmark) for benchmark in wanted]
     finally:

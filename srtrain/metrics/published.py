@@ -42,6 +42,19 @@ _EDSR = {
     ("EDSR-baseline", 3): ("34.37/0.9270 30.28/0.8414 29.08/0.8051 28.15/0.852", 30.92),
     ("EDSR-baseline", 4): ("32.09/0.8936 28.58/0.7804 27.56/0.7354 26.03/0.7842", 28.95),
 }
+# EDSR table 3: MDSR, and MDSR+ with the self-ensemble.
+_MDSR = {
+    ("MDSR", 2): ("38.11/0.9602 33.85/0.9198 32.29/0.9007 32.84/0.9347", 34.96),
+    ("MDSR", 3): ("34.66/0.9280 30.44/0.8452 29.25/0.8091 28.79/0.8655", 31.25),
+    ("MDSR", 4): ("32.50/0.8973 28.72/0.7857 27.72/0.7418 26.67/0.8041", 29.26),
+}
+_MDSR_PLUS = {
+    ("MDSR", 2): ("38.17/0.9605 33.92/0.9203 32.34/0.9014 33.03/0.9362", 35.05),
+    ("MDSR", 3): ("34.77/0.9288 30.53/0.8465 29.30/0.8101 28.99/0.8683", 31.36),
+    ("MDSR", 4): ("32.60/0.8982 28.82/0.7876 27.78/0.7425 26.86/0.8082", 29.36),
+}
+# The authors' repository (EDSR-PyTorch).
+_MDSR_BASELINE = {2: 34.63, 3: 30.94, 4: 28.97}
 # RDN table 3 (without the self-ensemble): Set5, Set14, B100, Urban100.
 _RDN = {
     2: "38.24/0.9614 34.01/0.9212 32.34/0.9017 32.89/0.9353",
@@ -69,7 +82,8 @@ def published(model: str, scale: int, benchmark: str, protocol: str, method: str
     """Return the published score of a network, or ``None``.
 
     Args:
-        model: its name in papers: ``bicubic``, ``EDSR-baseline``, ``EDSR (full)`` or ``RDN``.
+        model: its name in papers: ``bicubic``, ``EDSR-baseline``, ``EDSR (full)``, ``MDSR``, ``MDSR-baseline`` or
+            ``RDN``.
         scale: upscaling factor.
         benchmark: the data set's registered name, such as ``set5`` or ``div2k_valid``.
         protocol: the protocol's registered name; scores of other protocols are not returned.
@@ -78,11 +92,13 @@ def published(model: str, scale: int, benchmark: str, protocol: str, method: str
     return _all().get((model, scale, benchmark, protocol, method))
 
 
-def _on_y(model: str, scale: int, row: str, source: str) -> dict[tuple[str, int, str, str, str], Published]:
+def _on_y(
+    model: str, scale: int, row: str, source: str, method: str = "plain"
+) -> dict[tuple[str, int, str, str, str], Published]:
     """Return the rows of a line ``PSNR/SSIM PSNR/SSIM …`` for the four sets."""
     scores = [tuple(map(float, pair.split("/"))) for pair in row.split()]
     return {
-        (model, scale, benchmark, "paper_y", "plain"): Published(psnr, ssim, source)
+        (model, scale, benchmark, "paper_y", method): Published(psnr, ssim, source)
         for benchmark, (psnr, ssim) in zip(_SETS, scores, strict=True)
     }
 
@@ -93,9 +109,15 @@ def _all() -> dict[tuple[str, int, str, str, str], Published]:
     for benchmark, scales in BICUBIC.items():
         for scale, psnr in scales.items():
             rows["bicubic", scale, benchmark, "paper_y", "plain"] = Published(psnr, None, "EDSR, table 3")
-    for (model, scale), (on_y, div2k) in _EDSR.items():
-        rows |= _on_y(model, scale, on_y, "EDSR")
-        rows[model, scale, "div2k_valid", "div2k_rgb", "plain"] = Published(div2k, None, "EDSR")
+    tables = (({**_EDSR, **_MDSR}, "plain"), (_MDSR_PLUS, SELF_ENSEMBLE))
+    for table, method in tables:
+        for (model, scale), (on_y, div2k) in table.items():
+            rows |= _on_y(model, scale, on_y, "EDSR", method)
+            rows[model, scale, "div2k_valid", "div2k_rgb", method] = Published(div2k, None, "EDSR")
+    for scale, psnr in _MDSR_BASELINE.items():
+        rows["MDSR-baseline", scale, "div2k_valid", "div2k_rgb", "plain"] = Published(
+            psnr, None, "EDSR-PyTorch"
+        )
     for scale, on_y in _RDN.items():
         rows |= _on_y("RDN", scale, on_y, "RDN")
     for scale, row in _MODEL_ZOO.items():

@@ -52,7 +52,8 @@ class Data:
     Attributes:
         root: folder of the data, for every data set of this recipe that has no ``root`` of its own.
         train: the training set, from ``DATASETS``.
-        gt_patch_px: side of the square patch of ground truth; the side of the input is this divided by the scale.
+        gt_patch_px: side of the square patch of ground truth; the side of the input is this divided by the scale. A
+            network for several scales sees patches of this input at each of them.
         batch_size: samples of one update, over all ranks together.
         augment: random flips and 90° turns, the same for input and ground truth.
         degrade: degradations of the input beyond bicubic downscaling, from ``DEGRADATIONS``, applied in this order;
@@ -82,12 +83,14 @@ class Benchmark:
         protocol: from ``PROTOCOLS``: the colour, border and rounding of the PSNR.
         psnr: the expected PSNR of the trained network, in dB; ``srtrain verify`` compares with it.
         ssim: the expected SSIM.
+        scale: upscaling factor of this set, for a network for several scales; ``None`` means the recipe's ``scale``.
     """
 
     data: Spec
     protocol: str = "paper_y"
     psnr: float | None = None
     ssim: float | None = None
+    scale: int | None = None
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,8 @@ class Recipe:
 
     Attributes:
         name: name of the run and of its folder.
-        scale: upscaling factor, for the model and every data set.
+        scale: upscaling factor, for the model and every data set. A network with an argument ``scales`` is trained
+            at all of them (docs/new_model.md); this one is used where a single scale is needed, as in exports.
         model: the network, from ``MODELS``.
         data: the training data.
         train: the length of the training, and how the loop runs.

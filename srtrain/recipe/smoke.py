@@ -23,7 +23,6 @@ def twin(recipe: Recipe, **model_args: Any) -> Recipe:
     """
     shrink = N_STEPS / _length(recipe)
     optim = recipe.optim
-    protocol = next((b.protocol for b in recipe.benchmarks.values() if b is not None), "paper_y")
     return dataclasses.replace(
         recipe,
         name=f"{recipe.name}_smoke",
@@ -44,10 +43,24 @@ def twin(recipe: Recipe, **model_args: Any) -> Recipe:
         ),
         init_from=f"{recipe.init_from}_smoke" if recipe.init_from else "",
         device=Spec("cpu"),
-        benchmarks={"chelsea": Benchmark(Spec("embedded", names=("chelsea",)), protocol=protocol)},
+        benchmarks=_benchmarks(recipe),
         hooks={name: _hook(spec) for name, spec in recipe.hooks.items()}
         | {"require_learning": Spec("require_learning")},
     )
+
+
+def _benchmarks(recipe: Recipe) -> dict[str, Benchmark | None]:
+    """Return the picture that the twin is scored on: once, or at each scale that the recipe's benchmarks name."""
+    wanted = [benchmark for benchmark in recipe.benchmarks.values() if benchmark is not None]
+    protocol = wanted[0].protocol if wanted else "paper_y"
+    named = sorted({benchmark.scale for benchmark in wanted if benchmark.scale is not None})
+    scales: list[int | None] = [*named] or [None]
+    return {
+        f"chelsea_x{scale}" if scale else "chelsea": Benchmark(
+            Spec("embedded", names=("chelsea",)), protocol=protocol, scale=scale
+        )
+        for scale in scales
+    }
 
 
 def _length(recipe: Recipe) -> float:
@@ -78,5 +91,6 @@ def _hook(spec: Spec | None) -> Spec | None:
         return None
     if spec is None or "every" not in spec.args:
         return spec
-    every = N_STEPS if spec.name == "self_ensemble_evaluate" else N_STEPS // 4
+    slow = spec.name == "self_ensemble_evaluate" or spec.args.get("self_ensemble")
+    every = N_STEPS // 2 if slow and spec.name == "evaluate" else N_STEPS if slow else N_STEPS // 4
     return Spec(spec.name, **{**spec.args, "every": every})

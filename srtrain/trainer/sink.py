@@ -7,7 +7,7 @@ from typing import Any
 import mindspore.dataset as ds
 from numpy.typing import NDArray
 
-from srtrain.data.loader import Loader
+from srtrain.data.loader import BatchSource
 from srtrain.device.cores import usable_cores
 from srtrain.trainer.update import arrays_of
 
@@ -15,7 +15,7 @@ from srtrain.trainer.update import arrays_of
 class Batches:
     """The arrays of the loader's batches, by number, counted from ``first_step``."""
 
-    def __init__(self, loader: Loader, first_step: int, n_steps: int) -> None:
+    def __init__(self, loader: BatchSource, first_step: int, n_steps: int) -> None:
         self.loader = loader
         self.first_step = first_step
         self.n_steps = n_steps
@@ -27,7 +27,7 @@ class Batches:
         return tuple(arrays_of(self.loader.batch(self.first_step + int(i))).values())
 
 
-def batches_to_sink(loader: Loader, first_step: int, n_steps: int) -> ds.GeneratorDataset:
+def batches_to_sink(loader: BatchSource, first_step: int, n_steps: int) -> ds.GeneratorDataset:
     """Return the batches of ``n_steps`` steps in their order, computed by ``loader.workers`` threads."""
     return ds.GeneratorDataset(
         Batches(loader, first_step, n_steps),

@@ -17,6 +17,8 @@ class TrainStep(Update):
     An update whose loss or gradient is not finite is always skipped: weights and moments stay as they are.
     The decision is part of the graph. It is the same on every rank because it uses means over the ranks.
 
+    A network for several scales (srtrain/models/scales.py) runs at the scale between the shapes of ``lq`` and ``gt``.
+
     Args:
         reducer: averages the loss, the gradients and the mark of an overflow over the ranks.
         accumulate: number of equal parts of a batch that are computed one after the other. The update uses their
@@ -39,6 +41,7 @@ class TrainStep(Update):
     ) -> None:
         super().__init__((optimizer,), precision, skip_above)
         self.network = self.precision.prepare(model)
+        self.has_scales = hasattr(model, "scales")
         self.loss = loss
         self.optimizer = optimizer
         self.reducer = reducer
@@ -79,7 +82,9 @@ class TrainStep(Update):
 
     def forward(self, lq: Tensor, gt: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss of a batch twice: scaled, which is differentiated, and unscaled."""
-        loss = self.loss(self.network(lq), gt)
+        # The scale of a batch follows from its shapes, which are constants of the graph.
+        sr = self.network(lq, gt.shape[2] // lq.shape[2]) if self.has_scales else self.network(lq)
+        loss = self.loss(sr, gt)
         if self.scaler is None:
             return loss, loss
         return self.scaler.scale(loss), loss

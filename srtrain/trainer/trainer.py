@@ -11,7 +11,7 @@ from typing import Any
 import mindspore as ms
 from mindspore import nn
 
-from srtrain.data.loader import Loader
+from srtrain.data.loader import BatchSource
 from srtrain.device.backend import Backend
 from srtrain.errors import CheckpointError, DeviceError, HookError, RecipeError
 from srtrain.evaluation.evaluator import EvalSet
@@ -43,7 +43,7 @@ class Trainer:
         self,
         model: nn.Cell,
         update: Update,
-        loader: Loader,
+        loader: BatchSource,
         hooks: list[Hook],
         max_steps: int,
         backend: Backend,

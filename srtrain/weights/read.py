@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from mindspore import nn
 
 from srtrain import plugins
 from srtrain.consent import allowed
-from srtrain.errors import CheckpointError, RecipeError, first_line
+from srtrain.errors import CheckpointError, RecipeError, first_line, listing
 from srtrain.models import MODELS
+from srtrain.models.scales import scales_of
 from srtrain.recipe.check import hints_of, raise_all, type_mistake
 from srtrain.recipe.record import decode
 from srtrain.trainer.checkpoint import find_weights, read_tensors, run_folder_of
@@ -80,6 +82,23 @@ def network_of(about: Mapping[str, Any], source: Path) -> nn.Cell:
             f"the network {name!r} that {str(source)!r} describes cannot be built: {reason}"
         ) from error
     return model
+
+
+def at_scale(weights: Weights, scale: int | None) -> Weights:
+    """Return weights as those of their network at a scale; ``None`` means the scale that the file names.
+
+    Raises:
+        RecipeError: the network does not work at this scale.
+    """
+    about = weights.about
+    if scale is None or scale == about.get("scale"):
+        return weights
+    activate_plugins(weights.source, about)
+    known = scales_of(about["model"], model_args(about)) if "model" in about else ()
+    if scale not in known:
+        has = listing([f"x{one}" for one in known or (about.get("scale", "?"),)])
+        raise RecipeError(f"--scale {scale}: the network in {str(weights.source)!r} works at {has} only.")
+    return replace(weights, about={**about, "scale": scale})
 
 
 def activate_plugins(file: Path, about: Mapping[str, Any]) -> None:

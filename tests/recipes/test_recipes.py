@@ -80,6 +80,44 @@ def test_the_papers_rows_are_the_papers_numbers(
 
 
 @pytest.mark.parametrize(
+    ("name", "n_resblocks", "psnr"),
+    [
+        ("mdsr_baseline", 16, {2: 34.63, 3: 30.94, 4: 28.97}),
+        ("mdsr", 80, {2: 34.96, 3: 31.25, 4: 29.26}),
+        ("mdsr_plus", 80, dict.fromkeys((2, 3, 4))),
+    ],
+)
+def test_the_rows_for_several_scales_have_a_benchmark_for_each(
+    name: str, n_resblocks: int, psnr: dict[int, float | None]
+) -> None:
+    """Section 4.2: patches of 48 px at every scale."""
+    recipe = edsr(name)
+    assert recipe.model.args == {"n_resblocks": n_resblocks, "n_feats": 64, "scales": (2, 3, 4)}
+    assert recipe.data.gt_patch_px // recipe.scale == 48
+    found = {b.scale: (key, b.psnr) for key, b in recipe.benchmarks.items() if b is not None}
+    assert found == {scale: (f"div2k_valid_x{scale}", expected) for scale, expected in psnr.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("edsr_plus_x2", "edsr_x2"),
+        ("edsr_plus_x3", "edsr_x3_finetune"),
+        ("edsr_plus_x4", "edsr_x4_finetune"),
+        ("mdsr_plus", "mdsr"),
+    ],
+)
+def test_a_row_with_a_plus_is_the_plain_one_with_the_self_ensemble(name: str, plain: str) -> None:
+    recipe, other = edsr(name), edsr(plain)
+    assert (recipe.model, recipe.data, recipe.train, recipe.optim, recipe.init_from) == (
+        *(other.model, other.data, other.train, other.optim, other.init_from),
+    )
+    evaluate = recipe.hooks["evaluate"]
+    assert evaluate is not None
+    assert evaluate.args["self_ensemble"] is True
+
+
+@pytest.mark.parametrize(
     ("name", "scale", "start"),
     [
         ("edsr_zoo_x2", 2, ""),
