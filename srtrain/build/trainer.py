@@ -196,8 +196,9 @@ def _build_update(
     parameters = list(model.trainable_params())
     precision = build_spec(PRECISIONS, recipe.precision, per_epoch)
     precision.finite = backend.finite_check()
+    again = recipe.train.recompute  # a network of our own kernels is one operator, which keeps what it needs
     update = TrainStep(
-        network_to_train(model, backend, log, precision),
+        model if again else network_to_train(model, backend, log, precision),
         build_spec(LOSSES, recipe.loss, per_epoch),
         build_optimizer(optim.optimizer.name, parameters, optim.lr, **optim.optimizer.args),
         precision=precision,
@@ -206,6 +207,6 @@ def _build_update(
         clip_norm=optim.clip_norm,
         skip_above=optim.skip_above,
     )
-    if recipe.train.recompute:
+    if again:
         log.info(f"recompute: {counted(recompute_blocks(update.network), 'block')}")
     return update

@@ -127,7 +127,7 @@ class Train:
         accumulate: number of parts into which each rank splits its share of a batch. The parts are computed one after
             the other, which takes less memory; the update is the same.
         recompute: keep only the outputs of the network's blocks for the backward pass, and compute the rest again.
-            This takes less memory and about a third more time; the bits are the same.
+            This takes less memory and about a third more time; the bits are the same. It uses MindSpore's own kernels.
         sink_steps: number of updates between two looks of the host. The batches wait in a queue on the device, and
             the host starts the updates one after the other without waiting for a result. Hooks run, and the learning
             rate changes, only at multiples of it. Ascend only.
