@@ -28,7 +28,8 @@ def open_failures() -> tuple[type[Exception], ...]:
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoSuchFile", "NotImplemented")
-    return tuple(getattr(state, name) for name in (*names, "RuntimeException"))
+    # It raises the last one when it names a part of the file that is not UTF-8.
+    return (*(getattr(state, name) for name in (*names, "RuntimeException")), UnicodeDecodeError)
 
 
 @ENGINES.register("onnxruntime")
@@ -58,10 +59,11 @@ class OnnxRuntimeEngine(ExportedEngine):
         providers = _providers(wanted, device_id, onnxruntime.get_available_providers())
         try:
             self._session = onnxruntime.InferenceSession(str(path), session, providers=providers)
+            inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+            texts = self._session.get_modelmeta().custom_metadata_map
         except open_failures() as error:
             raise CheckpointError(f"ONNX Runtime cannot run {str(path)!r}: {error}.") from error
         self.runs_on = _device(self._session.get_providers(), wanted, device_id)
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or inputs[0].type not in _DTYPES:
             given = ", ".join(f"{i.name}: {i.type} {i.shape}" for i in inputs)
             raise CheckpointError(
@@ -71,7 +73,6 @@ class OnnxRuntimeEngine(ExportedEngine):
         shape = tuple(px if isinstance(px, int) else None for px in inputs[0].shape)
         self.declared = Declared(shape, _DTYPES[inputs[0].type])
         self.batch = shape[0] if shape else None
-        texts = self._session.get_modelmeta().custom_metadata_map
         return metadata(texts.get(METADATA_KEY, ""), path)
 
     def _run(self, lq: Array) -> Array:

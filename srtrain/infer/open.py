@@ -67,6 +67,8 @@ def open_engine(
         raise CheckpointError(
             f"{str(path)!r} does not exist. Give a run folder, a step_… folder, a weights file or an exported file."
         )
+    if not (path.is_file() or path.is_dir()):  # reading a pipe would wait for ever
+        raise CheckpointError(f"{str(path)!r} is not a regular file.")
     name = engine_for(path) if engine == "auto" else engine
     if name == CHECKPOINTS and engine == "auto":
         opened = _open_fastest(path, threads, options, scale)

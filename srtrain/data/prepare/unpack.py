@@ -47,6 +47,10 @@ def unpack(zip_file: Path, target: Path) -> list[Unpacked]:
         DataError: the zip file is missing or damaged, has a path outside ``target``, does not fit on the disk, would
             become more than 100 times as large, or has another number of pictures than DIV2K.
     """
+    if zip_file.exists() and not (
+        zip_file.is_file() or zip_file.is_dir()
+    ):  # opening a pipe would wait for ever
+        raise DataError(f"cannot read zip file {str(zip_file)!r}: it is not a regular file.")
     try:
         with zipfile.ZipFile(zip_file) as archive:
             members = _safe_members(archive, zip_file)

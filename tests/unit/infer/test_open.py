@@ -1,5 +1,6 @@
 """One interface to networks; the engine is chosen by file suffix, by name, or as the fastest one."""
 
+import os
 import subprocess
 import sys
 
@@ -143,3 +144,19 @@ def test_what_runs_exported_files_imports_neither_mindspore_nor_numba(module):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".param", ".mindir", ".ckpt", ".npz", ""])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, suffix):
+    os.mkfifo(tmp_path / f"pipe{suffix}")
+    with pytest.raises(CheckpointError, match=rf"pipe{suffix}' is not a regular file"):
+        open_engine(tmp_path / f"pipe{suffix}")
+
+
+@pytest.mark.parametrize("name", [b"Conv", b"srtrain", b"input"])
+def test_an_onnx_file_whose_names_are_not_utf_8(opened_onnx, tmp_path, name):
+    data = opened_onnx.path.read_bytes()
+    assert name in data
+    (tmp_path / "net.onnx").write_bytes(data.replace(name, b"\xef" + name[1:]))
+    with pytest.raises(CheckpointError, match=r"net\.onnx"):
+        open_engine(tmp_path / "net.onnx")

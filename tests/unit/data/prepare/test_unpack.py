@@ -1,5 +1,6 @@
 """Official zip files are unpacked and counted; malicious ones write no file."""
 
+import os
 import stat
 import zipfile
 
@@ -159,6 +160,9 @@ def test_what_the_system_refuses_is_told_apart(tmp_path):
         DataError, match=r"cannot read zip file '.*loop\.zip': Too many levels of symbolic links"
     ):
         unpack(tmp_path / "loop.zip", tmp_path / "to")
+    os.mkfifo(tmp_path / "pipe.zip")
+    with pytest.raises(DataError, match=r"cannot read zip file '.*pipe\.zip': it is not a regular file"):
+        unpack(tmp_path / "pipe.zip", tmp_path / "to")
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=r"long\.zip': cannot write '.*/file/to': Not a directory"):
         unpack(tmp_path / "long.zip", tmp_path / "file" / "to")
