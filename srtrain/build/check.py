@@ -55,7 +55,7 @@ def check_names(recipe: Recipe) -> None:
         except UserError as error:
             mistakes.append(f"benchmarks.{name}.protocol: {error}")
     try:
-        check_optimizer(recipe.optim.optimizer.name, recipe.optim.optimizer.args, recipe.device.name)
+        check_optimizer(recipe.optim.optimizer.name, recipe.optim.optimizer.args)
     except UserError as error:
         mistakes.append(f"optim.optimizer: {error}")
     if mistakes:

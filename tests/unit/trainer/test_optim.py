@@ -27,14 +27,11 @@ OTHER = {
     "centered": True,
     "accum": 5.0,
 }
-NEEDS = {("sgd", "nesterov"): {"momentum": 0.9}}  # Nesterov's momentum is nothing without momentum
-NOT_ON_CPU = {"lamb"}  # MindSpore has its kernel for other devices only
-ARRIVE = [
-    (name, argument)
-    for name, arguments in ARGUMENTS.items()
-    for argument in sorted(arguments)
-    if name not in NOT_ON_CPU and (name, argument) != ("adan", "weight_decay")
-]
+NEEDS = {
+    ("sgd", "nesterov"): {"momentum": 0.9},
+    ("sgd", "dampening"): {"momentum": 0.9},
+}  # they change momentum
+ARRIVE = [(name, argument) for name, arguments in ARGUMENTS.items() for argument in sorted(arguments)]
 
 
 def weight():
@@ -60,7 +57,7 @@ def test_every_optimizer_builds_with_one_assignable_learning_rate(name):
 
 
 @pytest.mark.usefixtures("graph")
-@pytest.mark.parametrize("name", sorted(set(ARGUMENTS) - NOT_ON_CPU))
+@pytest.mark.parametrize("name", ARGUMENTS)
 def test_an_assigned_learning_rate_is_the_one_that_is_used(name):
     parameter = weight()
     optimizer = build_optimizer(name, [parameter], 0.1)
@@ -82,31 +79,11 @@ def test_every_argument_arrives(name, argument):
     assert not np.array_equal(plain, changed)
 
 
-@pytest.mark.usefixtures("pynative")
-def test_adam_is_kingma_and_bas():
-    w, m, v = weight().asnumpy().astype(np.float64), 0.0, 0.0
-    for t, g in enumerate(GRADIENTS, start=1):
-        m = 0.8 * m + 0.2 * g
-        v = 0.95 * v + 0.05 * np.square(g, dtype=np.float64)
-        w = w - 0.1 * (m / (1 - 0.8**t)) / (np.sqrt(v / (1 - 0.95**t)) + 1e-8)
-    np.testing.assert_allclose(after_three_updates("adam", beta1=0.8, beta2=0.95), w, rtol=1e-4)
-
-
-@pytest.mark.usefixtures("pynative")
-def test_momentum_is_a_running_sum():
-    w, velocity = weight().asnumpy(), np.zeros(3, np.float32)
-    for g in GRADIENTS:
-        velocity = 0.6 * velocity + g
-        w = w - 0.1 * velocity
-    np.testing.assert_allclose(after_three_updates("momentum", momentum=0.6), w, rtol=1e-5)
-
-
 def test_an_unknown_optimizer_lists_and_suggests():
     with pytest.raises(UnknownNameError) as caught:
         build_optimizer("adm", [weight()], 0.1)
     assert str(caught.value) == (
-        "there is no optimizer named 'adm'. Did you mean 'adam'? mindcv.optim has: "
-        f"{', '.join(sorted(ARGUMENTS))}."
+        f"there is no optimizer named 'adm'. Did you mean 'adam'? Optimizers: {', '.join(sorted(ARGUMENTS))}."
     )
 
 
@@ -115,7 +92,7 @@ def test_an_argument_that_would_be_ignored_is_refused():
         build_optimizer("adam", [weight()], 0.1, beta_1=0.5)
     assert str(caught.value) == (
         "the optimizer 'adam' takes no argument 'beta_1'. Did you mean 'beta1'? It takes: "
-        "beta1, beta2, nesterov, use_amsgrad, weight_decay; the learning rate is optim.lr."
+        "beta1, beta2, use_amsgrad, weight_decay; the learning rate is optim.lr."
     )
     with pytest.raises(RecipeError, match=r"'momentum' takes no argument 'dampening'\. It takes: momentum, "):
         check_optimizer("momentum", {"dampening": 0.1})
@@ -144,7 +121,7 @@ def test_own_state_is_everything_but_the_weights(name, moments):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("pynative")
-@pytest.mark.parametrize("name", sorted(set(ARGUMENTS) - NOT_ON_CPU))
+@pytest.mark.parametrize("name", ARGUMENTS)
 def test_own_state_and_weights_are_all_that_an_exact_continuation_needs(name):
     parameter = weight()
     optimizer = build_optimizer(name, [parameter], 0.1)
@@ -158,24 +135,3 @@ def test_own_state_and_weights_are_all_that_an_exact_continuation_needs(name):
         optimizer((ms.Tensor(gradient),))
         twin((ms.Tensor(gradient),))
     np.testing.assert_array_equal(copy.asnumpy(), parameter.asnumpy())
-
-
-@pytest.mark.usefixtures("pynative")
-def test_nesterov_is_not_plain_momentum():
-    def after(name):
-        parameter = ms.Parameter(ms.Tensor(np.float32([1, 2, -3])), name="w")
-        optimizer = build_optimizer(name, [parameter], 0.1, momentum=0.9)
-        for gradient in ([1.0, -2, 30], [0.1, 0.2, -0.9]):
-            optimizer((ms.Tensor(np.float32(gradient)),))
-        return parameter.asnumpy().copy()
-
-    w, v = np.float32([1, 2, -3]), 0
-    for g in (np.float32([1, -2, 30]), np.float32([0.1, 0.2, -0.9])):
-        v = 0.9 * v + g
-        w = w - 0.1 * (g + 0.9 * v)
-    np.testing.assert_allclose(after("nesterov"), w, rtol=1e-5)
-    assert not np.array_equal(after("nesterov"), after("momentum"))
-
-
-def test_adan_takes_no_argument_that_it_ignores():
-    assert "weight_decay" not in ARGUMENTS["adan"]

@@ -1,7 +1,8 @@
-"""Build optimizers by their name in ``mindcv.optim``, and check their arguments."""
+"""Build optimizers by name, and check their arguments. ``docs/optimizers.md`` compares each with its reference."""
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import mindspore as ms
@@ -9,40 +10,37 @@ from mindcv.optim import create_optimizer
 from mindspore import nn
 
 from srtrain.errors import RecipeError, UnknownNameError, did_you_mean, listing
+from srtrain.trainer.optim.formulas import FORMULAS
 
 # The arguments that mindcv's factory passes on to each optimizer. This table is needed because the classes hide their
-# signatures behind a decorator, and because the factory silently drops other arguments: its ``eps`` reaches RMSProp
-# only, and the momentum optimizers receive only the arguments below.
-ARGUMENTS = {
+# signatures behind a decorator, and because the factory silently drops other arguments: the momentum optimizers receive
+# only the arguments below, and none receives ``eps``. Adam's ``nesterov`` is left out: its formula is MindSpore's own.
+_OF_MINDCV = {
     "sgd": {"momentum", "nesterov", "dampening", "weight_decay"},
     "momentum": {"momentum", "weight_decay"},
     "nesterov": {"momentum", "weight_decay"},
-    "adam": {"beta1", "beta2", "nesterov", "use_amsgrad", "weight_decay"},
+    "adam": {"beta1", "beta2", "use_amsgrad", "weight_decay"},
     "adamw": {"beta1", "beta2", "clip", "weight_decay"},
     "lion": {"beta1", "beta2", "clip", "weight_decay"},
-    "nadam": {"beta1", "beta2", "schedule_decay", "weight_decay"},
-    "adan": {"beta1", "beta2", "beta3"},
-    "rmsprop": {"decay", "momentum", "eps", "centered", "weight_decay"},
-    "adagrad": {"accum", "weight_decay"},
-    "lamb": {"beta1", "beta2", "weight_decay"},
 }
+ARGUMENTS = _OF_MINDCV | {
+    name: set(inspect.signature(formula).parameters) - {"params", "learning_rate"}
+    for name, formula in FORMULAS.items()
+}
+"""The arguments of each optimizer beside the weights and the learning rate."""
 
 
-def check_optimizer(name: str, arguments: dict[str, Any], device: str = "") -> None:
+def check_optimizer(name: str, arguments: dict[str, Any]) -> None:
     """Refuse an unknown optimizer, and arguments that the factory would silently ignore.
 
     Raises:
-        UnknownNameError: ``mindcv.optim`` has no such optimizer.
-        RecipeError: the optimizer has no such argument, or no kernel for the device.
+        UnknownNameError: there is no such optimizer.
+        RecipeError: the optimizer has no such argument.
     """
     if name not in ARGUMENTS:
         raise UnknownNameError(
-            f"there is no optimizer named {name!r}.{did_you_mean(name, ARGUMENTS)} mindcv.optim has: "
+            f"there is no optimizer named {name!r}.{did_you_mean(name, ARGUMENTS)} Optimizers: "
             f"{listing(ARGUMENTS)}."
-        )
-    if name == "lamb" and device == "cpu":
-        raise RecipeError(
-            "the optimizer 'lamb' has no kernel for device = 'cpu' in MindSpore. Use adamw, which is similar."
         )
     known = ARGUMENTS[name]
     for key in arguments:
@@ -57,13 +55,17 @@ def build_optimizer(name: str, parameters: list[ms.Parameter], lr: float, **argu
     """Build an optimizer whose ``learning_rate`` is one assignable Parameter.
 
     Raises:
-        UnknownNameError: ``mindcv.optim`` has no such optimizer.
+        UnknownNameError: there is no such optimizer.
         RecipeError: the optimizer has no such argument, or refuses its value.
     """
     check_optimizer(name, arguments)
-    if name == "nesterov":  # the factory uses nn.Momentum, which ignores use_nesterov on a CPU
+    if name == "sgd":
+        arguments = {"momentum": 0.0, **arguments}  # as PyTorch; the factory's default is 0.9
+    elif name == "nesterov":  # the factory uses nn.Momentum, which ignores use_nesterov on a CPU
         name, arguments = "sgd", {"momentum": 0.9, **arguments, "nesterov": True}
     try:
+        if name in FORMULAS:
+            return FORMULAS[name](parameters, lr, **arguments)
         return create_optimizer(parameters, opt=name, lr=lr, **arguments)
     except (ValueError, TypeError) as error:
         first = str(error).strip().splitlines()[0]
