@@ -9,6 +9,7 @@ from srtrain.cli import arguments
 from srtrain.errors import CheckpointError, DataError
 from srtrain.export.format import prepared_format
 from srtrain.export.options import Options
+from srtrain.export.programs import PROGRAMS, program_named
 from srtrain.metrics import PROTOCOLS
 
 HELP = "write MindIR, ONNX, ncnn or AIR, checked against the checkpoint"
@@ -18,6 +19,7 @@ examples:
   srtrain export EDSR_x2.pt --to edsr_x2.mindir --input-px 1020x1020 --batch 1
   srtrain export runs/edsr_x2 --to edsr_x2.param                # ncnn: .param and .bin
   srtrain export runs/mdsr --to mdsr_x3.onnx --scale 3          # one scale of a network for several
+  srtrain export runs/edsr_x2 --to my_models/edsr_x2.param --for upscayl
   srtrain export runs/edsr_x2 --to edsr_x2_int8.onnx --precision int8 --calibrate data/T91 --measure set5=data/Set5
 """
 RUN = "srtrain.jobs.export:run"
@@ -52,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="keep the layers after the last ReLU (default: one convolution, except in ncnn and native files)",
     )
     arguments.add_one_scale(parser)
+    parser.add_argument(
+        "--for",
+        dest="program",
+        metavar="PROGRAM",
+        help=f"write the file as another program takes it: {', '.join(PROGRAMS)}",
+    )
     _add_measuring(parser)
     arguments.add_overwrite(parser, "replace existing files")
     arguments.add_threads(parser)
@@ -96,7 +104,8 @@ def check(args: argparse.Namespace) -> None:
     """Check the sizes, the precision, the checkpoint and the target; add ``args.options``."""
     form = "HEIGHTxWIDTH, such as 1020x1020"
     input_px = None if args.input_px is None else arguments.parse_px("--input-px", args.input_px, form)
-    args.options = Options(input_px, args.batch, args.precision, args.plain, args.scale)
+    program = program_named(args.program) if args.program else None
+    args.options = Options(input_px, args.batch, args.precision, args.plain, args.scale, program)
     args.checkpoint = args.checkpoint.expanduser()
     if not args.checkpoint.exists():
         raise CheckpointError(

@@ -12,7 +12,8 @@ import numpy as np
 from srtrain.arrays import Float32
 from srtrain.engines.engine import Engine
 from srtrain.engines.foreign.examine import examine
-from srtrain.engines.foreign.form import Adapter, Array, Declared
+from srtrain.engines.foreign.form import Adapter, Array, Declared, Form
+from srtrain.engines.foreign.ranges import RANGES
 from srtrain.errors import CheckpointError, DataError
 from srtrain.files.json_file import Whole, checked, reason_of
 
@@ -32,6 +33,7 @@ _ABOUT = {
     "batch?": (Whole(1), None),
     "precision?": str,
     "linear_end?": str,
+    "values?": str,
 }
 
 
@@ -49,6 +51,8 @@ def metadata(text: str, file: Path) -> dict[str, Any]:
         about: dict[str, Any] = checked(text or "{}", _ABOUT)
         if len(about.get("input_px") or (1, 1)) != 2:
             raise ValueError(f"'input_px' is {about['input_px']} instead of a height and a width")
+        if about.get("values", "0-255") not in RANGES:
+            raise ValueError(f"'values' is {about['values']!r} instead of one of {', '.join(RANGES)}")
     except ValueError as error:
         raise CheckpointError(
             f"the metadata of {str(file)!r} is damaged: {reason_of(error)}. Export the network again."
@@ -92,6 +96,11 @@ class ExportedEngine(Engine):
             self.input_px = _pair(self.about.get("input_px"))
             self.batch = self.about.get("batch")
             self.scale = int(self.about["scale"])
+            values = self.about.get("values", "0-255")
+            if values != "0-255":
+                self._upscale_batch = Adapter(
+                    self._run, Form(values_in=values, values_out=values, scale=self.scale)
+                )
         else:
             form = examine(path, self._run, self.declared, self.batch, value_range)
             self._upscale_batch = Adapter(self._run, form)

@@ -44,6 +44,24 @@ class KeepSize(nn.Cell):
         return sr
 
 
+class In01(nn.Cell):
+    """A network of RGB in [0, 255] as one of RGB in [0, 1].
+
+    A convolution of 1x1 widens the range, because ONNX Runtime folds the mean colour into it. It is the first
+    convolution, from which chaiNNer reads the number of channels.
+    """
+
+    def __init__(self, model: nn.Cell) -> None:
+        super().__init__()
+        white = 255 * np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)
+        self.widen = nn.Conv2d(3, 3, 1, has_bias=True, weight_init=Tensor(white), bias_init="zeros")
+        self.model = model
+
+    def construct(self, lq: Tensor) -> Tensor:
+        """Return the picture; neither it nor ``lq`` is clipped."""
+        return self.model(self.widen(lq)) * (1 / 255)  # a quotient would be exported with an undefined type
+
+
 def fold(model: nn.Cell, plain: bool = False) -> nn.Cell:
     """Prepare a network for export; it computes the same, up to rounding.
 

@@ -69,6 +69,9 @@ def prepared_format(target: Path, options: Options, overwrite: bool) -> Format:
         RunFolderError: the file exists and may not be replaced.
         DeviceError: the format needs a device that this machine does not have.
     """
+    if options.program:
+        options.program.check(target)
+        target = options.program.placed(target)
     known = [f".{name}" for name in FORMATS.names()]
     if target.suffix not in known:
         raise UserError(

@@ -30,8 +30,8 @@ Attributes = dict[str, Any]
 Params = dict[int, int | float | list[int]]
 
 
-def write_ncnn(source: Path, file: Path) -> None:
-    """Write ``file`` (``….param``) and the ``.bin`` beside it.
+def write_ncnn(source: Path, file: Path) -> set[str]:
+    """Write ``file`` (``….param``) and the ``.bin`` beside it; return the kinds of its layers.
 
     Args:
         source: a float32 ONNX file with one input and one output.
@@ -46,6 +46,7 @@ def write_ncnn(source: Path, file: Path) -> None:
     lines = [str(_MAGIC), f"{len(writer.layers)} {n_blobs}", *map(str, writer.layers)]
     file.write_text("\n".join(lines) + "\n", encoding="ascii")
     file.with_suffix(".bin").write_bytes(writer.weights)
+    return {layer.kind for layer in writer.layers}
 
 
 def take_padding_off(graph: onnx.GraphProto) -> None:
@@ -173,7 +174,8 @@ class _Writer:
             self.done.add(output)
         params: Params = {0: n_out, 1: width, 11: height, 2: dilation[1], 12: dilation[0]}
         params |= {3: stride[1], 13: stride[0], 4: left, 14: top, 15: right, 16: bottom}
-        params |= {5: 1, 6: weight.size, 7: groups, 9: _RELU if fused else 0}
+        params |= {5: 1, 6: weight.size, 9: _RELU if fused else 0}
+        params |= {7: groups} if groups > 1 else {}
         kind = "Convolution" if groups == 1 else "ConvolutionDepthWise"
         self.add(kind, [node.input[0]], [output], params)
         self.weights += _FLOAT32

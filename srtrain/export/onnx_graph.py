@@ -58,6 +58,8 @@ def write_onnx(model: nn.Cell, file: Path, about: dict[str, Any], options: Optio
     raw.unlink()
     graph = onnx.load(str(file))
     set_output_shape(graph, int(about["scale"]), options)
+    if options.program:
+        name_ends(graph.graph, options.program.tensors)
     save(graph, file, about)
 
 
@@ -161,6 +163,14 @@ def set_output_shape(model: onnx.ModelProto, scale: int, options: Options) -> No
     ]
     del model.graph.output[:]
     model.graph.output.append(onnx.helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, shape))
+
+
+def name_ends(graph: onnx.GraphProto, names: tuple[str, str]) -> None:
+    """Rename input and output."""
+    new = dict(zip((INPUT, OUTPUT), names, strict=True))
+    rename_tensors(graph.node, new)
+    for value in (*graph.input, *graph.output):
+        value.name = new.get(value.name, value.name)
 
 
 def save(model: onnx.ModelProto, file: Path, about: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from srtrain.errors import UserError, did_you_mean, listing
+from srtrain.export.programs import Program
 
 PRECISIONS = ("float32", "float16", "int8")
 
@@ -19,9 +20,10 @@ class Options:
         precision: one of ``PRECISIONS``.
         plain: whether the network keeps its layers; else its linear end becomes one convolution.
         scale: the scale to export a network for several scales at, or ``None`` for the one in its recipe.
+        program: the other program that will run the file, or ``None`` for srtrain and everything else.
 
     Raises:
-        UserError: a size below 1, or an unknown precision.
+        UserError: a size below 1, an unknown precision, or a precision that is not for ``program``.
     """
 
     input_px: tuple[int, int] | None = None
@@ -29,6 +31,7 @@ class Options:
     precision: str = "float32"
     plain: bool = False
     scale: int | None = None
+    program: Program | None = None
 
     def __post_init__(self) -> None:
         for what, number in (("batch", self.batch), *(("input_px", n) for n in self.input_px or ())):
@@ -38,4 +41,8 @@ class Options:
             raise UserError(
                 f"export: precision is {self.precision!r}.{did_you_mean(self.precision, PRECISIONS)} Allowed: "
                 f"{listing(PRECISIONS)}."
+            )
+        if self.program and self.precision != "float32":
+            raise UserError(
+                f"files for {self.program.name} are written in float32: remove --precision {self.precision}."
             )

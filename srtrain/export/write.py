@@ -22,7 +22,7 @@ from srtrain.engines.exported import json_beside
 from srtrain.errors import DeviceError, ExportError, MachineError
 from srtrain.export.check import LIMIT, Difference, compare
 from srtrain.export.collapsed import is_collapsed
-from srtrain.export.fold import fold
+from srtrain.export.fold import In01, fold
 from srtrain.export.format import prepared_format
 from srtrain.export.options import Options
 from srtrain.files import lack_of_space, sha256_of, whole_files
@@ -70,15 +70,19 @@ def export(
     """
     options = options or Options()
     format_ = prepared_format(target, options, overwrite)
+    target = options.program.placed(target) if options.program else target
     start_device(format_.target, threads)
     weights = at_scale(read_weights(source), options.scale)
     options = dataclasses.replace(options, plain=options.plain or format_.plain)
     about = describe(weights, options)
+    if options.program:
+        options.program.check_scale(target, int(about["scale"]))
     n_bytes = sum(tensor.nbytes for tensor in weights.tensors.values())
     with published(target, n_bytes + _LITTLE_BYTES) as hidden:
         model = build_model(weights)
         model = fold(model, options.plain) if format_.folds else model
         about["linear_end"] = "collapsed" if is_collapsed(model) else "plain"
+        model = In01(model) if options.program else model
         format_.write(model, hidden, about, options)
         difference = _check(weights, hidden, format_.engine, options, threads)
         write_json(hidden, about, difference)
@@ -116,7 +120,8 @@ def describe(weights: Weights, options: Options) -> dict[str, Any]:
         **{key: theirs[key] for key in kept if key in theirs},
         "receptive_px": receptive_px(theirs),
         "size_multiple": size_multiple(theirs),
-        "input": "float32 NCHW RGB in [0, 255]",
+        "input": f"float32 NCHW RGB in [0, {1 if options.program else 255}]",
+        "values": "0-1" if options.program else "0-255",
         "output": f"the same with {theirs['scale']} times the height and width, not clipped",
         "input_px": options.input_px,
         "batch": options.batch,

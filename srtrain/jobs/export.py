@@ -7,8 +7,9 @@ from pathlib import Path
 
 from srtrain.data.store import Pictures
 from srtrain.evaluation.evaluator import EvalSet
+from srtrain.export.programs import Program
 from srtrain.export.quantise import export_quantised
-from srtrain.export.write import export
+from srtrain.export.write import Report, export
 from srtrain.jobs.sets import open_set
 from srtrain.metrics import PROTOCOLS
 
@@ -30,7 +31,21 @@ def run(args: argparse.Namespace) -> int:
         f"largest difference from the checkpoint: {report.difference.largest:.2g} grey levels (batch x height x "
         f"width: {shapes})"
     )
+    if args.options.program:
+        _say_how(args.options.program, report)
     return 0
+
+
+def _say_how(program: Program, report: Report) -> None:
+    """Print how to use a file with another program, and what is special about it."""
+    print(program.advice(report.file, int(report.about["scale"])))
+    reach = report.about["receptive_px"]
+    if program.margin_px is not None and (reach is None or reach > program.margin_px):
+        seen = "an unknown number of pixels" if reach is None else f"{reach} px"
+        print(
+            f"note: {program.name} cuts large pictures into tiles with margins of {program.margin_px} px, and this "
+            f"network looks {seen} far. Larger tiles have fewer seams (-t)."
+        )
 
 
 def _run_quantised(args: argparse.Namespace) -> int:
