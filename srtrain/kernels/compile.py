@@ -7,7 +7,6 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from numpy.core._multiarray_umath import __cpu_features__ as cpu_features
 
 from srtrain.data.cache import default_cache_dir
+from srtrain.files import python_program
 
 SOURCE = Path(__file__).parent / "source"
 
@@ -71,7 +71,7 @@ def find_compiler() -> tuple[list[str], str]:
     """
     candidates = [[name] for name in ("cc", "gcc", "clang") if shutil.which(name)]
     if find_spec("ziglang"):
-        candidates.append([sys.executable, "-m", "ziglang", "cc"])
+        candidates.append([*python_program("ziglang"), "cc"])
     for command in candidates:
         done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
         if done.returncode == 0:

@@ -175,7 +175,8 @@ class RunFolder:
             text = self._source_text(source)  # the file may be in the run that is deleted
             if self._overwrite:
                 self._check(resume=False, overwrite=True, fork=False)
-                delete(self.path, _KEPT)
+                open_now = [file.name for file in self.path.glob(_STACKS)]
+                delete(self.path, (*_KEPT, *open_now))
             self.record(recipe, text)
         except OSError as error:
             raise cannot(

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from srtrain.data.header import SUFFIXES
-from srtrain.errors import MACHINE_FAULTS, DataError, SrtrainError, cannot
+from srtrain.errors import MACHINE_FAULTS, DataError, MachineError, SrtrainError, cannot
 from srtrain.files import lack_of_space, whole_file
 from srtrain.files.archive import bomb_in
 
@@ -44,8 +44,9 @@ def unpack(zip_file: Path, target: Path) -> list[Unpacked]:
     """Unpack one zip file into ``target`` and count its pictures, folder by folder.
 
     Raises:
-        DataError: the zip file is missing or damaged, has a path outside ``target``, does not fit on the disk, would
-            become more than 100 times as large, or has another number of pictures than DIV2K.
+        DataError: the zip file is missing or damaged, has a path outside ``target``, would become more than 100 times
+            as large, or has another number of pictures than DIV2K.
+        MachineError: it does not fit on the disk.
     """
     if zip_file.exists() and not (
         zip_file.is_file() or zip_file.is_dir()
@@ -55,7 +56,9 @@ def unpack(zip_file: Path, target: Path) -> list[Unpacked]:
         with zipfile.ZipFile(zip_file) as archive:
             members = _safe_members(archive, zip_file)
             if problem := lack_of_space(target, sum(member.file_size for member, _ in members)):
-                raise DataError(f"zip file {str(zip_file)!r} does not fit: {problem}. Nothing was unpacked.")
+                raise MachineError(
+                    f"zip file {str(zip_file)!r} does not fit: {problem}. Nothing was unpacked."
+                )
             if problem := bomb_in(archive):
                 raise DataError(f"zip file {str(zip_file)!r} is refused: {problem}. Nothing was unpacked.")
             target.mkdir(parents=True, exist_ok=True)

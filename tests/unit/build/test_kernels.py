@@ -129,3 +129,11 @@ def test_the_kernels_of_a_run_have_a_name():
     method, instructions, build = kernels_of(Backend()).split(", ")
     assert (method, len(build)) == ("f43", 24)
     assert instructions in ("AVX-512", "AVX2", "portable")
+
+
+def test_a_run_that_computes_activations_again_uses_mindspores(tmp_path):
+    recipe = Recipe(**{**vars(RECIPE), "train": Train(steps=1, log_every=1, recompute=True)})
+    trainer = build_trainer(recipe, tmp_path, Backend(), Log())
+    assert convolutions(trainer.update.network) == []
+    recipe = Recipe(**{**vars(RECIPE), "train": Train(steps=1, log_every=1)})
+    assert len(convolutions(build_trainer(recipe, tmp_path, Backend(), Log()).update.network)) == 1

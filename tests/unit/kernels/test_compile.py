@@ -48,6 +48,16 @@ def test_without_a_compiler_it_says_what_to_install(monkeypatch, tmp_path):
         open_engine(tmp_path / "net.native", "native")
 
 
+def test_ziglang_compiles_where_the_system_has_no_compiler(monkeypatch, tmp_path, cache):
+    pytest.importorskip("ziglang")
+    monkeypatch.setattr(build.shutil, "which", lambda name: None)
+    monkeypatch.chdir(tmp_path)  # a module of this name in the working folder does not run in its place
+    monkeypatch.setattr("sys.path", [place for place in sys.path if place not in ("", str(tmp_path))])
+    (tmp_path / "ziglang.py").write_text("raise SystemExit('a stranger')")
+    library_module.load_library.cache_clear()
+    assert library_module.load_library().lanes in (4, 8, 16)
+
+
 def test_a_compiler_that_fails_is_quoted(tmp_path, monkeypatch, cache):
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "broken.c").write_text("int main( {")

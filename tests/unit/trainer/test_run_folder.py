@@ -105,9 +105,12 @@ def test_resume_keeps_everything(used):
 def test_overwrite_deletes_what_a_run_wrote(used):
     used.open(resume=False, overwrite=True)
     assert (used.path / "checkpoints" / "latest").is_file()  # the start may still be refused
+    stacks = used.path / "run.rank0.stacks.log"
+    stacks.touch()  # the watchdog of the new run has opened it already
     used.accept(Recipe(**{**vars(RECIPE), "seed": 7}), used.path)
     assert sorted(p.name for p in used.path.iterdir()) == [
         ".lock", ".lock.owner", "command.txt", "env.json", "files.txt", "recipe.json",
+        stacks.name,
     ]  # fmt: skip
     assert used.earlier_recipe().seed == 7
     assert (used.path / "command.txt").read_text().count("\n") == 1

@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from srtrain.data.prepare.unpack import unpack
-from srtrain.errors import DataError
+from srtrain.errors import DataError, MachineError
 
 
 def zipped(path, names, content=b"png"):
@@ -98,7 +98,7 @@ def with_a_lie(path, n_bytes):
 def test_a_zip_larger_than_the_disk(tmp_path):
     archive = with_a_lie(tmp_path / "a.zip", 2**60)
     with pytest.raises(
-        DataError, match=rf"does not fit: {2**60:,} bytes are needed and .* Nothing was unpacked"
+        MachineError, match=rf"does not fit: {2**60:,} bytes are needed and .* Nothing was unpacked"
     ):
         unpack(archive, tmp_path / "to")
     assert not (tmp_path / "to").exists()
