@@ -96,7 +96,14 @@ def o1(
     float16: tuple[str, ...] = (),
     dtype: str = "float16",
 ) -> MixedPrecision:
-    """Return O1; ``float16`` names more classes of cells to run in 16 bits."""
+    """Return O1; ``float16`` names more classes of cells to run in 16 bits.
+
+    Args:
+        loss_scale: number of 1 or more, or ``dynamic``; 1000 if it is not given, and 1 for bfloat16.
+        window: good updates in a row before a dynamic scale doubles.
+        float16: names of more classes of cells to run in 16 bits.
+        dtype: ``float16`` or ``bfloat16``.
+    """
 
     def cast(network: nn.Cell, to: ms.Type) -> nn.Cell:
         known = [kind for kind in amp.get_white_list() if issubclass(kind, nn.Cell)]
@@ -115,7 +122,14 @@ def o2(
     float32: tuple[str, ...] = (),
     dtype: str = "float16",
 ) -> MixedPrecision:
-    """Return O2; ``float32`` names more classes of cells to keep in float32."""
+    """Return O2; ``float32`` names more classes of cells to keep in float32.
+
+    Args:
+        loss_scale: number of 1 or more, or ``dynamic``; 1000 if it is not given, and 1 for bfloat16.
+        window: good updates in a row before a dynamic scale doubles.
+        float32: names of more classes of cells to keep in float32.
+        dtype: ``float16`` or ``bfloat16``.
+    """
 
     def cast(network: nn.Cell, to: ms.Type) -> nn.Cell:
         refuse_on_cpu(to)
@@ -127,7 +141,13 @@ def o2(
 
 @PRECISIONS.register("O3")
 def o3(loss_scale: float | str | None = None, window: int = 1000, dtype: str = "float16") -> MixedPrecision:
-    """Return O3; it refuses a network with normalisation layers."""
+    """Return O3; it refuses a network with normalisation layers.
+
+    Args:
+        loss_scale: number of 1 or more, or ``dynamic``; 1000 if it is not given, and 1 for bfloat16.
+        window: good updates in a row before a dynamic scale doubles.
+        dtype: ``float16`` or ``bfloat16``.
+    """
 
     def cast(network: nn.Cell, to: ms.Type) -> nn.Cell:
         refuse_on_cpu(to)
@@ -139,7 +159,13 @@ def o3(loss_scale: float | str | None = None, window: int = 1000, dtype: str = "
 
 @PRECISIONS.register("auto")
 def auto(loss_scale: float | str | None = None, window: int = 1000, dtype: str = "float16") -> MixedPrecision:
-    """Return auto, which uses MindSpore's lists of operators; they cannot be changed through a public function."""
+    """Return auto, which uses MindSpore's lists of operators; they cannot be changed through a public function.
+
+    Args:
+        loss_scale: number of 1 or more, or ``dynamic``; 1000 if it is not given, and 1 for bfloat16.
+        window: good updates in a row before a dynamic scale doubles.
+        dtype: ``float16`` or ``bfloat16``.
+    """
 
     def cast(network: nn.Cell, to: ms.Type) -> nn.Cell:
         refuse_on_cpu(to)

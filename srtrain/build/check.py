@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,21 @@ OFFERED = (
 )
 """What a run offers. A registered class or function gets one of these only if it declares it: ``from_run=(…,)``."""
 
+NAMED_BY = {
+    "model": MODELS,
+    "data.train": DATASETS,
+    "data.degrade": DEGRADATIONS,
+    "optim.schedule": SCHEDULES,
+    "loss": LOSSES,
+    "init": INITIALISERS,
+    "precision": PRECISIONS,
+    "device": BACKENDS,
+    "benchmarks.NAME.data": DATASETS,
+    "benchmarks.NAME.protocol": PROTOCOLS,
+    "hooks": HOOKS,
+}
+"""The registry of the names that stand under a key."""
+
 
 def check_names(recipe: Recipe) -> None:
     """Check every name and every argument of a recipe without building anything.
@@ -44,9 +60,9 @@ def check_names(recipe: Recipe) -> None:
     """
     check_recipe(recipe)
     mistakes = []
-    for key, registry, spec in _specs(recipe):
+    for key, spec in specs_of(recipe):
         try:
-            _check_spec(key, registry, spec)
+            _check_spec(key, registry_of(key), spec)
         except UserError as error:
             mistakes.append(f"{key}: {error}")
     for name, benchmark in wanted_benchmarks(recipe):
@@ -141,22 +157,28 @@ def _check_scales(recipe: Recipe) -> None:
         raise RecipeError("\n".join(mistakes))
 
 
-def _specs(recipe: Recipe) -> Iterator[tuple[str, Registry, Spec]]:
-    """Yield every Spec of a recipe, with its key and the registry of its name."""
-    yield "model", MODELS, recipe.model
-    yield "data.train", DATASETS, recipe.data.train
+def registry_of(key: str) -> Registry:
+    """Return the registry of the names under a key, such as ``data.degrade[0]`` or ``benchmarks.set5.data``."""
+    plain = re.sub(r"^benchmarks\.[^.]+", "benchmarks.NAME", re.sub(r"\[\d+\]$", "", key))
+    return NAMED_BY["hooks" if plain.startswith("hooks.") else plain]
+
+
+def specs_of(recipe: Recipe) -> Iterator[tuple[str, Spec]]:
+    """Yield every Spec of a recipe whose name is in a registry, with its key."""
+    yield "model", recipe.model
+    yield "data.train", recipe.data.train
     for index, step in enumerate(recipe.data.degrade):
-        yield f"data.degrade[{index}]", DEGRADATIONS, step
-    yield "optim.schedule", SCHEDULES, recipe.optim.schedule
-    yield "loss", LOSSES, recipe.loss
-    yield "init", INITIALISERS, recipe.init
-    yield "precision", PRECISIONS, recipe.precision
-    yield "device", BACKENDS, recipe.device
+        yield f"data.degrade[{index}]", step
+    yield "optim.schedule", recipe.optim.schedule
+    yield "loss", recipe.loss
+    yield "init", recipe.init
+    yield "precision", recipe.precision
+    yield "device", recipe.device
     for name, benchmark in wanted_benchmarks(recipe):
-        yield f"benchmarks.{name}.data", DATASETS, benchmark.data
+        yield f"benchmarks.{name}.data", benchmark.data
     for name, spec in recipe.hooks.items():
         if spec is not None:
-            yield f"hooks.{name}", HOOKS, spec
+            yield f"hooks.{name}", spec
 
 
 def _check_spec(key: str, registry: Registry, spec: Spec) -> None:
@@ -167,7 +189,10 @@ def _check_spec(key: str, registry: Registry, spec: Spec) -> None:
             f"the {registry.kind} {spec.name!r} asks for {unknown[0]!r} from the run."
             f"{did_you_mean(unknown[0], OFFERED)} A run offers: {listing(OFFERED)}."
         )
-    check_arguments(f"{registry.kind} {spec.name!r}", target, {**dict.fromkeys(from_run), **spec.args})
+    try:
+        check_arguments(f"{registry.kind} {spec.name!r}", target, {**dict.fromkeys(from_run), **spec.args})
+    except RecipeError as error:
+        raise RecipeError(f"{error} 'srtrain explain {spec.name}' describes them.") from None
     hints = hints_of(target)
     for name, value in spec.args.items():
         if any(epochs.n <= 0 for epochs in _epochs_in(value)):

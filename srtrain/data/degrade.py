@@ -34,7 +34,12 @@ class Degradation(Protocol):
 
 @DEGRADATIONS.register
 class Blur:
-    """Gaussian blur of the ground truth; sigma is in ground-truth pixels."""
+    """Gaussian blur of the ground truth; sigma is in ground-truth pixels.
+
+    Args:
+        sigma_px: standard deviation in ground-truth pixels: a number, or the lowest and the highest
+            value in [0, 100].
+    """
 
     before_shrinking = True
 
@@ -53,7 +58,13 @@ class Blur:
 
 @DEGRADATIONS.register
 class Noise:
-    """Gaussian noise on the low resolution; sigma is on the scale [0, 255]; ``grey`` noise is equal in all channels."""
+    """Gaussian noise on the low resolution; sigma is on the scale [0, 255]; ``grey`` noise is equal in all channels.
+
+    Args:
+        sigma: standard deviation on the scale [0, 255]: a number, or the lowest and the highest
+            value.
+        grey: whether the noise is equal in all channels.
+    """
 
     before_shrinking = False
     margin_px = 0
@@ -72,7 +83,11 @@ class Noise:
 
 @DEGRADATIONS.register
 class Jpeg:
-    """JPEG compression of the low resolution, with a quality from 1 to 100."""
+    """JPEG compression of the low resolution, with a quality from 1 to 100.
+
+    Args:
+        quality: JPEG quality from 1 to 100: a number, or the lowest and the highest value.
+    """
 
     before_shrinking = False
     margin_px = 0  # its blocks of 8 px start at the corner of its input

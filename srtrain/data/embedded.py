@@ -26,6 +26,10 @@ _FILES = {
 def embedded(scale: int, names: Sequence[str] = TRAIN_NAMES) -> list[Pair]:
     """List pictures of the package; their low resolution is made while reading, for any scale.
 
+    Args:
+        scale: from the run.
+        names: ``astronaut``, ``coffee``, ``rocket`` or ``chelsea``.
+
     Raises:
         DataError: a name is not in the package, or there is no name.
     """

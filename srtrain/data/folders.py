@@ -75,6 +75,14 @@ def folder(
     A folder without ``HR`` is taken as the ground truth itself; ``lr_type="on_the_fly"`` reads no
     low-resolution files. ``first`` and ``last`` are places in the sorted list, from 1, both included.
 
+    Args:
+        root: from the run: ``data.root``, unless given.
+        scale: from the run.
+        lr_type: ``bicubic`` or another folder ``LR_…`` of the set, such as ``unknown``;
+            ``on_the_fly`` makes the input from the ground truth with imresize.
+        first: first picture, from 1; ``None`` starts at the beginning.
+        last: last picture, included; ``None`` goes to the end.
+
     Raises:
         DataError: a missing or empty folder, files without a partner, places beyond the end.
     """
@@ -108,6 +116,15 @@ def div2k(
     ``first`` and ``last`` are the pictures' own numbers, both included; where one is given, every number up
     to it has to be there.
 
+    Args:
+        root: from the run: ``data.root``, unless given.
+        scale: from the run.
+        split: ``train`` or ``valid``.
+        lr_type: ``bicubic`` or another folder ``LR_…`` of the set, such as ``unknown``;
+            ``on_the_fly`` makes the input from the ground truth with imresize.
+        first: number of the first picture; ``None`` starts at the smallest.
+        last: number of the last picture, included; ``None`` goes to the largest.
+
     Raises:
         DataError: a missing or empty folder, files without a partner, numbers that are missing.
     """
@@ -116,19 +133,40 @@ def div2k(
 
 @registered("div2k_train")
 def div2k_train(root: str, scale: int, lr_type: str = "bicubic") -> Layout:
-    """List DIV2K 1-800, the training pictures."""
+    """List DIV2K 1-800, the training pictures.
+
+    Args:
+        root: from the run: ``data.root``, unless given.
+        scale: from the run.
+        lr_type: ``bicubic`` or another folder ``LR_…`` of the set, such as ``unknown``;
+            ``on_the_fly`` makes the input from the ground truth with imresize.
+    """
     return _div2k_layout(root, scale, "train", lr_type, 1, 800)
 
 
 @registered("div2k_valid")
 def div2k_valid(root: str, scale: int, lr_type: str = "bicubic") -> Layout:
-    """List DIV2K 801-900, the validation pictures of the published tables."""
+    """List DIV2K 801-900, the validation pictures of the published tables.
+
+    Args:
+        root: from the run: ``data.root``, unless given.
+        scale: from the run.
+        lr_type: ``bicubic`` or another folder ``LR_…`` of the set, such as ``unknown``;
+            ``on_the_fly`` makes the input from the ground truth with imresize.
+    """
     return _div2k_layout(root, scale, "valid", lr_type, 801, 900)
 
 
 @registered("div2k_valid10")
 def div2k_valid10(root: str, scale: int, lr_type: str = "bicubic") -> Layout:
-    """List DIV2K 801-810, what EDSR-PyTorch watches while it trains."""
+    """List DIV2K 801-810, what EDSR-PyTorch watches while it trains.
+
+    Args:
+        root: from the run: ``data.root``, unless given.
+        scale: from the run.
+        lr_type: ``bicubic`` or another folder ``LR_…`` of the set, such as ``unknown``;
+            ``on_the_fly`` makes the input from the ground truth with imresize.
+    """
     return _div2k_layout(root, scale, "valid", lr_type, 801, 810)
 
 
@@ -162,6 +200,14 @@ def _div2k_layout(
 def _benchmark_layout(title: str, n_pictures: int, root: str, scale: int, lr_type: str = "bicubic") -> Layout:
     """List a benchmark set: ``root`` is its own folder, or holds it (also under ``benchmark``).
 
+    Args:
+        title: name of the set and of its folder.
+        n_pictures: number of its pictures.
+        root: from the run: ``data.root``, unless given.
+        scale: from the run.
+        lr_type: ``bicubic`` or another folder ``LR_…`` of the set, such as ``unknown``;
+            ``on_the_fly`` makes the input from the ground truth with imresize.
+
     Raises:
         DataError: as `folder`, and another number of pictures than the set is known to have.
     """
@@ -189,7 +235,9 @@ def _benchmark_layout(title: str, n_pictures: int, root: str, scale: int, lr_typ
 
 N_PICTURES = {"Set5": 5, "Set14": 14, "B100": 100, "Urban100": 100, "Manga109": 109}
 for _title, _n_pictures in N_PICTURES.items():
-    registered(_title.lower())(functools.partial(_benchmark_layout, _title, _n_pictures))
+    _layout = functools.partial(_benchmark_layout, _title, _n_pictures)
+    _layout.__doc__ = _benchmark_layout.__doc__
+    registered(_title.lower())(_layout)
 
 
 def pair_folders(layout: Layout) -> list[Pair]:

@@ -24,7 +24,12 @@ _OUT_OF_MEMORY = re.compile(
 
 @ENGINES.register("mindspore")
 class MindSporeEngine(Engine):
-    """Runs a checkpoint on MindSpore's current device, as one graph that is compiled once for all sizes."""
+    """Runs a checkpoint on MindSpore's current device, as one graph that is compiled once for all sizes.
+
+    Args:
+        path: a run folder, a checkpoint or a file of weights.
+        threads: number of cores to use; 0 uses all.
+    """
 
     name = "mindspore"
     suffixes = (".ckpt", ".pt", ".pth", ".npz", ".safetensors")

@@ -14,6 +14,10 @@ class CheckpointHook(Hook):
 
     Checkpoints that ``latest`` or ``best`` names are never deleted. After a bad update the weights are suspect, so a
     checkpoint that is due waits for the next good update. At the end of a run it is written in any case.
+
+    Args:
+        every: period in steps.
+        keep: number of checkpoints to keep, 1 or more.
     """
 
     order = SAVE  # after all state is complete, before an evaluation can fail

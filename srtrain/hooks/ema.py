@@ -24,6 +24,9 @@ class EmaHook(Hook):
     With ``train.sink_steps`` above 1, the weights after the last of these updates stand for all of them.
 
     Checkpoints hold the averages beside the weights. Evaluations use the averages; training does not.
+
+    Args:
+        decay: share of the old average that each update keeps, between 0 and 1.
     """
 
     order = STATE

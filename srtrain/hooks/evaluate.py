@@ -76,5 +76,11 @@ class EvaluateHook(Hook):
 def self_ensemble_evaluate(
     benchmarks: Sequence[EvalSet], evaluator: Evaluator, every: int = 10_000
 ) -> EvaluateHook:
-    """Return an evaluation with the ×8 self-ensemble. It takes eight times as long and does not mark the best."""
+    """Return an evaluation with the ×8 self-ensemble. It takes eight times as long and does not mark the best.
+
+    Args:
+        benchmarks: from the run.
+        evaluator: from the run.
+        every: period in steps.
+    """
     return EvaluateHook(benchmarks, evaluator, every, self_ensemble=True, best=False)

@@ -11,7 +11,11 @@ from srtrain.trainer.hook import LAST, Hook
 
 @HOOKS.register("require_gain")
 class RequireGainHook(Hook):
-    """Ends a finished run with an error when a benchmark's last PSNR is less than ``db`` above bicubic."""
+    """Ends a finished run with an error when a benchmark's last PSNR is less than ``db`` above bicubic.
+
+    Args:
+        db: smallest gain over bicubic, in dB.
+    """
 
     order = LAST  # after all results are written
 

@@ -23,6 +23,9 @@ class SignalsHook(Hook):
 
     Several processes must stop after the same step, whichever received the signal. They ask each other about every
     ``agree_seconds`` instead of at each step, and they agree on how many steps that is.
+
+    Args:
+        agree_seconds: time between two questions to the other processes.
     """
 
     order = FIRST  # before any other hook runs

@@ -31,7 +31,11 @@ def kaiming_uniform() -> Initialise:
 
 @INITIALISERS.register("truncated_normal")
 def truncated_normal(sigma: float = 0.02) -> Initialise:
-    """Return the model zoo's initialisation: normal weights, redrawn beyond two sigma, and zero biases."""
+    """Return the model zoo's initialisation: normal weights, redrawn beyond two sigma, and zero biases.
+
+    Args:
+        sigma: standard deviation of the weights.
+    """
 
     def draw(generator: np.random.Generator, kind: str, weight_shape: tuple[int, ...]) -> NDArray[np.float64]:
         if kind == "bias":

@@ -6,10 +6,29 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter
 from typing import Any
 
 from srtrain.errors import RecipeError
 from srtrain.recipe.schema import Benchmark, Epochs, Recipe
+
+ABOVE_ZERO = (
+    "train.steps",
+    "train.epochs",
+    "train.steps_per_epoch",
+    "train.log_every",
+    "train.accumulate",
+    "train.sink_steps",
+    "data.batch_size",
+    "data.gt_patch_px",
+    "data.workers",
+    "scale",
+    "optim.clip_norm",
+)
+"""Keys of numbers that must be above 0, or ``None`` where the type allows it."""
+
+CHOICES = {"train.mode": ("graph", "pynative"), "data.cache": ("memory", "mmap", "none")}
+"""Keys whose value is one of a few words."""
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -46,28 +65,18 @@ def _value_mistakes(recipe: Recipe) -> list[str]:
             f"train.steps={train.steps!r} and train.epochs={train.epochs!r}: exactly one of them must be set. Set the "
             f"other to None."
         )
-    for key, value in {
-        "train.steps": train.steps,
-        "train.epochs": train.epochs,
-        "train.steps_per_epoch": train.steps_per_epoch,
-        "train.log_every": train.log_every,
-        "train.accumulate": train.accumulate,
-        "train.sink_steps": train.sink_steps,
-        "data.batch_size": data.batch_size,
-        "data.gt_patch_px": data.gt_patch_px,
-        "data.workers": data.workers,
-        "scale": recipe.scale,
-        "optim.clip_norm": recipe.optim.clip_norm,
-    }.items():
+    for key in ABOVE_ZERO:
+        value = attrgetter(key)(recipe)
         number = value.n if isinstance(value, Epochs) else value
         if number is not None and number <= 0:
             mistakes.append(f"{key} = {number!r} must be above 0.")
     if train.threads < 0:
         mistakes.append(f"train.threads = {train.threads!r} must be 0 (all cores) or more.")
-    if train.mode not in ("graph", "pynative"):
-        mistakes.append(f"train.mode = {train.mode!r} must be 'graph' or 'pynative'.")
-    if data.cache not in ("memory", "mmap", "none"):
-        mistakes.append(f"data.cache = {data.cache!r} must be 'memory', 'mmap' or 'none'.")
+    for key, choices in CHOICES.items():
+        value = attrgetter(key)(recipe)
+        if value not in choices:
+            *words, last = map(repr, choices)
+            mistakes.append(f"{key} = {value!r} must be {', '.join(words)} or {last}.")
     if recipe.scale > 0 and data.gt_patch_px % recipe.scale:
         mistakes.append(
             f"data.gt_patch_px = {data.gt_patch_px} is not a multiple of scale = {recipe.scale}, so the input "
@@ -99,7 +108,8 @@ def type_mistake(key: str, value: Any, annotation: Any) -> str:
 
 def hints_of(target: Callable[..., Any]) -> dict[str, Any]:
     """Return the annotations of the parameters of a class or function."""
-    function = target.__init__ if inspect.isclass(target) else getattr(target, "func", target)
+    plain = inspect.unwrap(target)
+    function = plain.__init__ if inspect.isclass(plain) else getattr(plain, "func", plain)
     try:
         return typing.get_type_hints(function)
     except (

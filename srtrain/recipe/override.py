@@ -75,9 +75,10 @@ def _assign(owner: Any, annotation: Any, path: list[str], text: str, key: str) -
         return Spec(owner.name, **{**owner.args, head: _assigned(old, Any, rest, text, key)})
     if isinstance(owner, dict):
         if owner.get(head) is None and (rest or (head not in owner and text == "None")):
+            group = key.split(".")[0]
             raise RecipeError(
                 f"{key}: there is no {head!r} here.{did_you_mean(head, owner)} Known: {listing(owner)}. "
-                f"Add one by name first: {key.split('.')[0]}.{head}=NAME."
+                f"Add one by name first: {group}.{head}=NAME. 'srtrain explain {group}' describes what there is."
             )
         new = _assigned(owner.get(head), item_type(annotation), rest, text, key)
         return {**owner, head: new}
@@ -85,9 +86,17 @@ def _assign(owner: Any, annotation: Any, path: list[str], text: str, key: str) -
         raise RecipeError(f"{key}: {owner!r} has no parts, so {head!r} cannot be set in it.")
     hints = typing.get_type_hints(type(owner))
     if head not in hints:
-        raise RecipeError(f"unknown key {key!r}.{did_you_mean(head, hints)} Known here: {listing(hints)}.")
+        raise RecipeError(
+            f"unknown key {key!r}.{did_you_mean(head, hints)} Known here: {listing(hints)}. 'srtrain explain "
+            f"{_known_part(key, path)}' describes them."
+        )
     new = _assigned(getattr(owner, head), hints[head], rest, text, key)
     return dataclasses.replace(owner, **{head: new})
+
+
+def _known_part(key: str, path: list[str]) -> str:
+    """Return the part of a key before its unknown rest ``path``, or ``KEY``."""
+    return ".".join(key.split(".")[: -len(path)]) or "KEY"
 
 
 def _assigned(old: Any, annotation: Any, rest: list[str], text: str, key: str) -> Any:

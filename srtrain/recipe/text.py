@@ -74,10 +74,11 @@ def to_text(recipe: Recipe, original: Recipe | None = None) -> str:
     changed = differences(original, recipe) if original else {}
     lines = []
     for key, value in flatten(recipe).items():
-        mark = f"    # command line; the recipe says {_show(changed[key][0])}" if key in changed else ""
-        lines.append(f"{key} = {_show(value)}{mark}")
+        mark = f"    # command line; the recipe says {show(changed[key][0])}" if key in changed else ""
+        lines.append(f"{key} = {show(value)}{mark}")
     return "\n".join(lines)
 
 
-def _show(value: Any) -> str:
+def show(value: Any) -> str:
+    """Return a value as an override takes it, without credentials."""
     return str(value) if isinstance(value, Epochs) else masked(repr(value))

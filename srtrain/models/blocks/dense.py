@@ -16,6 +16,12 @@ class DenseBlock(nn.Cell):
     A derived class sets ``middle``, which maps ``growth`` channels to ``n_out``.
 
     A search may skip a block whose attributes ``n_in`` and ``n_out`` are equal.
+
+    Args:
+        n_in: input channels.
+        n_convs: number of 3x3 convolutions.
+        growth: channels of each convolution.
+        n_out: output channels.
     """
 
     def __init__(self, n_in: int, growth: int, n_out: int) -> None:

@@ -10,7 +10,13 @@ from srtrain.models.blocks.conv import conv
 
 @BLOCKS.register("residual")
 class ResidualBlock(nn.Cell):
-    """conv, ReLU, conv, times ``res_scale``, plus the input; no batch norm (EDSR section 3.1)."""
+    """conv, ReLU, conv, times ``res_scale``, plus the input; no batch norm (EDSR section 3.1).
+
+    Args:
+        n_feats: channels of input and output.
+        kernel_px: side of the kernels; odd.
+        res_scale: factor of the convolutions' result before the input is added.
+    """
 
     def __init__(self, n_feats: int, kernel_px: int = 3, res_scale: float = 1.0) -> None:
         super().__init__()

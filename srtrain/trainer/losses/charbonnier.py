@@ -9,7 +9,11 @@ from srtrain.trainer.losses import LOSSES
 
 @LOSSES.register("charbonnier")
 class Charbonnier(nn.Cell):
-    """Mean of sqrt(d² + epsilon²): a smooth L1 (LapSRN, CVPR 2017, section 3.3)."""
+    """Mean of sqrt(d² + epsilon²): a smooth L1 (LapSRN, CVPR 2017, section 3.3).
+
+    Args:
+        epsilon: width of the smooth part around zero, in grey levels.
+    """
 
     def __init__(self, epsilon: float = 0.255) -> None:
         super().__init__()

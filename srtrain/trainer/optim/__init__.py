@@ -47,7 +47,7 @@ def check_optimizer(name: str, arguments: dict[str, Any]) -> None:
         if key not in known:
             raise RecipeError(
                 f"the optimizer {name!r} takes no argument {key!r}.{did_you_mean(key, known)} "
-                f"It takes: {listing(known)}; the learning rate is optim.lr."
+                f"It takes: {listing(known)}; the learning rate is optim.lr. 'srtrain explain {name}' describes it."
             )
 
 

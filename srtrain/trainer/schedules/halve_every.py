@@ -11,6 +11,11 @@ from srtrain.trainer.schedules.warmup import Schedule, warmed
 def halve_every(period: int, gamma: float = 0.5, warmup: int = 0) -> Schedule:
     """Multiply by ``gamma`` after every ``period`` updates.
 
+    Args:
+        period: updates between two drops, 1 or more.
+        gamma: factor of each drop.
+        warmup: number of updates over which the rate rises linearly from almost 0.
+
     Raises:
         RecipeError: ``period`` is below 1.
     """

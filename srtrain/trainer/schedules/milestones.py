@@ -13,6 +13,11 @@ from srtrain.trainer.schedules.warmup import Schedule, warmed
 def milestones(at: tuple[int, ...], gamma: float = 0.5, warmup: int = 0) -> Schedule:
     """Multiply by ``gamma`` when ``at[k]`` updates are finished (EDSR section 4.2: halve every 2e5).
 
+    Args:
+        at: rising numbers of finished updates.
+        gamma: factor of each drop.
+        warmup: number of updates over which the rate rises linearly from almost 0.
+
     Raises:
         RecipeError: the milestones do not rise.
     """

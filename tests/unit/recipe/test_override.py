@@ -117,9 +117,15 @@ def test_an_impossible_override_says_what_and_where(small, refusal, assignment, 
 
 
 def test_an_absent_hook_says_how_to_add_it(small, refusal):
-    assert refusal(override, small, ["hooks.ema.decay=1"]).endswith("Add one by name first: hooks.ema=NAME.")
+    text = refusal(override, small, ["hooks.ema.decay=1"])
+    assert text.endswith("first: hooks.ema=NAME. 'srtrain explain hooks' describes what there is.")
     without = override(small, ["hooks.lr=None"])
     assert "there is no 'lr' here" in refusal(override, without, ["hooks.lr.x=1"])
+
+
+@pytest.mark.parametrize(("key", "known"), [("optim.lrr", "optim"), ("optimm.lr", "KEY"), ("lrr", "KEY")])
+def test_an_unknown_key_points_to_the_explanation_of_the_known_part(small, refusal, key, known):
+    assert refusal(override, small, [f"{key}=1"]).endswith(f"'srtrain explain {known}' describes them.")
 
 
 def test_all_mistakes_of_a_command_line_are_reported_together(small, refusal):

@@ -92,7 +92,8 @@ def test_an_argument_that_would_be_ignored_is_refused():
         build_optimizer("adam", [weight()], 0.1, beta_1=0.5)
     assert str(caught.value) == (
         "the optimizer 'adam' takes no argument 'beta_1'. Did you mean 'beta1'? It takes: "
-        "beta1, beta2, use_amsgrad, weight_decay; the learning rate is optim.lr."
+        "beta1, beta2, use_amsgrad, weight_decay; the learning rate is optim.lr. "
+        "'srtrain explain adam' describes it."
     )
     with pytest.raises(RecipeError, match=r"'momentum' takes no argument 'dampening'\. It takes: momentum, "):
         check_optimizer("momentum", {"dampening": 0.1})
