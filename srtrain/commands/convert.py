@@ -16,6 +16,7 @@ examples:
   srtrain convert edsr-pytorch net_g_300000.pth --to weights/mine --res-scale 0.1
   srtrain convert edsr-pytorch runs/edsr_x2 --to edsr_x2.pt
   srtrain convert edsr-pytorch EDSR_x2.pt --to EDSR_x2.safetensors
+  srtrain convert model-zoo EDSR_x2_DIV2K-6000_50.ckpt --to weights/edsr_x2
 
 The files end in .pt, .pth, .npz or .safetensors. PyTorch is not needed, and no code in a file is run.
 """
@@ -27,7 +28,9 @@ _OWN = {"step_00000000", "latest"}  # what this command writes into a folder
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the file, where it goes, and what the file may not say."""
     parser.add_argument(
-        "kind", choices=["edsr-pytorch"], help="naming scheme of the file; BasicSR's EDSR is read too"
+        "kind",
+        choices=["edsr-pytorch", "model-zoo"],
+        help="naming scheme of the file: of EDSR-PyTorch or BasicSR, or the .ckpt of MindSpore's model zoo",
     )
     parser.add_argument(
         "file",
@@ -57,12 +60,14 @@ def check(args: argparse.Namespace) -> None:
 
     ``args`` gets ``foreign`` (the file is of another framework) and ``to_file`` (the target is).
     """
-    args.foreign = args.file.suffix in SUFFIXES and not args.file.is_dir()
+    foreign = (".ckpt",) if args.kind == "model-zoo" else SUFFIXES
+    args.foreign = args.file.suffix in foreign and not args.file.is_dir()
     args.to_file = args.to.suffix in SUFFIXES
     if not args.foreign and not args.to_file:
         raise CheckpointError(
             f"{str(args.file)!r} is a checkpoint of srtrain, and --to {str(args.to)!r} would be one too. To write a "
-            f"file for another framework, let DEST end in {', '.join(SUFFIXES)}."
+            f"file for another framework, let DEST end in {', '.join(SUFFIXES)}. For a .ckpt file of MindSpore's model "
+            f"zoo, write 'srtrain convert model-zoo'."
         )
     if not args.foreign and args.res_scale is not None:
         raise CheckpointError(

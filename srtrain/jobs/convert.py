@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from srtrain.errors import CheckpointError
 from srtrain.models.edsr import EDSR
 from srtrain.registry import parameters_of
 from srtrain.trainer.checkpoint import CheckpointStore
-from srtrain.weights import edsr_pytorch
+from srtrain.weights import edsr_names, edsr_pytorch, model_zoo
 from srtrain.weights.read import build_model, read_weights
 from srtrain.weights.transfer import Weights, variant
 
@@ -17,10 +17,14 @@ _KEPT = ("model", "model_args", "scale", "recipe_hash", "plugins")  # of what a 
 
 def run(args: argparse.Namespace) -> int:
     """Read the weights, check them on a network, print what was found, and write."""
-    if args.foreign:
-        weights = Weights(args.file, *edsr_pytorch.read(args.file, args.res_scale))
-    else:
-        weights = _read_checkpoint(args.file)
+    weights = read_weights(args.file, args.res_scale)
+    if args.kind == "model-zoo" and weights.about.get("origin", {}).get("names") != model_zoo.NAMES:
+        raise CheckpointError(
+            f"{str(args.file)!r} is not an EDSR of MindSpore's model zoo: its Parameters are "
+            f"{edsr_names.some(list(weights.tensors))}. The model zoo's are head.0.weight, tail.0.up.0.weight, …"
+        )
+    if not args.foreign:
+        weights = _described(weights)
     model = build_model(weights)  # fails if our network does not take the weights
     if args.to_file:
         edsr_pytorch.write(args.to, weights.tensors, weights.about)
@@ -32,9 +36,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _read_checkpoint(path: Path) -> Weights:
-    """Read a checkpoint of srtrain; arguments that its recipe left out get their default values."""
-    weights = read_weights(path)
+def _described(weights: Weights) -> Weights:
+    """Describe a checkpoint of srtrain in full; arguments that its recipe left out get their default values."""
     about = {key: weights.about[key] for key in _KEPT if key in weights.about}
     if about.get("model") == "edsr":
         optional = {name: p.default for name, p in parameters_of(EDSR).items() if p.default is not p.empty}

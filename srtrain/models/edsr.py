@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from mindspore import Tensor, nn
 
 from srtrain.models import BLOCKS, MODELS
-from srtrain.models.blocks import DIV2K_MEAN, MeanShift, Upsampler, conv
+from srtrain.models.blocks import DIV2K_MEAN, Denormalise, MeanShift, Normalise, Upsampler, conv
 
 
 @MODELS.register("edsr", from_run=("scale",))
@@ -27,6 +27,9 @@ class EDSR(nn.Cell):
         rgb_mean: mean colour in [0, 1]; it is subtracted from the input and added to the output. Use zeros for weights
             that were trained without a mean.
         block: a name from ``BLOCKS``, built with ``n_feats``, ``kernel_px`` and ``res_scale``.
+        zoo_normalisation: train head and tail on [0, 1] as MindSpore's model zoo does. The function is the same, with
+            the head's weights 255 times as large and the tail's 255 times as small, so an optimizer such as Adam moves
+            them differently (docs/from_model_zoo.md). Files and engines always get the usual weights.
     """
 
     variants: ClassVar[dict[str, dict[str, float]]] = {
@@ -55,6 +58,11 @@ class EDSR(nn.Cell):
     linear_end = ("upsampler", "tail", "add_mean")
     """The cells that ``construct`` applies last, one after the other. Exports collapse them into one convolution."""
 
+    parametrisations: ClassVar[dict[str, dict[str, float]]] = {
+        "zoo_normalisation": {"head.weight": 255.0, "tail.weight": 1 / 255, "tail.bias": 1 / 255}
+    }
+    """Arguments that change the weights and not the function: factors of the usual weights, by Parameter."""
+
     def __init__(
         self,
         scale: int,
@@ -64,6 +72,7 @@ class EDSR(nn.Cell):
         kernel_px: int = 3,
         rgb_mean: tuple[float, float, float] = DIV2K_MEAN,
         block: str = "residual",
+        zoo_normalisation: bool = False,
     ) -> None:
         super().__init__()
         self.subtract_mean = MeanShift(rgb_mean, sign=-1)
@@ -78,6 +87,9 @@ class EDSR(nn.Cell):
         self.upsampler = Upsampler(scale, n_feats, kernel_px)
         self.tail = conv(n_feats, 3, kernel_px)
         self.add_mean = MeanShift(rgb_mean, sign=1)
+        if zoo_normalisation:  # the names of the Parameters stay the same
+            self.subtract_mean = Normalise(rgb_mean)
+            self.add_mean = Denormalise(rgb_mean)
 
     @staticmethod
     def receptive_px(scale: int, n_resblocks: int, kernel_px: int, block: str, **_: Any) -> int | None:

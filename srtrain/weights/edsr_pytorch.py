@@ -14,8 +14,7 @@ order DCR of ONNX's DepthToSpace). The channels of the convolutions before it ar
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srtrain.errors import CheckpointError
-from srtrain.weights import tensor_file
-
-Tensors = dict[str, NDArray[np.float32]]
+from srtrain.weights import edsr_names, tensor_file
+from srtrain.weights.edsr_names import Tensors
 
 BASICSR_MEAN = (0.4488, 0.4371, 0.4040)
 """The default mean of BasicSR's EDSR, which is not in its files."""
 
+_UPSAMPLERS = {"EDSR-PyTorch": "tail.0.", "BasicSR": "upsample."}
 _PREFIXES = ("module.", "model.")  # of DataParallel, and of a network inside another class
-_FACTORS = {2: [2], 3: [3], 4: [2, 2]}  # of the stages of an upsampler, by scale
 
 
 def read(path: Path, res_scale: float | None = None) -> tuple[Tensors, dict[str, Any]]:
@@ -53,9 +51,12 @@ def read(path: Path, res_scale: float | None = None) -> tuple[Tensors, dict[str,
     theirs = _without_prefixes(file.tensors)
     dialect = _dialect(theirs, path)
     means = {name: theirs.pop(name) for name in list(theirs) if name.startswith(("sub_mean.", "add_mean."))}
-    n_blocks, scale = _count_blocks(theirs), _find_scale(theirs, dialect, path)
-    tensors = _rename(theirs, _names(dialect, n_blocks, scale), path)
-    n_feats, kernel_px = _check_shapes(tensors, n_blocks, scale, path)
+    n_blocks, scale = (
+        edsr_names.count_blocks(theirs),
+        edsr_names.find_scale(theirs, _UPSAMPLERS[dialect], path),
+    )
+    tensors = edsr_names.rename(theirs, edsr_names.by_their_name(dialect, n_blocks, scale), path)
+    n_feats, kernel_px = edsr_names.check_shapes(tensors, n_blocks, scale, path)
     for name in _before_shuffle(scale):
         tensors[name] = _swap(tensors[name], n_feats, first=True)
     mean, rgb_range, said_of_mean = _find_mean(means, dialect, path)
@@ -108,12 +109,12 @@ def write(path: Path, tensors: Mapping[str, NDArray[np.float32]], about: Mapping
             f"{str(path)!r} cannot be written: EDSR-PyTorch's names are for the model 'edsr' with blocks "
             f"'residual' and a known rgb_mean, and these weights are of {about.get('model')!r} with {args}."
         )
-    n_blocks, scale = _count_blocks(tensors), int(about["scale"])
-    names = _names("EDSR-PyTorch", n_blocks, scale)
+    n_blocks, scale = edsr_names.count_blocks(tensors), int(about["scale"])
+    names = edsr_names.by_their_name("EDSR-PyTorch", n_blocks, scale)
     if set(names.values()) != set(tensors):
         odd = sorted(set(names.values()) ^ set(tensors))
         raise CheckpointError(
-            f"{str(path)!r} cannot be written: {_some(odd)} missing or unknown in an EDSR x{scale}."
+            f"{str(path)!r} cannot be written: {edsr_names.some(odd)} missing or unknown in an EDSR x{scale}."
         )
     n_feats = tensors["head.weight"].shape[0]
     theirs = {
@@ -144,88 +145,14 @@ def _dialect(theirs: Mapping[str, NDArray[Any]], path: Path) -> str:
             return dialect
     raise CheckpointError(
         f"{str(path)!r} holds no EDSR: it has neither 'head.0.weight' (EDSR-PyTorch) nor 'conv_first.weight' "
-        f"(BasicSR), but {_some(list(theirs))}."
+        f"(BasicSR), but {edsr_names.some(list(theirs))}."
     )
-
-
-def _count_blocks(names: Mapping[str, Any]) -> int:
-    found = [re.fullmatch(r"body\.(\d{1,6})\.(body\.0|conv1)\.weight", name) for name in names]
-    return 1 + max((int(match[1]) for match in found if match), default=-1)
-
-
-def _find_scale(theirs: Mapping[str, NDArray[Any]], dialect: str, path: Path) -> int:
-    """Return the scale, from the channels of the upsampler's convolutions."""
-    start = {"EDSR-PyTorch": "tail.0.", "BasicSR": "upsample."}[dialect]
-    stages = [t for name, t in theirs.items() if name.startswith(start) and name.endswith(".weight")]
-    growth = [t.shape[0] / t.shape[1] for t in stages if t.ndim == 4 and t.shape[1]]
-    for scale, factors in _FACTORS.items():
-        if growth == [factor * factor for factor in factors]:
-            return scale
-    raise CheckpointError(
-        f"{str(path)!r} is an EDSR of a scale that is unknown here: the convolutions below {start!r} multiply the "
-        f"channels by {growth}. Known: 4 (x2), 9 (x3), and 4 twice (x4)."
-    )
-
-
-def _names(dialect: str, n_blocks: int, scale: int) -> dict[str, str]:
-    """Return our name of every tensor by their name, in their order."""
-    if dialect == "BasicSR":
-        ends = ("conv_first", "conv_after_body", "upsample", "conv_last")
-        block = ("conv1", "conv2")
-    else:
-        ends = ("head.0", f"body.{n_blocks}", "tail.0", "tail.1")
-        block = ("body.0", "body.2")
-    head, body_end, upsampler, tail = ends
-    layers = {head: "head"}
-    for n in range(n_blocks):
-        layers |= {f"body.{n}.{block[0]}": f"body.{n}.conv1", f"body.{n}.{block[1]}": f"body.{n}.conv2"}
-    layers[body_end] = "body_end"
-    layers |= {f"{upsampler}.{2 * stage}": f"upsampler.{2 * stage}" for stage in range(len(_FACTORS[scale]))}
-    layers[tail] = "tail"
-    return {f"{name}.{part}": f"{own}.{part}" for name, own in layers.items() for part in ("weight", "bias")}
 
 
 def _before_shuffle(scale: int) -> list[str]:
     """Return our names of the tensors of the upsampler's convolutions."""
-    stages = range(len(_FACTORS[scale]))
+    stages = range(len(edsr_names.FACTORS[scale]))
     return [f"upsampler.{2 * stage}.{part}" for stage in stages for part in ("weight", "bias")]
-
-
-def _rename(theirs: Mapping[str, NDArray[Any]], names: Mapping[str, str], path: Path) -> Tensors:
-    problems = []
-    if missing := [name for name in names if name not in theirs]:
-        problems.append(f"without {_some(missing)}")
-    if unknown := [name for name in theirs if name not in names]:
-        problems.append(f"with {_some(unknown)}, which EDSR has not")
-    if problems:
-        raise CheckpointError(f"{str(path)!r} is like an EDSR, but {' and '.join(problems)}.")
-    odd = [name for name in names if not np.issubdtype(theirs[name].dtype, np.floating)]
-    if odd:
-        raise CheckpointError(f"{str(path)!r} holds weights that are no fractions: {_some(odd)}.")
-    return {own: np.asarray(theirs[name], np.float32, order="C") for name, own in names.items()}
-
-
-def _check_shapes(tensors: Tensors, n_blocks: int, scale: int, path: Path) -> tuple[int, int]:
-    """Check all shapes; return the number of features and the side of the kernels."""
-    head = tensors["head.weight"].shape
-    if len(head) != 4:
-        raise CheckpointError(
-            f"{str(path)!r} is like an EDSR, but its first convolution has the shape {head}."
-        )
-    n_feats, _, k, _ = head
-    odd = []
-    for name in _names("EDSR-PyTorch", n_blocks, scale).values():
-        layer, part = name.rsplit(".", 1)
-        n_in = 3 if layer == "head" else n_feats
-        n_out = {"tail": 3, "upsampler": _FACTORS[scale][0] ** 2 * n_feats}.get(layer.split(".")[0], n_feats)
-        wanted = (n_out,) if part == "bias" else (n_out, n_in, k, k)
-        if tensors[name].shape != wanted:
-            odd.append(f"{name} is {tensors[name].shape} instead of {wanted}")
-    if odd:
-        raise CheckpointError(
-            f"{str(path)!r} is like an EDSR, but its tensors do not fit together (our names): {_some(odd)}."
-        )
-    return n_feats, k
 
 
 def _find_mean(means: Mapping[str, NDArray[Any]], dialect: str, path: Path) -> tuple[list[float], float, str]:
@@ -236,7 +163,9 @@ def _find_mean(means: Mapping[str, NDArray[Any]], dialect: str, path: Path) -> t
         return [0.0, 0.0, 0.0], 255, "none: the file has no sub_mean"
     wanted = [f"{layer}.{part}" for layer in ("sub_mean", "add_mean") for part in ("weight", "bias")]
     if sorted(means) != sorted(wanted) or any(means[name].size != (9, 3)["bias" in name] for name in means):
-        raise CheckpointError(f"{str(path)!r} has {_some(list(means))} instead of {_some(wanted)} for RGB.")
+        raise CheckpointError(
+            f"{str(path)!r} has {edsr_names.some(list(means))} instead of {edsr_names.some(wanted)} for RGB."
+        )
     minus, plus = means["sub_mean.bias"].astype(np.float64), means["add_mean.bias"].astype(np.float64)
     eyes = [means[f"{layer}.weight"].reshape(3, 3) for layer in ("sub_mean", "add_mean")]
     if not np.allclose(minus, -plus) or not all(np.allclose(eye, np.eye(3)) for eye in eyes):
@@ -246,13 +175,8 @@ def _find_mean(means: Mapping[str, NDArray[Any]], dialect: str, path: Path) -> t
         )
     # EDSR-PyTorch's option --rgb_range is 1 or 255; no set of pictures has a mean as dark as 1 in 255.
     rgb_range = 1 if 0 < plus.max() <= 1 else 255
-    mean = [_plain(value / rgb_range) for value in plus]
+    mean = [edsr_names.plain(value / rgb_range) for value in plus]
     return mean, rgb_range, f"add_mean of the file, for white = {rgb_range}"
-
-
-def _plain(value: float) -> float:
-    """Remove the rounding of float32: return 0.4488 for 0.44880000516."""
-    return round(value, 6) if abs(round(value, 6) - value) < 1e-7 else float(value)
 
 
 def _to_range_255(tensors: Tensors, rgb_range: float) -> None:
@@ -280,9 +204,3 @@ def _check_agreement(found: Mapping[str, Any], about: Mapping[str, Any], path: P
             raise CheckpointError(
                 f"{str(path)!r} says of itself that its {key} is {said[key]!r}, and its tensors are of {seen[key]!r}."
             )
-
-
-def _some(names: Sequence[str]) -> str:
-    """Return the first five names, in their order, and the number of the others."""
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more if names else "(none)"

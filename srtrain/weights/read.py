@@ -18,25 +18,29 @@ from srtrain.models.scales import scales_of
 from srtrain.recipe.check import hints_of, raise_all, type_mistake
 from srtrain.recipe.record import decode
 from srtrain.trainer.checkpoint import find_weights, read_tensors, run_folder_of
-from srtrain.weights import SUFFIXES, edsr_pytorch
-from srtrain.weights.transfer import Weights, load_weights
+from srtrain.weights import SUFFIXES, edsr_pytorch, model_zoo
+from srtrain.weights.transfer import Weights, load_weights, plain
 
 
-def read_weights(path: Path) -> Weights:
+def read_weights(path: Path, res_scale: float | None = None) -> Weights:
     """Read the weights that ``path`` means.
 
     Args:
-        path: a run folder (its best checkpoint), a ``step_…`` folder, a ``.ckpt`` file, or a file in one of the
-            formats of ``srtrain.weights.SUFFIXES``.
+        path: a run folder (its best checkpoint), a ``step_…`` folder, a ``.ckpt`` file, also of MindSpore's model zoo,
+            or a file in one of the formats of ``srtrain.weights.SUFFIXES``.
+        res_scale: factor of the residual branches, for files of other frameworks, which do not contain it; ``None``
+            assumes the usual one.
 
     Raises:
         CheckpointError: nothing of the kind, or broken.
     """
     if path.suffix in SUFFIXES and not path.is_dir():
-        return Weights(path, *edsr_pytorch.read(path))
+        return Weights(path, *edsr_pytorch.read(path, res_scale))
     file, about = find_weights(path)
-    loaded = read_tensors(file, about)
-    return Weights(file, {name: np.asarray(value.asnumpy()) for name, value in loaded.items()}, about)
+    tensors = {name: np.asarray(value.asnumpy()) for name, value in read_tensors(file, about).items()}
+    if not about and model_zoo.is_zoo(tensors):
+        return Weights(file, *model_zoo.convert(file, tensors, res_scale))
+    return plain(Weights(file, tensors, about))
 
 
 def build_model(weights: Weights) -> nn.Cell:

@@ -64,6 +64,7 @@ def load_weights(model: nn.Cell, weights: Weights, about: Mapping[str, Any]) -> 
     Raises:
         CheckpointError: the architectures differ, or the body does not fit.
     """
+    weights = _parametrised(weights, about.get("model_args", {}))
     own = model.parameters_dict()
     same_scale = _same_scale(model, weights, about["scale"])
     wanted = {name: name for name in own} if same_scale else _transfer(model, weights, about["scale"])
@@ -93,6 +94,25 @@ def load_weights(model: nn.Cell, weights: Weights, about: Mapping[str, Any]) -> 
         initialised=tuple(name for name in own if name not in wanted),
         differences=tuple(differences(weights.about, about)),
     )
+
+
+def plain(weights: Weights) -> Weights:
+    """Return the same network with the usual parametrisation, which engines, exports and other frameworks expect."""
+    return _parametrised(weights, {})
+
+
+def _parametrised(weights: Weights, args: Mapping[str, Any]) -> Weights:
+    """Return weights that compute the same in a network with the arguments ``args``, such as ``zoo_normalisation``."""
+    about = weights.about
+    if "model_args" not in about or about.get("model") not in MODELS.names():
+        return weights
+    own, tensors = dict(about["model_args"]), dict(weights.tensors)
+    for name, factors in getattr(MODELS.get(about["model"]), "parametrisations", {}).items():
+        if bool(own.get(name)) != bool(args.get(name)):
+            for key in factors.keys() & tensors.keys():
+                tensors[key] = tensors[key] * factors[key] if args.get(name) else tensors[key] / factors[key]
+            own[name] = bool(args.get(name))
+    return Weights(weights.source, tensors, {**about, "model_args": own})
 
 
 def _same_scale(model: nn.Cell, weights: Weights, scale: int) -> bool:

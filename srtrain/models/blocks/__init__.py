@@ -6,7 +6,7 @@ from srtrain.models.blocks.conv import conv
 from srtrain.models.blocks.dense import DenseBlock
 from srtrain.models.blocks.even_sides import CropLike, PadToEven
 from srtrain.models.blocks.group import GroupBlock
-from srtrain.models.blocks.mean_shift import DIV2K_MEAN, MeanShift
+from srtrain.models.blocks.mean_shift import DIV2K_MEAN, Denormalise, MeanShift, Normalise
 from srtrain.models.blocks.pixel_shuffle import PixelShuffle
 from srtrain.models.blocks.residual import ResidualBlock
 from srtrain.models.blocks.shrink import ShrinkBlock
@@ -17,9 +17,11 @@ __all__ = [
     "ChannelShuffle",
     "ContextBlock",
     "CropLike",
+    "Denormalise",
     "DenseBlock",
     "GroupBlock",
     "MeanShift",
+    "Normalise",
     "PadToEven",
     "PixelShuffle",
     "ResidualBlock",

@@ -24,3 +24,27 @@ class MeanShift(nn.Cell):
     def construct(self, x: Tensor) -> Tensor:
         """Return the shifted picture in the dtype of ``x``."""
         return x + ops.cast(self.shift, x.dtype)
+
+
+class Normalise(nn.Cell):
+    """Maps NCHW RGB in [0, 255] to [0, 1] and subtracts a mean colour, RGB in [0, 1]."""
+
+    def __init__(self, mean: tuple[float, float, float]) -> None:
+        super().__init__()
+        self.subtract = MeanShift(mean, sign=-1)
+
+    def construct(self, x: Tensor) -> Tensor:
+        """Return the normalised picture in the dtype of ``x``."""
+        return self.subtract(x) / 255
+
+
+class Denormalise(nn.Cell):
+    """Undoes ``Normalise``."""
+
+    def __init__(self, mean: tuple[float, float, float]) -> None:
+        super().__init__()
+        self.add = MeanShift(mean, sign=1)
+
+    def construct(self, x: Tensor) -> Tensor:
+        """Return NCHW RGB in [0, 255], in the dtype of ``x``."""
+        return self.add(x * 255)
