@@ -51,10 +51,8 @@ def read(path: Path, res_scale: float | None = None) -> tuple[Tensors, dict[str,
     theirs = _without_prefixes(file.tensors)
     dialect = _dialect(theirs, path)
     means = {name: theirs.pop(name) for name in list(theirs) if name.startswith(("sub_mean.", "add_mean."))}
-    n_blocks, scale = (
-        edsr_names.count_blocks(theirs),
-        edsr_names.find_scale(theirs, _UPSAMPLERS[dialect], path),
-    )
+    n_blocks = edsr_names.count_blocks(theirs)
+    scale = edsr_names.find_scale(theirs, _UPSAMPLERS[dialect], path)
     tensors = edsr_names.rename(theirs, edsr_names.by_their_name(dialect, n_blocks, scale), path)
     n_feats, kernel_px = edsr_names.check_shapes(tensors, n_blocks, scale, path)
     for name in _before_shuffle(scale):
@@ -81,10 +79,15 @@ def read(path: Path, res_scale: float | None = None) -> tuple[Tensors, dict[str,
     if file.about is not None:
         _check_agreement(found, file.about, path)
         found = file.about
-    if res_scale is not None:
-        found["model_args"] = {**found.get("model_args", {}), "res_scale": res_scale}
-        found["origin"] = {**found.get("origin", {}), "res_scale": "given"}
-    return tensors, found
+    return tensors, found if res_scale is None else _with_res_scale(found, res_scale)
+
+
+def _with_res_scale(found: dict[str, Any], res_scale: float) -> dict[str, Any]:
+    return {
+        **found,
+        "model_args": {**found.get("model_args", {}), "res_scale": res_scale},
+        "origin": {**found.get("origin", {}), "res_scale": "given"},
+    }
 
 
 def write(path: Path, tensors: Mapping[str, NDArray[np.float32]], about: Mapping[str, Any]) -> None:
