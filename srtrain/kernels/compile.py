@@ -51,6 +51,8 @@ def library_file() -> Path:
     """
     command, version = find_compiler()
     words = [*command, *flags()]
+    if len(command) > 1:  # ziglang spells processors in its own way
+        words = [word.replace("-march=x86-64-", "-march=x86_64_") for word in words]
     target = default_cache_dir() / "kernels" / f"{_key(words, version)}.so"
     if not target.is_file():
         _compile(words, target)

@@ -21,7 +21,9 @@ def twin(recipe: Recipe, **model_args: Any) -> Recipe:
         recipe: the full-size recipe.
         model_args: arguments that replace those of the recipe's model.
     """
-    shrink = N_STEPS / _length(recipe)
+    benchmarks = _benchmarks(recipe)
+    steps = N_STEPS * len(benchmarks)  # of several scales, each gets a share of the batches
+    shrink = steps / _length(recipe)
     optim = recipe.optim
     return dataclasses.replace(
         recipe,
@@ -34,17 +36,15 @@ def twin(recipe: Recipe, **model_args: Any) -> Recipe:
             augment=recipe.data.augment,
             degrade=recipe.data.degrade,
         ),
-        train=Train(
-            steps=N_STEPS, log_every=N_STEPS // 4, mode=recipe.train.mode, threads=recipe.train.threads
-        ),
+        train=Train(steps=steps, log_every=steps // 4, mode=recipe.train.mode, threads=recipe.train.threads),
         # A small network tolerates a higher learning rate, and needs it to learn in so few steps.
         optim=dataclasses.replace(
             optim, lr=max(optim.lr, 2e-3), schedule=_shrunk(optim.schedule, recipe, shrink)
         ),
         init_from=f"{recipe.init_from}_smoke" if recipe.init_from else "",
         device=Spec("cpu"),
-        benchmarks=_benchmarks(recipe),
-        hooks={name: _hook(spec) for name, spec in recipe.hooks.items()}
+        benchmarks=benchmarks,
+        hooks={name: _hook(spec, steps) for name, spec in recipe.hooks.items()}
         | {"require_learning": Spec("require_learning")},
     )
 
@@ -82,7 +82,7 @@ def _shrunk(schedule: Spec, recipe: Recipe, shrink: float) -> Spec:
     return Spec(schedule.name, **{name: shrunk(value) for name, value in schedule.args.items()})
 
 
-def _hook(spec: Spec | None) -> Spec | None:
+def _hook(spec: Spec | None, steps: int) -> Spec | None:
     """Return a hook with its period changed: it acts four times in the twin, the slow self-ensemble once.
 
     ``require_gain`` is removed, because so short a run cannot exceed bicubic.
@@ -92,5 +92,5 @@ def _hook(spec: Spec | None) -> Spec | None:
     if spec is None or "every" not in spec.args:
         return spec
     slow = spec.name == "self_ensemble_evaluate" or spec.args.get("self_ensemble")
-    every = N_STEPS // 2 if slow and spec.name == "evaluate" else N_STEPS if slow else N_STEPS // 4
+    every = steps // 2 if slow and spec.name == "evaluate" else steps if slow else steps // 4
     return Spec(spec.name, **{**spec.args, "every": every})

@@ -61,7 +61,7 @@ def test_of_the_files_of_others_a_fixed_size_is_found(tmp_path):
 
 
 def test_what_is_no_super_resolution_is_refused(exported, tmp_path):
-    model = onnx.load(str(exported / "net.onnx"))
+    model = onnx.load(str(export(exported / "run", tmp_path / "net.onnx", Options(plain=True)).file))
     del model.metadata_props[:]
     strides = next(a for a in model.graph.node[-1].attribute if a.name == "strides")
     strides.CopyFrom(helper.make_attribute("strides", [2, 1]))
