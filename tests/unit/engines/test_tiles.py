@@ -261,8 +261,9 @@ def test_small_pictures_are_not_cut_whatever_the_memory(engine):
 @pytest.mark.shared_data
 @pytest.mark.parametrize(
     ("name", "tolerance"),
-    # Winograd's convolutions round by where a pixel lies in their blocks, and ncnn's blocks follow the size.
-    [("mindspore", 1e-4), ("mindir", 1e-4), ("onnxruntime", 0), ("ncnn", 5e-4)],
+    # Winograd's convolutions round by where a pixel lies in their blocks, and ncnn's blocks follow the size. So does the
+    # order of MindSpore's sums.
+    [("mindspore", 1e-4), ("mindir", 5e-4), ("onnxruntime", 0), ("ncnn", 5e-4), ("native", 5e-3)],
 )
 def test_tiled_equals_whole_with_trained_weights_on_a_photograph(shared_data, name, tolerance):
     if not ENGINES.get(name).is_installed():
