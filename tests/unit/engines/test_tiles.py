@@ -261,8 +261,8 @@ def test_small_pictures_are_not_cut_whatever_the_memory(engine):
 @pytest.mark.shared_data
 @pytest.mark.parametrize(
     ("name", "tolerance"),
-    # Winograd's convolutions round by where a pixel lies in their blocks, and ncnn's blocks follow the size. So does the
-    # order of MindSpore's sums.
+    # Winograd rounds by where a pixel lies in its blocks; the blocks of ncnn follow the size, and so does the order of
+    # the sums in MindSpore.
     [("mindspore", 1e-4), ("mindir", 5e-4), ("onnxruntime", 0), ("ncnn", 5e-4), ("native", 5e-3)],
 )
 def test_tiled_equals_whole_with_trained_weights_on_a_photograph(shared_data, name, tolerance):
