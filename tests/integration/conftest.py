@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,26 @@ from tensorboardX.proto.event_pb2 import Event
 from srtrain.data.embedded import embedded
 from srtrain.data.picture import read_rgb
 from srtrain.data.resize import imresize
+from srtrain.registry import Registry
+
+
+def registries() -> list[Registry]:
+    """Return all registries whose modules are loaded."""
+    modules = [module for name, module in list(sys.modules.items()) if name.startswith("srtrain")]
+    found = [value for module in modules for value in vars(module).values() if isinstance(value, Registry)]
+    return list({id(registry): registry for registry in found}.values())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _names_of_other_tests() -> Iterator[None]:
+    """Forget what the files of these tests register, because other tests in this process look at all names."""
+    before = {(id(registry), name) for registry in registries() for name in registry.additions()}
+    yield
+    for registry in registries():
+        for name, entry in registry.additions().items():
+            if (id(registry), name) not in before and not entry.__module__.startswith("plugins."):
+                del registry._entries[name]
+                registry._from_run.pop(name, None)
 
 
 @pytest.fixture(scope="session")

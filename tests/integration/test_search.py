@@ -17,6 +17,7 @@ import mindspore as ms
 import pytest
 
 from srtrain.cli.main import main
+from srtrain.models import BLOCKS
 
 RECIPE = """
 from srtrain.recipe import Benchmark, Data, Optim, Recipe, Spec, Train
@@ -311,6 +312,9 @@ def test_what_was_found_is_trained_in_full_once(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "full.py").write_text(FULL)
+    monkeypatch.delitem(
+        BLOCKS._entries, "Bad", raising=False
+    )  # other tests here have registered it in this process
     shutil.copytree(straight, tmp_path / "found")
     (other, *_) = [c["number"] for c in history(straight) if not c["reason"]]
     plugin = next(folder / "bad.py" for folder in straight.parents if (folder / "bad.py").is_file())

@@ -119,6 +119,7 @@ EXAMPLES = {
     "count": ["x.py"],
     "data": ["check", "set5"],
     "doctor": [],
+    "explain": ["optim.lr"],
     "evaluate": ["bicubic", "--sets", "set5"],
     "export": ["x", "--to", "y.onnx"],
     "infer": ["x.onnx", "y.png"],

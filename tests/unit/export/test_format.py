@@ -21,7 +21,7 @@ FIXED = Options(input_px=(4, 4), batch=1)
             "x.tflite",
             Options(),
             UserError,
-            r"ends in '\.tflite', .* Known: \.air, \.mindir, \.onnx, \.param",
+            r"ends in '\.tflite', .* Known: \.air, \.mindir, \.native, \.onnx, \.param",
         ),
         ("x.onxx", Options(), UserError, r"Did you mean '\.onnx'\?"),
         ("x", Options(), UserError, r"ends in '', which is not an export format"),

@@ -57,8 +57,8 @@ class Scaled(Precision):
 class Tenth(nn.Cell):
     """A reducer whose mean over the ranks is a tenth of this rank's gradient."""
 
-    def construct(self, loss, gradients):
-        return loss, tuple(gradient / 10 for gradient in gradients)
+    def construct(self, loss, gradients, overflowed):
+        return loss, tuple(gradient / 10 for gradient in gradients), overflowed
 
 
 @pytest.mark.parametrize("mode", ["pynative", "graph"])

@@ -73,7 +73,7 @@ def test_a_refusal_is_remembered_until_something_that_decides_it_changes(
 ):
     source, tried = checkpoint(**tiny), []
 
-    def refuse(source, target, **_):
+    def refuse(source, target, *_, **__):
         tried.append(target)
         raise ExportError("the operator Fancy cannot be written")
 
