@@ -73,11 +73,11 @@ def upscaler(model: nn.Cell, backend: Backend) -> Upscale:
     if program.needs_even:
         return Upscaler(model)
     library, parameters = program.library, program.parameters
-    forward = Forward(library, program.for_inference().encode(), [value.asnumpy() for value in parameters])
+    words = program.for_inference().encode()
 
     def upscale(lq: Float32) -> Float32:
         library.set_threads(backend.threads)
-        forward.pack([value.asnumpy() for value in parameters])
-        return forward(lq)
+        # A new one for each picture: the transformed filters are four times the weights, and updates need the memory.
+        return Forward(library, words, [value.asnumpy() for value in parameters])(lq)
 
     return upscale

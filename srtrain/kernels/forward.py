@@ -35,13 +35,9 @@ class Forward:
         self._library, self._words = library, np.ascontiguousarray(words)
         self._memory = np.empty(0, np.float32)
         self._packed = np.empty(library.c.srk_program_packed_size(self._words.ctypes.data), np.float32)
-        self.pack(parameters)
-
-    def pack(self, parameters: Sequence[Float32]) -> None:
-        """Take other values of the parameters."""
         held = [np.ascontiguousarray(value, np.float32) for value in parameters]
         places = (ctypes.c_void_p * len(held))(*(value.ctypes.data for value in held))
-        self._library.c.srk_program_pack(self._words.ctypes.data, places, self._packed.ctypes.data)
+        library.c.srk_program_pack(self._words.ctypes.data, places, self._packed.ctypes.data)
 
     def memory_bytes(self, height: int, width: int) -> int:
         """Return the memory that a picture of this size needs while it runs, beside its input and output."""

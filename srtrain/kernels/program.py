@@ -11,12 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
-from mindspore import Parameter, nn
 from numpy.typing import NDArray
 
 from srtrain.kernels.library import Library
+
+if TYPE_CHECKING:  # programs from files run without MindSpore
+    from mindspore import Parameter, nn
 
 
 class CannotTraceError(Exception):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srtrain.arrays import Float32
+from srtrain.kernels.program import Kind
 
 HEADER_WORDS, BUFFER_WORDS, STEP_WORDS, N_SECTIONS = 4, 5, 22, 4
 """Lengths of what ``Program.encode`` writes, before the constants, and the sections that a step may name."""
@@ -102,7 +103,8 @@ def verify(words: NDArray[np.int32], parameters: Sequence[Float32], lanes: int) 
     ]
     steps = [_Step(numbers[steps_at + STEP_WORDS * k :][:STEP_WORDS], buffers, lanes) for k in range(n_steps)]
     kinds = [step.kind for step in steps]
-    need(kinds[0] == 0 and kinds[-1] == 1 and not {0, 1} & set(kinds[1:-1]), "no input first or output last")
+    ends = [kind for kind in kinds if kind in (Kind.ENTER, Kind.LEAVE)]
+    need([kinds[0], kinds[-1]] == ends == [Kind.ENTER, Kind.LEAVE], "no input first or output last")
     for step in steps:
         need(step.kind in _CHECKS, "an unknown step")
         check, used = _CHECKS[step.kind]
@@ -180,12 +182,12 @@ def _shuffle(step: _Step, parameters: Sequence[Float32], n_constants: int) -> No
 
 
 _CHECKS: dict[int, tuple[Callable[[_Step, Sequence[Float32], int], None], tuple[int, ...]]] = {
-    0: (_enter, (1,)),
-    1: (_leave, (0,)),
-    2: (_shift, (1,)),
-    3: (_conv, (0, 1, 2)),
-    6: (_add, (0, 1, 2)),
-    7: (_pool, (0, 1)),
-    9: (_shuffle, (0, 1)),
+    Kind.ENTER: (_enter, (1,)),
+    Kind.LEAVE: (_leave, (0,)),
+    Kind.SHIFT: (_shift, (1,)),
+    Kind.CONV: (_conv, (0, 1, 2)),
+    Kind.ADD: (_add, (0, 1, 2)),
+    Kind.POOL: (_pool, (0, 1)),
+    Kind.SHUFFLE: (_shuffle, (0, 1)),
 }
-"""The check of a step and the sections that it uses, by the numbers of ``program.Kind``."""
+"""The check of a step and the sections that it uses, by its kind; steps of gradients have none."""
