@@ -189,7 +189,7 @@ class Supervisor:
         if not failed:
             self._release_scheduler()
             return 0
-        rank, code = next(iter(failed.items()))
+        rank, code = min(failed.items()) if _same(failed) else next(iter(failed.items()))
         if code in STOP_CODES and not left:
             return code
         lines = [f"error: {_how(list(failed) if _same(failed) else [rank], code)}."]

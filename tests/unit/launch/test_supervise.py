@@ -85,6 +85,9 @@ def test_what_rank_0_said_is_not_said_twice(supervise, monkeypatch):
     code, said, shown = supervise("print('wrong recipe'); sys.exit(2)", "sys.exit(2)")
     assert (code, said) == (2, "error: ranks 0, 1 ended with exit code 2.")
     assert "wrong recipe" in shown
+    # Rank 1 ends first now.
+    code, said, shown = supervise("time.sleep(1); print('wrong recipe'); sys.exit(2)", "sys.exit(2)")
+    assert (code, said) == (2, "error: ranks 0, 1 ended with exit code 2.")
 
 
 def test_a_killed_rank_ends_with_the_shells_code(supervise):
