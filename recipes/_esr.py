@@ -108,9 +108,15 @@ def small_search(recipe: Recipe) -> Recipe:
         recipe,
         name=f"{recipe.name}_smoke",
         model=Spec("esrn", **{**recipe.model.args, "n_feats": 8}),
-        data=Data(train=Spec("embedded"), gt_patch_px=24 * recipe.scale, batch_size=4),
+        data=Data(
+            train=Spec("embedded"), gt_patch_px=24 * recipe.scale, batch_size=4, degrade=recipe.data.degrade
+        ),
         train=Train(steps=40, log_every=20),
         optim=dataclasses.replace(recipe.optim, lr=2e-3, schedule=Spec("cosine")),
-        benchmarks={"chelsea": Benchmark(Spec("embedded", names=("chelsea",)), protocol="paper_y")},
+        benchmarks={
+            "chelsea": Benchmark(
+                Spec("embedded", names=("chelsea",)), protocol="paper_y", degrade=recipe.data.degrade
+            )
+        },
         hooks={**recipe.hooks, "search": tiny},
     )

@@ -46,6 +46,7 @@ NAMED_BY = {
     "precision": PRECISIONS,
     "device": BACKENDS,
     "benchmarks.NAME.data": DATASETS,
+    "benchmarks.NAME.degrade": DEGRADATIONS,
     "benchmarks.NAME.protocol": PROTOCOLS,
     "hooks": HOOKS,
 }
@@ -176,6 +177,8 @@ def specs_of(recipe: Recipe) -> Iterator[tuple[str, Spec]]:
     yield "device", recipe.device
     for name, benchmark in wanted_benchmarks(recipe):
         yield f"benchmarks.{name}.data", benchmark.data
+        for index, step in enumerate(benchmark.degrade):
+            yield f"benchmarks.{name}.degrade[{index}]", step
     for name, spec in recipe.hooks.items():
         if spec is not None:
             yield f"hooks.{name}", spec

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from mindspore import nn
 
 import srtrain
 from srtrain import plugins
-from srtrain.data import DATASETS
+from srtrain.data import DATASETS, DEGRADATIONS
+from srtrain.data.degrade import Degrade
 from srtrain.data.store import Pictures
 from srtrain.device import BACKENDS
 from srtrain.device.backend import Backend
@@ -67,7 +68,14 @@ def _graphs_of(recipe: Recipe) -> str:
     return digest(dataclasses.replace(recipe, name="", init_from="", train=train))
 
 
-def build_pictures(recipe: Recipe, key: str, spec: Spec, cache: str, scale: int | None = None) -> Pictures:
+def build_pictures(
+    recipe: Recipe,
+    key: str,
+    spec: Spec,
+    cache: str,
+    scale: int | None = None,
+    degrade: Degrade | None = None,
+) -> Pictures:
     """Return the pictures of a data set at a scale; by default, the recipe's.
 
     Raises:
@@ -82,7 +90,13 @@ def build_pictures(recipe: Recipe, key: str, spec: Spec, cache: str, scale: int 
     scale = scale or recipe.scale
     pairs = build_spec(DATASETS, spec, 1, {"root": recipe.data.root, "scale": scale})
     cache_dir = Path(recipe.data.cache_dir).expanduser() if recipe.data.cache_dir else None
-    return Pictures(pairs, scale, cache, cache_dir)
+    return Pictures(pairs, scale, cache, cache_dir, degrade)
+
+
+def build_degrade(specs: Sequence[Spec]) -> Degrade | None:
+    """Return the degradations in their order, or ``None`` if there are none."""
+    steps = tuple(build_spec(DEGRADATIONS, spec, 1) for spec in specs)
+    return Degrade(steps) if steps else None
 
 
 def trained_scales(recipe: Recipe) -> tuple[int, ...]:
@@ -104,7 +118,8 @@ def build_benchmarks(recipe: Recipe) -> list[EvalSet]:
     benchmarks = []
     for name, benchmark in wanted_benchmarks(recipe):
         scale = benchmark.scale or recipe.scale
-        pictures = build_pictures(recipe, f"benchmarks.{name}.data", benchmark.data, "none", scale)
+        degrade = build_degrade(benchmark.degrade)
+        pictures = build_pictures(recipe, f"benchmarks.{name}.data", benchmark.data, "none", scale, degrade)
         benchmarks.append(EvalSet(name, pictures, scale, PROTOCOLS.build(benchmark.protocol)))
     return benchmarks
 

@@ -17,6 +17,7 @@ from srtrain.build.kernels import network_to_train, upscaler
 from srtrain.build.parts import (
     about,
     build_benchmarks,
+    build_degrade,
     build_model,
     build_pictures,
     build_spec,
@@ -25,8 +26,6 @@ from srtrain.build.parts import (
     training_digest,
 )
 from srtrain.build.recompute import recompute_blocks
-from srtrain.data import DEGRADATIONS
-from srtrain.data.degrade import Degrade
 from srtrain.data.loader import BatchSource, Loader
 from srtrain.data.sampler import Sampler
 from srtrain.data.scales import ScalesLoader
@@ -122,7 +121,7 @@ class _Run:
         return Trainer(
             model=model,
             update=_build_update(self.recipe, model, backend, self.per_epoch, self.log, alone),
-            loader=_build_loader(self.recipe, self.pictures, self.per_epoch, rank, world_size),
+            loader=_build_loader(self.recipe, self.pictures, rank, world_size),
             hooks=list(hooks),
             max_steps=self.max_steps,
             backend=backend,
@@ -164,14 +163,11 @@ class _Run:
         return {key: build_spec(HOOKS, spec, self.per_epoch, offered) for key, spec in wanted.items()}
 
 
-def _build_loader(
-    recipe: Recipe, pictures: Sequence[Pictures], per_epoch: int, rank: int, world_size: int
-) -> BatchSource:
+def _build_loader(recipe: Recipe, pictures: Sequence[Pictures], rank: int, world_size: int) -> BatchSource:
     """Return the loader of one scale, or of several; ``pictures`` are the same at each scale."""
     data = recipe.data
     sampler = Sampler(len(pictures[0]), data.batch_size, recipe.seed, rank, world_size)
-    steps = tuple(build_spec(DEGRADATIONS, spec, per_epoch) for spec in data.degrade)
-    degrade = Degrade(steps) if steps else None
+    degrade = build_degrade(data.degrade)
     if len(pictures) == 1:
         return Loader(pictures[0], sampler, data.gt_patch_px, data.augment, data.workers, degrade)
     lq_px = data.gt_patch_px // recipe.scale

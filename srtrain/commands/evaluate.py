@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from srtrain.cli import arguments
 from srtrain.errors import CheckpointError, RecipeError
 from srtrain.metrics import PROTOCOLS
+from srtrain.recipe.override import parse_value
 
 HELP = "score checkpoints and exported models on benchmarks"
 EXAMPLES = """\
@@ -19,6 +22,7 @@ examples:
   srtrain evaluate edsr_x2.onnx --sets set5 --root data --provider cuda --device-id 0
   srtrain evaluate edsr_x2.mindir --engine mindspore_lite --sets div2k_valid=data/DIV2K --scale 2 --device-id 0 \\
       --against runs/edsr_x2 > infer_x2.log
+  srtrain evaluate runs/edsr_denoise --sets set5 --root data --degrade noise sigma=25 --protocol basicsr_rgb
   srtrain evaluate runs/a runs/b --sets set5 --root data --to report --pictures --worst 3 --plot
 """
 RUN = "srtrain.jobs.evaluate:run"
@@ -45,6 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     arguments.add_root(parser)
     parser.add_argument("--lr-type", metavar="NAME", help="bicubic, unknown or on_the_fly")
+    parser.add_argument(
+        "--degrade",
+        metavar=("NAME", "KEY=VALUE"),
+        nargs="+",
+        action="append",
+        default=[],
+        help="degrade the input, such as: --degrade noise sigma=25; repeatable, applied in this order",
+    )
     arguments.add_scale(
         parser,
         "scales of bicubic, and of a network for several scales; another network's scale must be among them",
@@ -65,6 +77,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     arguments.add_device(parser, "backend of checkpoints, such as ascend (default: cpu)", default="cpu")
     arguments.add_threads(parser)
+
+
+def _degradation(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """Return the name of a degradation and its arguments.
+
+    Raises:
+        RecipeError: a word after the name is not of the form ``KEY=VALUE``.
+    """
+    given = [word.partition("=") for word in words[1:]]
+    if odd := [word for word, (key, _, value) in zip(words[1:], given, strict=True) if not (key and value)]:
+        raise RecipeError(
+            f"--degrade {' '.join(words)}: {odd[0]!r} is not of the form KEY=VALUE, such as sigma=25."
+        )
+    return words[0], {key: parse_value(value) for key, _, value in given}
 
 
 def _add_results(parser: argparse.ArgumentParser) -> None:
@@ -93,5 +119,6 @@ def check(args: argparse.Namespace) -> None:
         raise CheckpointError(
             f"--against {str(args.against)!r} does not exist. Give a run folder, a step_… folder, or a file of weights."
         )
+    args.degrade = [_degradation(words) for words in args.degrade]
     arguments.check_engine_options(args)
     arguments.check_names(PROTOCOLS, args.protocol or (), args)

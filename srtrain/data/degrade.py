@@ -1,4 +1,4 @@
-"""Degradations beyond bicubic: blur before downscaling, noise and JPEG after it.
+"""Degradations beyond bicubic: blur before downscaling; noise, JPEG and a Bayer mosaic after it.
 
     degrade = Degrade((DEGRADATIONS.build("blur", sigma_px=(0.2, 2)), DEGRADATIONS.build("jpeg", quality=(60, 95))))
 
@@ -23,7 +23,10 @@ Range = float | Sequence[float]
 
 
 class Degradation(Protocol):
-    """One step, before downscaling or after it; ``margin_px`` is how many pixels around each pixel it reads."""
+    """One step, before downscaling or after it; ``margin_px`` is how many pixels around each pixel it reads.
+
+    A step that treats pixels by their place repeats itself every ``multiple_px`` pixels, an optional attribute.
+    """
 
     before_shrinking: bool
     margin_px: int
@@ -103,6 +106,27 @@ class Jpeg:
         return cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
+@DEGRADATIONS.register
+class Mosaic:
+    """The picture as a sensor with a Bayer filter sees it: one colour for each pixel, the other two are 0.
+
+    The order of the colours is RGGB, from the corner of the whole picture.
+    """
+
+    before_shrinking = False
+    margin_px = 0
+    multiple_px = 2
+
+    def __call__(self, picture: UInt8, rng: np.random.Generator) -> UInt8:
+        """Keep red at even rows and columns, blue at odd ones, and green at all others."""
+        seen = np.zeros_like(picture)
+        seen[::2, ::2, 0] = picture[::2, ::2, 0]
+        seen[::2, 1::2, 1] = picture[::2, 1::2, 1]
+        seen[1::2, ::2, 1] = picture[1::2, ::2, 1]
+        seen[1::2, 1::2, 2] = picture[1::2, 1::2, 2]
+        return seen
+
+
 class Degrade:
     """Makes low resolution: the steps before downscaling, MATLAB's bicubic, the steps after it, in their order."""
 
@@ -111,12 +135,13 @@ class Degrade:
         self._after = [step for step in steps if not step.before_shrinking]
         self._before_px = sum(step.margin_px for step in self._before)
         self._after_px = sum(step.margin_px for step in self._after)
+        self._multiple_px = math.lcm(*(getattr(step, "multiple_px", 1) for step in steps))
 
     def __call__(self, gt: UInt8, scale: int, rng: np.random.Generator) -> UInt8:
         """Return the low resolution of a ground truth, uint8 HWC RGB; the scale must divide its sides."""
         for step in self._before:
             gt = step(gt, rng)
-        lq = imresize(gt, 1 / scale)
+        lq = gt if scale == 1 else imresize(gt, 1 / scale)
         for step in self._after:
             lq = step(lq, rng)
         return lq
@@ -131,7 +156,11 @@ class Degrade:
         """
         margin = 2 + math.ceil(self._before_px / scale) + self._after_px  # bicubic reads 2 lq pixels around
         sides = zip(corner, gt.shape[:2], strict=True)
-        spans = [(max(at - margin, 0), min(at + lq_px + margin, side // scale)) for at, side in sides]
+        whole = self._multiple_px
+        spans = [
+            (max(at - margin, 0) // whole * whole, min(at + lq_px + margin, side // scale))
+            for at, side in sides
+        ]
         (top, bottom), (left, right) = spans
         around = gt[top * scale : bottom * scale, left * scale : right * scale]
         y, x = corner[0] - top, corner[1] - left

@@ -360,8 +360,11 @@ def _existing(directory: Path, what: str) -> Path:
 
 
 def _lq_dir(base: Path, scale: int, lr_type: str) -> Path | None:
-    """Return ``base/X{scale}``, or ``base`` for the parts of DIV2K that lack that level."""
-    if lr_type == ON_THE_FLY:
+    """Return ``base/X{scale}``, or ``base`` for the parts of DIV2K that lack that level.
+
+    At x1, bicubic low resolution is the ground truth, so there is no folder.
+    """
+    if lr_type == ON_THE_FLY or (scale == 1 and lr_type == "bicubic"):
         return None
     with_scale = base / f"X{scale}"
     if base.is_dir() and not with_scale.is_dir() and not any(base.glob("X[0-9]*")):

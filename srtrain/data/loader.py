@@ -22,7 +22,7 @@ from srtrain.arrays import UInt8
 from srtrain.data.buffers import Buffers
 from srtrain.data.degrade import Degrade
 from srtrain.data.sampler import Draw, Sampler
-from srtrain.data.store import Pictures
+from srtrain.data.store import Pictures, refuse_lq_files
 from srtrain.data.transforms import Place, place, turned
 from srtrain.errors import DataError
 
@@ -154,7 +154,7 @@ class Loader(BatchSource):
                 f"workers={workers!r} must be 0 or more; with 0, each batch is computed when it is needed."
             )
         if degrade is not None:
-            _refuse_lq_files(pictures)
+            refuse_lq_files(pictures.pairs)
         super().__init__(sampler.batch_size, workers)
         self.lq_patch_px = gt_patch_px // pictures.scale
         _refuse_small_pictures(pictures, self.lq_patch_px)
@@ -200,15 +200,6 @@ def _into_planes(patch: UInt8, planes: UInt8) -> None:
     """Copy an HWC patch into CHW planes; OpenCV does it many times faster than a strided copy."""
     for channel in range(3):
         cv2.extractChannel(patch, channel, planes[channel])
-
-
-def _refuse_lq_files(pictures: Pictures) -> None:
-    files = [pair.lq for pair in pictures.pairs if pair.lq is not None]
-    if files:
-        raise DataError(
-            f"degrade makes low resolution from the ground truth, but this data set reads it from files such as "
-            f"{str(files[0])!r}. Set lr_type='on_the_fly', or remove degrade."
-        )
 
 
 def _refuse_small_pictures(pictures: Pictures, lq_px: int) -> None:

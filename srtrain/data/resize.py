@@ -51,8 +51,8 @@ def crop_to_multiple(picture: Pixels, scale: int) -> Pixels:
 
 
 def make_lq(gt: Pixels, scale: int) -> Pixels:
-    """Return the bicubic low resolution of a ground truth, cropped first as `crop_to_multiple` does."""
-    return imresize(crop_to_multiple(gt, scale), 1 / scale)
+    """Return the bicubic low resolution of a ground truth, cropped first as `crop_to_multiple` does; at x1, itself."""
+    return gt if scale == 1 else imresize(crop_to_multiple(gt, scale), 1 / scale)
 
 
 def _factors(

@@ -16,6 +16,7 @@ import psutil
 
 from srtrain.arrays import UInt8
 from srtrain.data.cache import MappedPictures
+from srtrain.data.degrade import Degrade
 from srtrain.data.folders import Pair
 from srtrain.data.header import Header, notices
 from srtrain.data.parallel import in_parallel
@@ -27,6 +28,8 @@ Size = tuple[int, int]
 _log = logging.getLogger(__name__)
 
 CACHES = ("memory", "mmap", "none")
+
+_FIXED = 0  # seed of the degradations of benchmarks, whose scores must be comparable between runs
 
 
 class Source(Protocol):
@@ -45,13 +48,26 @@ class Source(Protocol):
 class Pictures:
     """The pictures of a data set.
 
+    Args:
+        pairs: the files.
+        scale: ground truth over low resolution.
+        cache: one of ``CACHES``.
+        cache_dir: folder for ``mmap``; ``None`` means the default.
+        degrade: makes the low resolution instead of bicubic alone, the same at every access; for evaluation.
+
     Raises:
         DataError: no pairs, an unreadable file, a gt that is not lq × scale once cropped to a multiple of the
-            scale, an unknown cache, or a set that does not fit into memory.
+            scale, an unknown cache, a set that does not fit into memory, or files where ``degrade`` makes the low
+            resolution.
     """
 
     def __init__(
-        self, pairs: Sequence[Pair], scale: int, cache: str = "memory", cache_dir: Path | None = None
+        self,
+        pairs: Sequence[Pair],
+        scale: int,
+        cache: str = "memory",
+        cache_dir: Path | None = None,
+        degrade: Degrade | None = None,
     ) -> None:
         if not pairs:
             raise DataError("there are no pictures in this data set.")
@@ -72,6 +88,9 @@ class Pictures:
             self._source = DecodedOnce(self._source, len(self.pairs))
         elif cache == "mmap":
             self._source = MappedPictures(self.pairs, scale, self.lq_sizes, cache_dir)
+        if degrade is not None:
+            refuse_lq_files(self.pairs)
+            self._source = Degraded(self._source, scale, degrade)
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -100,6 +119,25 @@ class Pictures:
 
     def release(self) -> None:
         """Give mapped pages back to the system; the views that `patch` returned stay valid."""
+        self._source.release()
+
+
+class Degraded:
+    """Makes low resolution with degradations, the same at every access: they depend on the number of the picture."""
+
+    def __init__(self, source: Source, scale: int, degrade: Degrade) -> None:
+        self._source, self._scale, self._degrade = source, scale, degrade
+
+    def gt(self, i: int) -> UInt8:
+        """Return a ground truth."""
+        return self._source.gt(i)
+
+    def lq(self, i: int) -> UInt8:
+        """Degrade a ground truth."""
+        return self._degrade(self._source.gt(i), self._scale, np.random.default_rng((_FIXED, i)))
+
+    def release(self) -> None:
+        """Let go of what the source keeps."""
         self._source.release()
 
 
@@ -142,6 +180,20 @@ class DecodedOnce:
 
     def release(self) -> None:
         """Everything is kept."""
+
+
+def refuse_lq_files(pairs: Iterable[Pair]) -> None:
+    """Refuse low-resolution files where degradations make the low resolution.
+
+    Raises:
+        DataError: there is such a file.
+    """
+    files = [pair.lq for pair in pairs if pair.lq is not None]
+    if files:
+        raise DataError(
+            f"degrade makes low resolution from the ground truth, but this data set reads it from files such as "
+            f"{str(files[0])!r}. Set lr_type='on_the_fly', or remove degrade."
+        )
 
 
 def checked_lq_size(pair: Pair, scale: int, headers: dict[Path, Header]) -> Size:

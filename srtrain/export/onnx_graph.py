@@ -155,11 +155,12 @@ def set_output_shape(model: onnx.ModelProto, scale: int, options: Options) -> No
     del model.graph.value_info[:]
     free = free_axes(options)
     height, width = options.input_px or (0, 0)
+    times = "" if scale == 1 else f"{scale}*"
     shape = [
         free.get(0, options.batch),
         3,
-        f"{scale}*height" if 2 in free else scale * height,
-        f"{scale}*width" if 3 in free else scale * width,
+        f"{times}height" if 2 in free else scale * height,
+        f"{times}width" if 3 in free else scale * width,
     ]
     del model.graph.output[:]
     model.graph.output.append(onnx.helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, shape))

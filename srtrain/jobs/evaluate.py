@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from srtrain.data import DATASETS
+from srtrain.data import DATASETS, DEGRADATIONS
+from srtrain.data.degrade import Degrade
 from srtrain.device import BACKENDS
 from srtrain.device.backend import Backend
 from srtrain.engines.bicubic import Bicubic
@@ -70,8 +71,12 @@ def run(args: argparse.Namespace) -> int:
     backend.start("graph", args.threads)
     try:
         engines = _engines(args, args.engine_options)
+        degrade = Degrade([DEGRADATIONS.build(name, **given) for name, given in args.degrade])
         sets = {  # all of them, so that a missing folder is found before hours of work
-            scale: [_open_set(name, root or args.root, scale, args.lr_type) for name, root in args.sets]
+            scale: [
+                _open_set(name, root or args.root, scale, args.lr_type, degrade if args.degrade else None)
+                for name, root in args.sets
+            ]
             for scale in {engine.scale for engine in engines.values()}
         }
         if args.against is not None and backend.rank == 0:
@@ -240,9 +245,11 @@ def _label(given: str) -> str:
     return path.stem
 
 
-def _open_set(name: str, root: str, scale: int, lr_type: str | None) -> EvalSet:
-    takes_type = lr_type and "lr_type" in parameters_of(DATASETS.get(name))
-    pictures = open_set(name, root, scale, **({"lr_type": lr_type} if takes_type else {}))
+def _open_set(name: str, root: str, scale: int, lr_type: str | None, degrade: Degrade | None) -> EvalSet:
+    """Open a set; with degradations, the low resolution is made from the ground truth unless it is named."""
+    wanted = lr_type or ("on_the_fly" if degrade else None)
+    takes_type = wanted and "lr_type" in parameters_of(DATASETS.get(name))
+    pictures = open_set(name, root, scale, degrade, **({"lr_type": wanted} if takes_type else {}))
     protocol = PROTOCOLS.build("div2k_rgb" if name.startswith("div2k") else "paper_y")
     return EvalSet(name, pictures, scale, protocol)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from srtrain.data import DATASETS
+from srtrain.data.degrade import Degrade
 from srtrain.data.store import Pictures
 from srtrain.errors import RecipeError
 from srtrain.registry import check_arguments, parameters_of
@@ -35,7 +36,7 @@ def set_arguments(name: str, root: str, scale: int, **more: Any) -> dict[str, An
     return arguments
 
 
-def open_set(name: str, root: str, scale: int, **more: Any) -> Pictures:
-    """Return the pictures of a data set, decoded when they are needed; see ``set_arguments``."""
+def open_set(name: str, root: str, scale: int, degrade: Degrade | None = None, **more: Any) -> Pictures:
+    """Return the pictures of a data set, decoded when they are needed; see ``set_arguments`` and ``Pictures``."""
     pairs = DATASETS.build(name, **set_arguments(name, root, scale, **more))
-    return Pictures(pairs, scale, cache="none")
+    return Pictures(pairs, scale, cache="none", degrade=degrade)

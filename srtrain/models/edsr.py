@@ -19,7 +19,7 @@ class EDSR(nn.Cell):
     res_scale=0.1``.
 
     Args:
-        scale: 2, 3 or 4.
+        scale: 2, 3 or 4; 1 leaves out the upsampler, for denoising and other tasks that keep the size.
         n_resblocks: number of residual blocks.
         n_feats: channels of every feature map.
         res_scale: factor of each block's residual branch; 0.1 keeps 256 channels stable (section 3.3).

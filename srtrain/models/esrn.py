@@ -81,7 +81,7 @@ class ESRN(nn.Cell):
     """Two convolutions, a row of dense blocks, a fusion of the outputs of all blocks, and an upsampler.
 
     Args:
-        scale: 2, 3 or 4.
+        scale: 2, 3 or 4; 1 leaves out the upsampler, for denoising and other tasks that keep the size.
         blocks: names of blocks in order, such as ``S_8_16_32``. Their types are names from ``BLOCKS``, built with
             ``n_in``, ``n_convs``, ``growth`` and ``n_out``.
         n_feats: channels outside of the blocks, G0 in the paper.
@@ -129,7 +129,8 @@ class ESRN(nn.Cell):
         known = [rule(n_convs=kind.n_convs) for rule, kind in zip(rules, kinds, strict=True) if rule]
         if len(known) < len(kinds):
             return None
-        return 2 + sum(known) + 1 + 2  # first convolutions, blocks, fusion, upsampler (2 at any scale)
+        of_upsampler = 1 if scale == 1 else 2
+        return 2 + sum(known) + 1 + of_upsampler  # first convolutions, blocks, fusion, upsampler
 
     @staticmethod
     def size_multiple(blocks: Sequence[str], **_: Any) -> int:

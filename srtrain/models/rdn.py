@@ -19,7 +19,7 @@ class RDN(nn.Cell):
     The defaults are the paper's final network (section 5.1): 22.1 M parameters at x2.
 
     Args:
-        scale: 2, 3 or 4.
+        scale: 2, 3 or 4; 1 leaves out the upsampler, for denoising and other tasks that keep the size.
         n_blocks: number of residual dense blocks, D in the paper.
         n_convs: 3x3 convolutions of each block, C in the paper.
         growth: channels that each of them adds, G in the paper.

@@ -57,7 +57,7 @@ class Data:
         batch_size: samples of one update, over all ranks together.
         augment: random flips and 90° turns, the same for input and ground truth.
         degrade: degradations of the input beyond bicubic downscaling, from ``DEGRADATIONS``, applied in this order;
-            in training only.
+            in training only (a benchmark has its own ``degrade``).
         cache: where decoded pictures are kept: ``memory``, ``mmap`` or ``none``.
         cache_dir: folder for ``mmap``; empty means ``$SRTRAIN_CACHE``, or the user's cache folder if that is not set.
         workers: threads that assemble batches ahead of the trainer.
@@ -84,6 +84,8 @@ class Benchmark:
         psnr: the expected PSNR of the trained network, in dB; ``srtrain verify`` compares with it.
         ssim: the expected SSIM.
         scale: upscaling factor of this set, for a network for several scales; ``None`` means the recipe's ``scale``.
+        degrade: degradations of the input, from ``DEGRADATIONS``, applied in this order. They depend on the number of
+            the picture alone, so every evaluation sees the same noise.
     """
 
     data: Spec
@@ -91,6 +93,7 @@ class Benchmark:
     psnr: float | None = None
     ssim: float | None = None
     scale: int | None = None
+    degrade: tuple[Spec, ...] = ()
 
 
 @dataclass(frozen=True)

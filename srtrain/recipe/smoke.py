@@ -53,11 +53,12 @@ def _benchmarks(recipe: Recipe) -> dict[str, Benchmark | None]:
     """Return the picture that the twin is scored on: once, or at each scale that the recipe's benchmarks name."""
     wanted = [benchmark for benchmark in recipe.benchmarks.values() if benchmark is not None]
     protocol = wanted[0].protocol if wanted else "paper_y"
+    degrade = wanted[0].degrade if wanted else ()
     named = sorted({benchmark.scale for benchmark in wanted if benchmark.scale is not None})
     scales: list[int | None] = [*named] or [None]
     return {
         f"chelsea_x{scale}" if scale else "chelsea": Benchmark(
-            Spec("embedded", names=("chelsea",)), protocol=protocol, scale=scale
+            Spec("embedded", names=("chelsea",)), protocol, scale=scale, degrade=degrade
         )
         for scale in scales
     }

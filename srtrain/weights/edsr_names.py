@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from srtrain.errors import CheckpointError
 
 Tensors = dict[str, NDArray[np.float32]]
 
-FACTORS = {2: [2], 3: [3], 4: [2, 2]}
+FACTORS: dict[int, list[int]] = {2: [2], 3: [3], 4: [2, 2], 1: []}
 """Factors of the stages of an upsampler, by scale."""
 
 
@@ -33,7 +34,7 @@ def find_scale(theirs: Mapping[str, NDArray[Any]], start: str, path: Path) -> in
             return scale
     raise CheckpointError(
         f"{str(path)!r} is an EDSR of a scale that is unknown here: the convolutions below {start!r} multiply the "
-        f"channels by {growth}. Known: 4 (x2), 9 (x3), and 4 twice (x4)."
+        f"channels by {growth}. Known: 4 (x2), 9 (x3), 4 twice (x4), and none (x1)."
     )
 
 
@@ -82,7 +83,8 @@ def check_shapes(tensors: Tensors, n_blocks: int, scale: int, path: Path) -> tup
     for name in by_their_name("EDSR-PyTorch", n_blocks, scale).values():
         layer, part = name.rsplit(".", 1)
         n_in = 3 if layer == "head" else n_feats
-        n_out = {"tail": 3, "upsampler": FACTORS[scale][0] ** 2 * n_feats}.get(layer.split(".")[0], n_feats)
+        shuffled = math.prod(FACTORS[scale][:1]) ** 2 * n_feats
+        n_out = {"tail": 3, "upsampler": shuffled}.get(layer.split(".")[0], n_feats)
         wanted = (n_out,) if part == "bias" else (n_out, n_in, k, k)
         if tensors[name].shape != wanted:
             odd.append(f"{name} is {tensors[name].shape} instead of {wanted}")

@@ -45,7 +45,7 @@ def read(path: Path, res_scale: float | None = None) -> tuple[Tensors, dict[str,
         ``origin``, which says where they are from and how each value was detected.
 
     Raises:
-        CheckpointError: it is not such a file, or the network is not EDSR at x2, x3 or x4.
+        CheckpointError: it is not such a file, or the network is not EDSR at x1, x2, x3 or x4.
     """
     file = tensor_file.read(path)
     theirs = _without_prefixes(file.tensors)

@@ -63,6 +63,10 @@ def test_its_twin_learns(name: str, workplace: Path, monkeypatch: pytest.MonkeyP
         assert losses[-1] < losses[0]
         assert set(plain) == set(TWINS[name].benchmarks)
         assert all(scores[-1] > scores[0] + 0.3 for scores in plain.values())
+        if TWINS[name].scale == 1:  # the input is a picture of full size, which a network has to improve
+            gains = [line for line in log.splitlines() if "PSNR on chelsea" in line]
+            assert gains
+            assert all("gain +" in line for line in gains)
     else:
         assert all(map(math.isfinite, losses))
         assert len(losses) == 2
@@ -79,7 +83,11 @@ BRIEF = (
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "words"),
-    list(zip(SEARCHES, ((), ("train.mode=pynative", "train.steps=16", "train.log_every=8")), strict=True)),
+    [
+        ("esr_denoise_search", ("train.mode=pynative", "train.steps=4", "train.log_every=2")),
+        ("esr_x2_search", ()),
+        ("esr_x2_t91_search", ("train.mode=pynative", "train.steps=16", "train.log_every=8")),
+    ],
 )
 def test_the_twin_of_a_search_finds_something(
     name: str, words: tuple[str, ...], workplace: Path, monkeypatch: pytest.MonkeyPatch
@@ -92,8 +100,12 @@ def test_the_twin_of_a_search_finds_something(
     candidates = json.loads((run / "search" / "history.json").read_text())
     scores = [c["objectives"]["psnr"] for c in candidates if not c["reason"]]
     assert len(scores) == len(candidates) > 5
-    assert min(scores) > 15
+    assert min(scores) > (5 if "denoise" in name else 15)  # so few updates do not undo the initial weights
     assert f"{max(scores):.3f}" in (run / "report.html").read_text()
+
+
+def test_every_search_is_tried() -> None:
+    assert SEARCHES == ["esr_denoise_search", "esr_x2_search", "esr_x2_t91_search"]
 
 
 def test_a_twin_keeps_what_the_recipe_is_about() -> None:

@@ -14,12 +14,12 @@ _SHUFFLED = 24  # channels after the shuffle of ESRN's one-stage upsampler, as i
 
 
 class Upsampler(nn.SequentialCell):
-    """EDSR's upsampler: one stage for x2 and x3, two stages of x2 for x4 (EDSR figure 3).
+    """EDSR's upsampler: one stage for x2 and x3, two stages of x2 for x4 (EDSR figure 3), and none for x1.
 
     It maps (N, n_feats, H, W) to (N, n_feats, scale·H, scale·W).
     """
 
-    stages: ClassVar[dict[int, tuple[int, ...]]] = {2: (2,), 3: (3,), 4: (2, 2)}
+    stages: ClassVar[dict[int, tuple[int, ...]]] = {1: (), 2: (2,), 3: (3,), 4: (2, 2)}
     """The factor of each stage, by scale."""
 
     def __init__(self, scale: int, n_feats: int, kernel_px: int = 3) -> None:
@@ -31,17 +31,17 @@ def upsampler_to_rgb(scale: int, n_feats: int, n_shuffled: int | None = None) ->
 
     At x2 and x3, one stage of ESRN leaves 24 channels. The authors' x2 network has 96 channels before the shuffle. 96
     channels cannot be shuffled by 3, so at x3 we keep the 24 channels after it; this is our reading. At x4 the stages
-    are EDSR's.
+    are EDSR's. At x1 there is only the last convolution.
 
     Args:
-        scale: 2, 3 or 4.
+        scale: 1, 2, 3 or 4.
         n_feats: channels of the input.
         n_shuffled: channels after each shuffle, at every scale; ``None`` means ESRN's.
 
     Raises:
         RecipeError: another scale.
     """
-    n_out = n_shuffled or (n_feats if scale == 4 else _SHUFFLED)
+    n_out = n_feats if scale == 1 else n_shuffled or (n_feats if scale == 4 else _SHUFFLED)
     return nn.SequentialCell(*_stages(scale, n_feats, n_out), conv(n_out, 3))
 
 

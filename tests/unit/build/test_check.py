@@ -97,7 +97,8 @@ def test_a_parameter_without_a_default_has_to_be_declared_or_given() -> None:
         check_names(recipe(mine=Spec("needs_silently")))
     assert str(caught.value) == (
         "hooks.mine: hook 'needs_silently' needs the argument seed, which the recipe does not give. A class that "
-        "expects a value from the run declares it: register(…, from_run=('seed',))."
+        "expects a value from the run declares it: register(…, from_run=('seed',)). "
+        "'srtrain explain needs_silently' describes them."
     )
 
 

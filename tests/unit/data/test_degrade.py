@@ -1,5 +1,7 @@
 """Degradation depends only on (seed, step, index); a patch equals the same region of the degraded picture."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -71,6 +73,41 @@ def test_a_patch_has_no_border_of_its_own(scale, corner):
     y, x = corner
     lq = degrade.patch(gt, corner, 24, scale, rng())
     assert np.array_equal(lq, whole[y : y + 24, x : x + 24])
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (31, 40), (30, 41), (117, 166)])
+def test_a_mosaic_keeps_its_place_in_the_whole_picture(corner):
+    gt = Pictures(embedded(1), 1).gt(2)
+    degrade = Degrade((build("mosaic"),))
+    whole = degrade(gt, 1, rng())
+    for (y, x), channel in {(0, 0): 0, (0, 1): 1, (1, 0): 1, (1, 1): 2}.items():
+        expected = np.zeros_like(gt[y::2, x::2])
+        expected[..., channel] = gt[y::2, x::2, channel]
+        assert np.array_equal(whole[y::2, x::2], expected)
+    top, left = corner
+    patch = degrade.patch(gt, corner, 24, 1, rng())
+    assert np.array_equal(patch, whole[top : top + 24, left : left + 24])
+
+
+def test_a_benchmark_has_the_same_noise_at_every_look_and_another_for_each_picture():
+    degrade = Degrade((build("noise", sigma=25),))
+    first, second = (Pictures(embedded(1), 1, "none", degrade=degrade) for _ in range(2))
+    plain = Pictures(embedded(1), 1, "none")
+    assert np.array_equal(first.lq(1), first.lq(1))
+    assert np.array_equal(first.lq(1), second.lq(1))
+    assert np.array_equal(first.gt(1), plain.gt(1))
+    assert np.array_equal(plain.lq(1), plain.gt(1))  # at x1, nothing is downscaled
+    noise = [first.lq(i)[:100, :100].astype(int) - plain.lq(i)[:100, :100] for i in (0, 1)]
+    assert not np.array_equal(*noise)
+    lq, gt = first.patch(1, 7, 9, 16)
+    assert np.array_equal(lq, first.lq(1)[7:23, 9:25])
+    assert np.array_equal(gt, plain.gt(1)[7:23, 9:25])
+
+
+def test_a_degraded_benchmark_reads_no_low_resolution_files(tmp_path):
+    pair = Pair("a", embedded(2)[0].gt, embedded(2)[1].gt)
+    with pytest.raises(DataError, match="degrade makes low resolution from the ground truth"):
+        Pictures([dataclasses.replace(pair, lq=pair.gt)], 1, "none", degrade=Degrade(()))
 
 
 def steps():

@@ -44,6 +44,13 @@ def test_without_low_resolution_files_the_way_out_is_named(tmp_path):
         folder(str(tmp_path), 2)
 
 
+def test_at_x1_bicubic_low_resolution_is_the_ground_truth(tmp_path):
+    touch(tmp_path / "HR", "a.png")
+    assert [pair.lq for pair in DATASETS.build("folder", root=str(tmp_path), scale=1)] == [None]
+    with pytest.raises(DataError, match="no low-resolution pictures for x1"):
+        DATASETS.build("folder", root=str(tmp_path), scale=1, lr_type="noisy")
+
+
 def test_missing_folder_says_what_is_there(tmp_path):
     (tmp_path / "Set5").mkdir()
     with pytest.raises(

@@ -1,5 +1,6 @@
 """What ``srtrain evaluate`` says about the device of a model and about its first picture."""
 
+import json
 import re
 
 import numpy as np
@@ -53,4 +54,38 @@ def test_a_scale_that_is_not_the_networks_is_refused(exported, small_set, capsys
 )
 def test_options_that_do_not_fit(exported, small_set, capsys, words, says):
     assert main(["evaluate", str(exported / "net.onnx"), *small_set, *words]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_degradations_are_named_on_the_command_line(capsys):
+    """At x1, bicubic returns its input: clipping apart, noise of sigma 25 has 20 log10(255 / 25) = 20.17 dB."""
+    words = [
+        "evaluate",
+        "bicubic",
+        "--scale",
+        "1",
+        "--sets",
+        "embedded",
+        "--protocol",
+        "basicsr_rgb",
+        "--json",
+    ]
+    assert main([*words, "--degrade", "noise", "sigma=25"]) == 0
+    row = json.loads(capsys.readouterr().out)["rows"][0]
+    assert row["bicubic_psnr"] == row["psnr"]
+    assert all(20.1 < picture["psnr"] < 21.5 for picture in row["pictures"])
+    assert main([*words, "--degrade", "mosaic"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"][0]["psnr"] < 12
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("noise", "sigma"), "--degrade noise sigma: 'sigma' is not of the form KEY=VALUE"),
+        (("nois", "sigma=25"), "Did you mean 'noise'?"),
+        (("noise", "sigm=25"), "'sigma'"),
+    ],
+)
+def test_a_wrong_degradation_is_refused(words, says, capsys):
+    assert main(["evaluate", "bicubic", "--scale", "1", "--sets", "embedded", "--degrade", *words]) == 2
     assert says in capsys.readouterr().err

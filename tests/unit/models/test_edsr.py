@@ -116,7 +116,7 @@ def test_misspelt_arguments_and_blocks_are_refused():
         UnknownNameError, match=r"there is no block named 'residul'\. Did you mean 'residual'\?"
     ):
         MODELS.build("edsr", scale=2, block="residul")
-    with pytest.raises(RecipeError, match=r"scale = 8 is not one of 2, 3, 4\."):
+    with pytest.raises(RecipeError, match=r"scale = 8 is not one of 1, 2, 3, 4\."):
         MODELS.build("edsr", scale=8)
 
 

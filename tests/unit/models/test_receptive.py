@@ -22,7 +22,7 @@ def seen_from_far(model: EDSR, scale: int, far_px: int) -> int:
 
 @pytest.mark.parametrize(
     ("scale", "n_resblocks", "kernel_px", "radius"),
-    [(2, 1, 3, 6), (3, 2, 3, 8), (4, 1, 3, 6), (4, 1, 5, 12), (2, 0, 5, 7)],
+    [(1, 1, 3, 5), (2, 1, 3, 6), (3, 2, 3, 8), (4, 1, 3, 6), (4, 1, 5, 12), (2, 0, 5, 7)],
 )
 def test_edsr_looks_as_far_as_it_says(pynative, scale, n_resblocks, kernel_px, radius):
     args = {"n_resblocks": n_resblocks, "n_feats": 2, "kernel_px": kernel_px, "rgb_mean": (0.0, 0.0, 0.0)}

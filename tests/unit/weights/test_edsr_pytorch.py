@@ -18,7 +18,7 @@ from srtrain.models.edsr import EDSR
 from srtrain.weights import edsr_pytorch, tensor_file, torch_file
 from srtrain.weights.read import build_model, read_weights
 
-STAGES = {2: (2,), 3: (3,), 4: (2, 2)}
+STAGES = {1: (), 2: (2,), 3: (3,), 4: (2, 2)}
 
 
 def their_weights(scale=2, n_blocks=2, n_feats=4, kernel_px=3, mean=None, seed=1, upsampler_px=None):
@@ -129,7 +129,7 @@ MEAN = tuple(255 * np.float32(DIV2K_MEAN))
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".pth", ".npz", ".safetensors"])
-@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("scale", [1, 2, 3, 4])
 def test_our_network_computes_what_theirs_does(pynative, tmp_path, scale, suffix):
     weights = their_weights(scale, mean=MEAN)
     tensors, about = edsr_pytorch.read(save(tmp_path / f"a{suffix}", weights))
@@ -142,7 +142,7 @@ def test_our_network_computes_what_theirs_does(pynative, tmp_path, scale, suffix
     assert about["origin"]["mean"] == "add_mean of the file, for white = 255"
 
 
-@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("scale", [1, 2, 3, 4])
 def test_basicsr(pynative, tmp_path, scale):
     """BasicSR subtracts the same mean, which is not in its files."""
     file = save(tmp_path / "a.npz", in_words_of_basicsr(their_weights(scale)))

@@ -22,9 +22,18 @@ def test_features_become_rgb(random, run, scale, last):
     assert layer[-1].weight.shape == (3, last, 3, 3)
 
 
+def test_at_scale_1_nothing_is_upsampled(random, run):
+    x = random(1, 4, 3, 5)
+    assert n_parameters(Upsampler(1, 4)) == 0
+    assert (run(Upsampler(1, 4), x) == x).all()
+    layer = upsampler_to_rgb(1, 4)
+    assert run(layer, x).shape == (1, 3, 3, 5)
+    assert n_parameters(layer) == 4 * 3 * 9 + 3
+
+
 @pytest.mark.parametrize("make", [Upsampler, upsampler_to_rgb])
-@pytest.mark.parametrize("scale", [1, 5, 8, "2"])
+@pytest.mark.parametrize("scale", [0, 5, 8, "2"])
 def test_another_scale_is_refused(make, scale):
     with pytest.raises(RecipeError) as caught:
         make(scale, 4)
-    assert str(caught.value) == f"scale = {scale!r} is not one of 2, 3, 4."
+    assert str(caught.value) == f"scale = {scale!r} is not one of 1, 2, 3, 4."
