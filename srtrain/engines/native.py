@@ -14,14 +14,23 @@ from srtrain.kernels.compile import CannotBuildError
 from srtrain.kernels.forward import Forward
 from srtrain.kernels.library import load_library
 from srtrain.kernels.verify import BadProgramError
+from srtrain.models.collapse import Kernel
 
 PROGRAM = "program"
 """The tensor of a file that holds the program."""
+
+BORDER = "border."
+"""Begins the names of the tensors that correct the sides of a picture, if the end of the network is collapsed."""
 
 
 def parameter_name(number: int) -> str:
     """Return the name of the tensor of a parameter; names sort by number."""
     return f"parameter_{number:05d}"
+
+
+def border_name(place: str, part: str) -> str:
+    """Return the name of the tensor of a correction at a side or a corner; ``part`` is ``weight`` or ``bias``."""
+    return f"{BORDER}{place}.{part}"
 
 
 @ENGINES.register("native")
@@ -55,8 +64,14 @@ class NativeEngine(ExportedEngine):
         try:
             if words is None:
                 raise BadProgramError("there is no program in it")
-            self._forward = Forward(self._library, words, list(tensors.values()))
-        except BadProgramError as error:
+            border = {
+                place: Kernel(
+                    tensors.pop(border_name(place, "weight")), tensors.pop(border_name(place, "bias"))
+                )
+                for place in [name.split(".")[1] for name in tensors if name.startswith(BORDER)][::2]
+            }
+            self._forward = Forward(self._library, words, list(tensors.values()), border)
+        except (BadProgramError, KeyError) as error:
             raise CheckpointError(f"{str(path)!r} is damaged: {error}.") from error
         return about
 

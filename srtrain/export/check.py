@@ -41,10 +41,9 @@ class Difference:
     largest: float
     shapes: tuple[tuple[int, int, int], ...]
 
-    @property
-    def passed(self) -> bool:
-        """Whether the difference is finite and within the limit."""
-        return self.largest <= LIMIT
+    def within(self, limit: float = LIMIT) -> bool:
+        """Return whether the difference is finite and within the limit."""
+        return self.largest <= limit
 
 
 def compare(reference: Upscale, candidate: Upscale, options: Options) -> Difference:

@@ -6,8 +6,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from srtrain.export.collapsed import collapse_end
 from srtrain.models.blocks import ChannelShuffle, CropLike, PadToEven, PixelShuffle, ResidualBlock
+from srtrain.models.collapsed import collapse_end
 from srtrain.models.parameters import put
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from srtrain.errors import RunFolderError, UserError, did_you_mean
+from srtrain.export.check import LIMIT
 from srtrain.export.formats import FORMATS
 from srtrain.export.options import Options
 
@@ -23,16 +24,16 @@ class Format(ABC):
     Attributes:
         engine: registered name of the engine that checks the file; empty if no engine on this machine runs it.
         precisions: the precisions that the format can hold.
+        limit: largest allowed difference from the checkpoint, in grey levels.
         target: MindSpore's name of the device that writes the format.
-        folds: whether ``write`` gets a network that ``fold`` has changed.
         plain: whether files keep the linear end of a network as it is, because the format or its engine lacks
             operators that ``CollapsedEnd`` needs.
     """
 
     engine: ClassVar[str] = ""
     precisions: ClassVar[tuple[str, ...]] = ("float32",)
+    limit: ClassVar[float] = LIMIT
     target: ClassVar[str] = "CPU"
-    folds: ClassVar[bool] = True
     plain: ClassVar[bool] = False
 
     def prepare(self, options: Options) -> None:  # noqa: B027 most formats need nothing
@@ -42,6 +43,17 @@ class Format(ABC):
             UserError: sizes that the format does not support.
             DeviceError: the format needs a device that this machine does not have.
         """
+
+    def fold(self, model: nn.Cell, plain: bool) -> nn.Cell:
+        """Return the network that ``write`` gets, which computes the same.
+
+        Args:
+            model: may be changed.
+            plain: whether the linear end stays as it is.
+        """
+        from srtrain.export.fold import fold
+
+        return fold(model, plain)
 
     @abstractmethod
     def write(self, model: nn.Cell, file: Path, about: dict[str, Any], options: Options) -> None:

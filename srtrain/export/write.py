@@ -21,11 +21,11 @@ from srtrain.engines.engine import engine_named
 from srtrain.engines.exported import json_beside
 from srtrain.errors import DeviceError, ExportError, MachineError
 from srtrain.export.check import LIMIT, Difference, compare
-from srtrain.export.collapsed import is_collapsed
-from srtrain.export.fold import In01, fold
-from srtrain.export.format import prepared_format
+from srtrain.export.fold import In01
+from srtrain.export.format import Format, prepared_format
 from srtrain.export.options import Options
 from srtrain.files import lack_of_space, sha256_of, whole_files
+from srtrain.models.collapsed import is_collapsed
 from srtrain.models.receptive import receptive_px, size_multiple
 from srtrain.weights.read import activate_plugins, at_scale, build_model, read_weights
 from srtrain.weights.transfer import Weights
@@ -80,12 +80,12 @@ def export(
     n_bytes = sum(tensor.nbytes for tensor in weights.tensors.values())
     with published(target, n_bytes + _LITTLE_BYTES) as hidden:
         model = build_model(weights)
-        model = fold(model, options.plain) if format_.folds else model
+        model = format_.fold(model, options.plain)
         about["linear_end"] = "collapsed" if is_collapsed(model) else "plain"
         model = In01(model) if options.program else model
         format_.write(model, hidden, about, options)
-        difference = _check(weights, hidden, format_.engine, options, threads)
-        write_json(hidden, about, difference)
+        difference = _check(weights, hidden, format_, options, threads)
+        write_json(hidden, about, difference, format_.limit)
     return Report(target, about, difference)
 
 
@@ -130,21 +130,23 @@ def describe(weights: Weights, options: Options) -> dict[str, Any]:
     }
 
 
-def _check(weights: Weights, file: Path, engine: str, options: Options, threads: int) -> Difference:
+def _check(weights: Weights, file: Path, format_: Format, options: Options, threads: int) -> Difference:
     """Compare the file with the checkpoint.
 
     Raises:
         ExportError: the difference is larger than rounding can explain.
     """
     reference = as_function(build_model(weights))
-    if engine:
-        difference = compare(reference, engine_named(engine)(file, threads), options)
+    if format_.engine:
+        difference = compare(reference, engine_named(format_.engine)(file, threads), options)
     else:  # no engine here runs the file: check the network that it was written from
-        difference = compare(reference, as_function(fold(build_model(weights), options.plain)), options)
-    if not difference.passed:
+        difference = compare(
+            reference, as_function(format_.fold(build_model(weights), options.plain)), options
+        )
+    if not difference.within(format_.limit):
         raise ExportError(
             f"the exported file differs from {str(weights.source)!r} by {difference.largest:.2g} grey levels, but only "
-            f"{LIMIT:g} is allowed. It was deleted. Please report this with the arguments of the network."
+            f"{format_.limit:g} is allowed. It was deleted. Please report this with the arguments of the network."
         )
     return difference
 

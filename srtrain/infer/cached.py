@@ -17,7 +17,7 @@ from srtrain.files.json_file import read_json, read_text
 from srtrain.infer.code import code_hash
 from srtrain.kernels.compile import instruction_set
 
-_FORMAT = "3"  # version of the cache; changing it invalidates all cached files
+_FORMAT = "4"  # version of the cache; changing it invalidates all cached files
 _BESIDE = {"about": dict, "sha256": {str: str}}
 
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from mindspore import nn
+import numpy as np
+from mindspore import Tensor, nn
 
 from srtrain.kernels.library import load_library
 from srtrain.kernels.program import NONE, CannotTraceError, Program, Section
@@ -23,12 +24,18 @@ from srtrain.models.blocks import (
     ShrinkBlock,
     Upsampler,
 )
+from srtrain.models.blocks.conv import keeps_size
 from srtrain.models.blocks.dense import ShrinkingDense
+from srtrain.models.collapse import Kernel
+from srtrain.models.collapsed import CollapsedEnd
 from srtrain.models.edsr import EDSR
 from srtrain.models.esrn import ESRN
 
 Form = Callable[[Program, Any, Section, Section], Section]
 """Writes the steps of a cell for an input, and returns the output: a section that is given, or a new one."""
+
+SPREAD_ABOVE_PX = 2
+"""Rows above a pixel, and columns to its left, that a convolution of a spread input reads (source/view.h)."""
 
 _FORMS: dict[type[nn.Cell], Form] = {}
 
@@ -103,17 +110,10 @@ def is_supported(cell: nn.Cell) -> bool:
     return (
         type(cell) is nn.Conv2d
         and cell.kernel_size in ((1, 1), (3, 3))
-        and cell.stride == (1, 1)
-        and cell.dilation == (1, 1)
         and cell.has_bias
         and (cell.kernel_size == (3, 3) or cell.group == 1)
-        and (cell.pad_mode == "same" or (cell.pad_mode == "pad" and _is_padded(cell)))
+        and keeps_size(cell)
     )
-
-
-def _is_padded(cell: nn.Conv2d) -> bool:
-    side = cell.kernel_size[0] // 2
-    return cell.padding in (side, (side,) * 4)
 
 
 @form(nn.SequentialCell, Upsampler)
@@ -142,6 +142,33 @@ def residual(program: Program, cell: ResidualBlock, x: Section, into: Section) -
 def shift(program: Program, cell: MeanShift, x: Section, into: Section) -> Section:
     """A constant for each channel, added in place: MeanShift stands first and last in a network."""
     return program.shift(x, [float(value) for value in cell.shift.asnumpy().ravel()])
+
+
+@form(nn.Identity)
+def identity(program: Program, cell: nn.Identity, x: Section, into: Section) -> Section:
+    """What has become a part of a collapsed end."""
+    if into is not NONE:
+        raise CannotTraceError("an output of its own for what changes nothing")
+    return x
+
+
+@form(CollapsedEnd)
+def collapsed_end(program: Program, cell: CollapsedEnd, x: Section, into: Section) -> Section:
+    """The linear end of a network, for inference: one convolution, and the corrections at the sides."""
+    end, more = cell.end, x.channels - x.n
+    n_out, n_in, height, width = end.inner.weight.shape
+    before = SPREAD_ABOVE_PX - end.padding[0]
+    after = [2 * 3 - before - side for side in (height, width)]
+    if end.offset or n_in != x.n or min(before, *after) < 0:
+        raise CannotTraceError(f"the library does not have {height} x {width} px, {n_in} channels")
+    margins = ((0, 0), (0, more), (before, after[0]), (before, after[1]))
+    quarters = np.pad(end.inner.weight, margins).reshape(n_out, x.channels, 2, 3, 2, 3)
+    weight = quarters.transpose(0, 2, 4, 1, 3, 5).reshape(n_out, 4 * x.channels, 3, 3)
+    program.border = {
+        place: Kernel(np.pad(kernel.weight, ((0, 0), (0, more), (0, 0), (0, 0))), kernel.bias)
+        for place, kernel in end.border.items()
+    }
+    return program.spread_conv(x, Tensor(weight), Tensor(end.inner.bias), shuffle=end.scale)
 
 
 @form(EDSR)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from fractions import Fraction
@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from srtrain.kernels.library import Library
+from srtrain.kernels.library import DIRECT, Library
+from srtrain.models.collapse import Kernel
 
 if TYPE_CHECKING:  # programs from files run without MindSpore
-    from mindspore import Parameter, nn
+    from mindspore import Parameter, Tensor, nn
 
 
 class CannotTraceError(Exception):
@@ -44,12 +45,16 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True)
 class Section:
-    """Channels ``first`` to ``first + channels`` of a buffer; they are padded, and ``n`` are real."""
+    """Channels ``first`` to ``first + channels`` of a buffer; they are padded, and ``n`` are real.
+
+    A pixel shuffle by ``shuffle`` is still to be done, if that is not 1: when the output is written.
+    """
 
     buffer: int
     first: int
     channels: int
     n: int
+    shuffle: int = 1
 
     def part(self, first: int, channels: int) -> Section:
         """Return some of its channels."""
@@ -76,6 +81,7 @@ class Step:
     sections: int = 1
     groups: int = 1
     relu: bool = False
+    spread: bool = False
     scale: float = 1.0
 
     @property
@@ -90,8 +96,9 @@ class Step:
             for s in (self.source, self.to, self.skip, self.mask)
             for number in (s.buffer, s.first, s.channels)
         ]
-        sizes = (self.n_in, self.n_out, self.kernel, self.shuffle, self.sections, self.groups, int(self.relu))
-        return [int(self.kind), self.parameter, *places, *sizes, int(np.float32(self.scale).view(np.int32))]
+        sizes = (self.n_in, self.n_out, self.kernel, self.shuffle, self.sections, self.groups)
+        flags = (int(self.relu), int(self.spread), int(np.float32(self.scale).view(np.int32)))
+        return [int(self.kind), self.parameter, *places, *sizes, *flags]
 
 
 @dataclass(frozen=True)
@@ -149,15 +156,17 @@ class Program:
         method: of 3x3 convolutions.
         parameters: weights and biases that the steps name by number.
         output: of the program; set by ``leave``.
+        border: the corrections at the sides of the picture, if its end is collapsed.
     """
 
     library: Library
     method: int
     buffers: list[Buffer] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
-    parameters: list[Parameter] = field(default_factory=list)
+    parameters: list[Parameter | Tensor] = field(default_factory=list)
     constants: list[float] = field(default_factory=list)
     output: Section = NONE
+    border: Mapping[str, Kernel] = field(default_factory=dict)
 
     # ---- writing it ----
 
@@ -184,7 +193,7 @@ class Program:
 
     def leave(self, x: Section) -> None:
         """Write the output."""
-        self.steps.append(Step(Kind.LEAVE, source=x, n_in=x.n))
+        self.steps.append(Step(Kind.LEAVE, source=x, n_in=x.n, shuffle=x.shuffle))
         self.output = x
 
     def shift(self, x: Section, constants: Sequence[float]) -> Section:
@@ -226,6 +235,32 @@ class Program:
             )
         )
         self.parameters += [cell.weight, cell.bias]
+        return into
+
+    def spread_conv(self, x: Section, weight: Tensor, bias: Tensor, shuffle: int) -> Section:
+        """Convolve 6x6 pixels to blocks of pixels, which a pixel shuffle by ``shuffle`` distributes at the output.
+
+        Args:
+            x: its channels.
+            weight: (n_out, 4 * padded channels, 3, 3): a quarter of the 6x6 pixels after the other.
+            bias: (n_out,).
+            shuffle: factor.
+        """
+        if self.method == DIRECT:
+            raise CannotTraceError("the direct method has no spread input")
+        n_out, n_in, kernel_px, _ = weight.shape
+        into = replace(self.buffer(n_out, self.size_of(x)), shuffle=shuffle)
+        self.steps.append(
+            Step(
+                *(Kind.CONV, x, into),
+                parameter=len(self.parameters),
+                n_in=n_in,
+                n_out=n_out,
+                kernel=kernel_px,
+                spread=True,
+            )
+        )
+        self.parameters += [weight, bias]
         return into
 
     def copy(self, x: Section, into: Section) -> Section:

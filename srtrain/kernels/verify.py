@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srtrain.arrays import Float32
+from srtrain.kernels.library import DIRECT
 from srtrain.kernels.program import Kind
 
-HEADER_WORDS, BUFFER_WORDS, STEP_WORDS, N_SECTIONS = 4, 5, 22, 4
+HEADER_WORDS, BUFFER_WORDS, STEP_WORDS, N_SECTIONS = 4, 5, 23, 4
 """Lengths of what ``Program.encode`` writes, before the constants, and the sections that a step may name."""
 
 _METHODS, _MOST_CHANNELS, _MOST_TIMES = (0, 2, 4), 1 << 16, 64
@@ -24,12 +25,16 @@ class BadProgramError(Exception):
 
 @dataclass(frozen=True)
 class Shape:
-    """What a checked program maps: channels in and out, factor of the size, and memory in ``Program.tape_units``."""
+    """What a checked program maps: channels in and out, factor of the size, and memory in ``Program.tape_units``.
+
+    ``features`` is where the last features are before a collapsed end, in the same unit, and their channels.
+    """
 
     n_in: int
     n_out: int
     scale: int
     memory_units: int
+    features: tuple[int, int] | None
 
 
 @dataclass(frozen=True)
@@ -53,11 +58,12 @@ class _Section:
 class _Step:
     """One step as numbers; asking for a section checks it."""
 
-    def __init__(self, words: Sequence[int], buffers: Sequence[_Buffer], lanes: int) -> None:
+    def __init__(self, words: Sequence[int], buffers: Sequence[_Buffer], lanes: int, method: int) -> None:
         self.kind, self.parameter = words[:2]
         self._places = [tuple(words[k : k + 3]) for k in (2, 5, 8, 11)]
-        self.n_in, self.n_out, self.kernel, self.shuffle, self.sections, self.groups, self.relu = words[14:21]
-        self._buffers, self._lanes = buffers, lanes
+        self.n_in, self.n_out, self.kernel, self.shuffle, self.sections, self.groups = words[14:20]
+        self.relu, self.spread = words[20:22]
+        self._buffers, self._lanes, self.method = buffers, lanes, method
 
     def has(self, index: int) -> bool:
         """Return whether there is a section: 0 the source, 1 the target, 2 the skip, 3 the mask of a gradient."""
@@ -101,7 +107,10 @@ def verify(words: NDArray[np.int32], parameters: Sequence[Float32], lanes: int) 
     buffers = [
         _buffer(numbers[HEADER_WORDS + BUFFER_WORDS * k :][:BUFFER_WORDS], lanes) for k in range(n_buffers)
     ]
-    steps = [_Step(numbers[steps_at + STEP_WORDS * k :][:STEP_WORDS], buffers, lanes) for k in range(n_steps)]
+    steps = [
+        _Step(numbers[steps_at + STEP_WORDS * k :][:STEP_WORDS], buffers, lanes, method)
+        for k in range(n_steps)
+    ]
     kinds = [step.kind for step in steps]
     ends = [kind for kind in kinds if kind in (Kind.ENTER, Kind.LEAVE)]
     need([kinds[0], kinds[-1]] == ends == [Kind.ENTER, Kind.LEAVE], "no input first or output last")
@@ -112,8 +121,19 @@ def verify(words: NDArray[np.int32], parameters: Sequence[Float32], lanes: int) 
             not any(step.has(index) for index in range(N_SECTIONS) if index not in used), "a section too many"
         )
         check(step, parameters, n_constants)
+    last = steps[-1]
     memory_units = max(buffer.offset + 4 * buffer.channels * buffer.times**2 for buffer in buffers)
-    return Shape(steps[0].n_in, steps[-1].n_in, steps[-1].section(0).buffer.times, memory_units)
+    scale, features = last.section(0).buffer.times * last.shuffle, None
+    if steps[-2].spread:
+        features = steps[-2].section(0)
+        need(features.is_whole and features.buffer.times == 1, "a collapsed end of a wrong size")
+    return Shape(
+        steps[0].n_in,
+        last.n_in // last.shuffle**2,
+        scale,
+        memory_units,
+        None if features is None else (features.buffer.offset, features.channels),
+    )
 
 
 def _buffer(words: Sequence[int], lanes: int) -> _Buffer:
@@ -135,6 +155,7 @@ def _enter(step: _Step, parameters: Sequence[Float32], n_constants: int) -> None
 def _leave(step: _Step, parameters: Sequence[Float32], n_constants: int) -> None:
     source = step.section(0)
     need(step.n_in > 0 and source.is_whole and source.channels == step.padded(step.n_in), "a wrong output")
+    need(0 < step.shuffle <= _MOST_TIMES and step.n_in % step.shuffle**2 == 0, "a wrong output")
 
 
 def _shift(step: _Step, parameters: Sequence[Float32], n_constants: int) -> None:
@@ -145,13 +166,15 @@ def _shift(step: _Step, parameters: Sequence[Float32], n_constants: int) -> None
 def _conv(step: _Step, parameters: Sequence[Float32], n_constants: int) -> None:
     source, to = step.section(0), step.section(1)
     sizes = (step.n_in, step.n_out, step.shuffle, step.sections, step.groups)
-    need(min(sizes) > 0 and step.kernel in (1, 3) and step.relu in (0, 1), "a wrong convolution")
+    need(min(sizes) > 0 and step.kernel in (1, 3), "a wrong convolution")
+    need(step.relu in (0, 1) and step.spread in (0, 1), "a wrong convolution")
     real, rest = divmod(step.n_out, step.shuffle**2)
     need(rest == 0 and step.n_in % step.groups == step.n_out % step.groups == 0, "a wrong convolution")
     need(step.n_in % step.sections == 0, "a wrong convolution")
-    need(
-        source.channels == step.padded(step.n_in) and to.channels == step.padded(real), "a wrong convolution"
-    )
+    read = 4 * source.channels if step.spread else source.channels
+    need(read == step.padded(step.n_in) and to.channels == step.padded(real), "a wrong convolution")
+    if step.spread:
+        need(step.n_in == read and step.kernel == 3 and step.method != DIRECT, "a wrong collapsed end")
     need(to.buffer.times == source.buffer.times * step.shuffle, "a convolution of a wrong size")
     if step.has(2):
         skip = step.section(2)

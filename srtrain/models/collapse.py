@@ -31,6 +31,9 @@ from numpy.typing import NDArray
 from srtrain.arrays import Float32
 
 _ROW_SIDES, _COLUMN_SIDES = ("top", "bottom"), ("left", "right")
+SIDES = (*_ROW_SIDES, *_COLUMN_SIDES, *(f"{row}_{column}" for row in _ROW_SIDES for column in _COLUMN_SIDES))
+"""The places of corrections: four sides and four corners."""
+
 _N_COLOURS = 3
 _NEGLIGIBLE = 1e-12  # of the largest weight
 
@@ -90,8 +93,12 @@ class LinearEnd:
     border: dict[str, Kernel]
 
 
-def collapse(stages: Sequence[Stage]) -> LinearEnd | None:
+def collapse(stages: Sequence[Stage], may_offset: bool = True) -> LinearEnd | None:
     """Return the stages as one convolution with its corrections at the borders.
+
+    Args:
+        stages: in the order in which they are applied.
+        may_offset: whether there may be an offset, if that makes the kernel smaller.
 
     Returns:
         ``None`` if there is only one stage, if the last one does not return RGB, or if more than one row of input
@@ -113,7 +120,7 @@ def collapse(stages: Sequence[Stage]) -> LinearEnd | None:
         for side in _ROW_SIDES + _COLUMN_SIDES
     )
     # with an offset, the first and the last block must contain all the rows that feel a side
-    offsets = [0, *range(max(ring_px, 1), scale - ring_px + 1)] if scale > 1 else [0]
+    offsets = [0, *range(max(ring_px, 1), scale - ring_px + 1)] if scale > 1 and may_offset else [0]
     grid = min((_grid(weight, scale, offset) for offset in offsets), key=lambda grid: grid.end - grid.start)
     corrections = {"_".join(sides): _kernel(*border[sides], sides, grid, depth) for sides in places}
     padding = (-grid.start, grid.end - 1 + (grid.offset > 0))

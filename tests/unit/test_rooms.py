@@ -43,9 +43,14 @@ LAZY = {
     "srtrain.engines.mindir": {"srtrain.device.backend"},
     "srtrain.engines.mindspore": {"srtrain.device.backend", "srtrain.models.upscale", "srtrain.weights.read"},
     # Mistakes in the command line of an export are found before MindSpore is loaded.
+    "srtrain.export.format": {"srtrain.export.fold"},
     "srtrain.export.formats.air": {"srtrain.export.mindspore_graph"},
     "srtrain.export.formats.mindir": {"srtrain.export.mindspore_graph"},
-    "srtrain.export.formats.native": {"srtrain.kernels.forms", "srtrain.kernels.program"},
+    "srtrain.export.formats.native": {
+        "srtrain.kernels.forms",
+        "srtrain.kernels.program",
+        "srtrain.models.collapsed",
+    },
     "srtrain.export.formats.onnx": {"srtrain.export.onnx_graph"},
     "srtrain.export.formats.param": {"srtrain.export.ncnn_graph", "srtrain.export.onnx_graph"},
     # A picture is upscaled without what only sheets and videos need.

@@ -59,8 +59,33 @@ void layout_to_nhwc(const float *from, float *to, int n_images, int n_channels, 
     move(to_nhwc, from, to, n_images, n_channels, n_pixels);
 }
 
-void layout_to_nchw(const float *from, float *to, int n_images, int n_channels, int64_t n_pixels) {
-    move(to_nchw, from, to, n_images, n_channels, n_pixels);
+typedef struct {
+    const float *from;
+    float *to;
+    int n_channels, height, width, factor;
+} shuffle_job;
+
+/* One task: a row of pixels before the shuffle, which becomes `factor` rows. */
+static void shuffle_row(void *argument, int index, int thread) {
+    const shuffle_job *j = argument;
+    int r = j->factor, real = j->n_channels / (r * r), padded = round_up(j->n_channels, LANES);
+    int64_t image = index / j->height, row = index % j->height, plane = (int64_t)j->height * j->width * r * r;
+    const float *from = j->from + (int64_t)index * j->width * padded;
+    (void)thread;
+    for (int s = 0; s < r * r; s++)
+        for (int c = 0; c < real; c++) {
+            float *to = j->to + (image * real + c) * plane + (row * r + s / r) * j->width * r + s % r;
+            for (int64_t x = 0; x < j->width; x++) to[x * r] = from[x * padded + s * real + c];
+        }
+}
+
+void layout_to_nchw(const float *from, float *to, int n_images, int n_channels, int height, int width, int shuffle) {
+    if (shuffle == 1) {
+        move(to_nchw, from, to, n_images, n_channels, (int64_t)height * width);
+    } else {
+        shuffle_job j = {from, to, n_channels, height, width, shuffle};
+        pool_run(n_images * height, shuffle_row, &j);
+    }
 }
 
 void srk_nchw_to_nhwc(const float *nchw, float *nhwc, int n_channels, int64_t n_pixels) {
@@ -71,6 +96,6 @@ void srk_nchw_to_nhwc(const float *nchw, float *nhwc, int n_channels, int64_t n_
 
 void srk_nhwc_to_nchw(const float *nhwc, float *nchw, int n_channels, int64_t n_pixels) {
     pool_acquire();
-    layout_to_nchw(nhwc, nchw, 1, n_channels, n_pixels);
+    move(to_nchw, nhwc, nchw, 1, n_channels, n_pixels);
     pool_release();
 }

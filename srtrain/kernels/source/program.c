@@ -32,7 +32,7 @@ typedef struct {
 typedef struct {
     int kind, parameter; /* the weight's number; the bias follows */
     section from, to, skip, mask;
-    int n_in, n_out, kernel, shuffle, sections, groups, relu;
+    int n_in, n_out, kernel, shuffle, sections, groups, relu, spread;
     float scale;
 } step;
 
@@ -64,7 +64,7 @@ static view view_in(const run *r, const section *s, int shuffle) {
     int64_t offset = (int64_t)b->offset * r->n_images * r->height * r->width / 4;
     int height = r->height * b->times / b->over, width = r->width * b->times / b->over;
     float *data = (b->is_gradient ? r->gradients : r->tape) + offset + s->first;
-    return (view){data, height / shuffle, width / shuffle, s->channels * shuffle * shuffle, b->channels, shuffle};
+    return (view){data, height / shuffle, width / shuffle, s->channels * shuffle * shuffle, b->channels, shuffle, 0};
 }
 
 static filters filters_in(const step *s, float *weight) {
@@ -86,6 +86,7 @@ static void run_conv(run *r, const step *s, int transposed) {
     filters f = filters_in(s, r->packed ? NULL : r->weights[s->parameter]);
     view from = view_in(r, &s->from, transposed ? s->shuffle : 1), to = view_in(r, &s->to, transposed ? 1 : s->shuffle);
     epilogue end = {.skip = view_in(r, &s->skip, 1), .mask = view_in(r, &s->mask, 1), .relu = s->relu};
+    from.spread = s->spread;
     end.mask_from = s->to.channels - s->mask.channels; /* the mask is for the last channels */
     int64_t n_floats = conv_size(&conv, &f, transposed, r->head->method);
     if (r->packed) {
@@ -115,7 +116,7 @@ static void run_step(run *r, const step *s) {
     int n = r->n_images;
     switch (s->kind) {
         case ENTER: layout_to_nhwc(r->in, to.data, n, s->n_in, (int64_t)to.height * to.width); break;
-        case LEAVE: layout_to_nchw(from.data, r->out, n, s->n_in, (int64_t)from.height * from.width); break;
+        case LEAVE: layout_to_nchw(from.data, r->out, n, s->n_in, from.height, from.width, s->shuffle); break;
         case SHIFT: step_shift(to, n, r->constants + s->parameter, s->n_in); break;
         case CONV: run_conv(r, s, 0); break;
         case CONV_BACK: run_conv(r, s, 1); break;

@@ -10,6 +10,7 @@ typedef struct {
     int height, width, channels; /* before the shuffle; channels are padded */
     int pixel;                   /* floats between neighbouring pixels after the shuffle: more than the channels of a section */
     int shuffle;                 /* the factor r, or 1 */
+    int spread;                  /* an input of 4 times the channels: see spread_of */
 } view;
 
 static inline int64_t view_size(const view *v) {
@@ -34,6 +35,11 @@ static inline int64_t view_offset(const view *v, int y, int x, int c) {
     int r = v->shuffle, group = v->channels / (r * r), s = c / group;
     return at + (int64_t)(s / r) * v->width * r * v->pixel + s % r * v->pixel + c % group;
 }
+
+/* A spread input repeats its channels four times. Part p is the picture moved by spread_of(p / 2) rows up and
+ * spread_of(p % 2) columns to the left. So a convolution of 3x3 reads 6x6 pixels, -2 to 3, of which each part covers a
+ * quarter. */
+static inline int spread_of(int half) { return 3 * half - 1; }
 
 /* What is done to an output before it is stored: y = relu(sum + bias) + skip, and then 0 where mask is not positive. */
 typedef struct {

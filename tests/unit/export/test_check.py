@@ -34,7 +34,7 @@ def test_fixed_sizes_are_kept(options, expected):
 
 def test_equal_functions_do_not_differ():
     difference = compare(enlarge, enlarge, Options())
-    assert (difference.largest, difference.passed) == (0, True)
+    assert (difference.largest, difference.within()) == (0, True)
     assert difference.shapes == ((1, 1, 1), (1, 7, 5), (2, 9, 16), (1, 45, 34))
 
 
@@ -49,13 +49,13 @@ def test_one_wrong_value_at_one_size_is_found(error, passes):
         return out
 
     difference = compare(enlarge, candidate, Options())
-    assert difference.passed is passes
+    assert difference.within() is passes
     np.testing.assert_allclose(difference.largest, error, rtol=1e-3)
 
 
 def test_beyond_the_range_of_pictures_rounding_grows_in_proportion():
-    assert compare(lambda lq: enlarge(lq) + 255_000, lambda lq: enlarge(lq) + 255_000.5, Options()).passed
-    assert not compare(lambda lq: enlarge(lq) + 255_000, lambda lq: enlarge(lq) + 255_002, Options()).passed
+    assert compare(lambda lq: enlarge(lq) + 255_000, lambda lq: enlarge(lq) + 255_000.5, Options()).within()
+    assert not compare(lambda lq: enlarge(lq) + 255_000, lambda lq: enlarge(lq) + 255_002, Options()).within()
 
 
 def test_another_shape_and_a_failure_are_told_from_a_difference():

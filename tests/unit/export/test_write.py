@@ -11,7 +11,7 @@ import pytest
 from srtrain.device.backend import Backend
 from srtrain.engines.exported import json_beside
 from srtrain.errors import CheckpointError, DataError, DeviceError, ExportError, RunFolderError, UserError
-from srtrain.export import write
+from srtrain.export.format import Format
 from srtrain.export.options import Options
 from srtrain.export.write import export
 from srtrain.infer.open import open_engine
@@ -89,10 +89,15 @@ def test_onnx_has_symbolic_shapes_and_nothing_superfluous(checkpoint, tiny, tmp_
 def test_the_end_is_one_convolution_unless_it_shall_stay_or_the_format_keeps_it(checkpoint, tiny, tmp_path):
     source = checkpoint(scale=4, **tiny)
     ends = {}
-    for name, options in (("x.onnx", Options()), ("plain.onnx", Options(plain=True)), ("x.param", Options())):
+    for name, options in (
+        ("x.onnx", Options()),
+        ("plain.onnx", Options(plain=True)),
+        ("x.param", Options()),
+        ("x.native", Options()),
+    ):
         report = export(source, tmp_path / name, options)
         ends[name] = open_engine(report.file).about["linear_end"]
-    assert ends == {"x.onnx": "collapsed", "plain.onnx": "plain", "x.param": "plain"}
+    assert ends == {"x.onnx": "collapsed", "plain.onnx": "plain", "x.param": "plain", "x.native": "collapsed"}
     shuffles = {
         name: [node.op_type for node in onnx.load(str(tmp_path / name)).graph.node].count("DepthToSpace")
         for name in ("x.onnx", "plain.onnx")
@@ -127,13 +132,13 @@ def test_a_file_that_differs_is_not_kept(checkpoint, tiny, tmp_path, monkeypatch
     source = checkpoint(**tiny)
     target = tmp_path / "x.onnx"
     target.write_text("the older one")
-    real = write.fold
+    real = Format.fold
 
-    def wrong(model, plain):
+    def wrong(format_, model, plain):
         model.tail.bias.set_data(model.tail.bias + 0.01)
-        return real(model, plain)
+        return real(format_, model, plain)
 
-    monkeypatch.setattr(write, "fold", wrong)
+    monkeypatch.setattr(Format, "fold", wrong)
     with pytest.raises(
         ExportError, match=r"differs from .* by 0\.01 grey levels, but only 0\.001 is allowed"
     ):

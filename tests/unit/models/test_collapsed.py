@@ -8,10 +8,10 @@ import pytest
 from mindspore import nn
 
 from srtrain.engines.tiles import Tiled
-from srtrain.export.collapsed import CollapsedEnd, collapse_end, is_collapsed
 from srtrain.export.options import Options
 from srtrain.export.write import export
 from srtrain.infer.open import open_engine
+from srtrain.models.collapsed import CollapsedEnd, collapse_end, is_collapsed
 from srtrain.models.edsr import EDSR
 from srtrain.models.ensemble import SelfEnsemble
 from srtrain.models.initialise import initialise, kaiming_uniform
@@ -44,9 +44,12 @@ def both(checkpoint, tmp_path, name, suffix):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NETWORKS)
-def test_it_computes_the_same_at_every_size_and_in_tiles(checkpoint, tmp_path, name):
-    collapsed, plain = both(checkpoint, tmp_path, name, ".onnx")
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [*((name, ".onnx") for name in NETWORKS), *((name, ".native") for name in NETWORKS if name != "rdn_x2")],
+)
+def test_it_computes_the_same_at_every_size_and_in_tiles(checkpoint, tmp_path, name, suffix):
+    collapsed, plain = both(checkpoint, tmp_path, name, suffix)
     for size in itertools.product(range(1, 8), repeat=2):
         lq = noise(2, 3, *size)
         np.testing.assert_allclose(collapsed(lq), plain(lq), atol=LIMIT, err_msg=str(size))

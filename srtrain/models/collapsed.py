@@ -11,6 +11,7 @@ from mindspore import Tensor, nn, ops
 
 from srtrain.arrays import Float32
 from srtrain.models.blocks import MeanShift, PixelShuffle
+from srtrain.models.blocks.conv import keeps_size
 from srtrain.models.collapse import LinearEnd, Stage, collapse
 
 _END = 2**31 - 1  # the end of an axis, whatever the size at which the network is traced
@@ -31,6 +32,7 @@ class CollapsedEnd(nn.Cell):
         super().__init__()
         n, both = end.depth - 1, end.padding
         n_out, n_in = end.inner.weight.shape[:2]
+        self.end = end
         self.depth = end.depth
         self.inner = _convolution(end.inner.weight, end.inner.bias, (*both, *both))
         above, below = {"top": (0, n), "bottom": (n, 0)}, {"left": (0, n), "right": (n, 0)}
@@ -112,11 +114,12 @@ def _marker(n_out: int, shape: tuple[int, int], padding: Padding) -> nn.Conv2d:
     return _convolution(weight, np.zeros(n_out, np.float32), padding)
 
 
-def collapse_end(model: nn.Cell) -> bool:
+def collapse_end(model: nn.Cell, may_offset: bool = True) -> bool:
     """Replace the linear end of a network, which its class names in ``linear_end``; return whether it could be done.
 
     Args:
         model: changed in place.
+        may_offset: whether blocks may begin outside of the picture; see ``collapse``.
     """
     kind: Any = type(model)
     owner: Any = next((base for base in kind.__mro__ if "linear_end" in vars(base)), None)
@@ -124,7 +127,7 @@ def collapse_end(model: nn.Cell) -> bool:
         return False
     names: tuple[str, ...] = owner.linear_end
     stages = _stages([part for name in names for part in _parts(getattr(model, name))])
-    end = collapse(stages)
+    end = collapse(stages, may_offset)
     if end is None:
         return False
     for name, cell in zip(names, [CollapsedEnd(end), *(nn.Identity() for _ in names[1:])], strict=True):
@@ -147,7 +150,7 @@ def _stages(cells: list[nn.Cell]) -> list[Stage]:
     """Return cells as stages; empty if one of them is of a kind that cannot be collapsed."""
     stages: list[Stage] = []
     for cell in cells:
-        if isinstance(cell, nn.Conv2d) and _keeps_size(cell):
+        if isinstance(cell, nn.Conv2d) and cell.group == 1 and keeps_size(cell):
             weight = cell.weight.asnumpy()
             bias = cell.bias.asnumpy() if cell.has_bias else np.zeros(len(weight), np.float32)
             stages.append(Stage(weight, bias))
@@ -158,13 +161,3 @@ def _stages(cells: list[nn.Cell]) -> list[Stage]:
         else:
             return []
     return stages
-
-
-def _keeps_size(cell: nn.Conv2d) -> bool:
-    """Return whether a convolution is square, not grouped, and padded with zeros to keep the size."""
-    side = cell.kernel_size[0]
-    padded = cell.pad_mode == "same" or (
-        cell.pad_mode == "pad" and cell.padding in (side // 2, (side // 2,) * 4)
-    )
-    once = (cell.stride, cell.dilation, cell.group) == ((1, 1), (1, 1), 1)
-    return bool(padded and once and side % 2 and cell.kernel_size == (side, side))
