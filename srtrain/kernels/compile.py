@@ -1,4 +1,4 @@
-"""Build the library of convolutions for this processor, once, into the cache."""
+"""Find the library of convolutions for this processor: in a wheel, or built once from source into the cache."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from srtrain.files import python_program
 
 SOURCE = Path(__file__).parent / "source"
 
+READY = Path(__file__).parent / "ready"
+"""The libraries that tools/build_wheel.py puts into a wheel; a checkout has none."""
+
 # No -ffast-math: it would set flush-to-zero for the whole process. The two parts of it used here only drop errno and
 # traps. The library stays loaded for good (nodelete): its threads would otherwise wake up in unmapped code.
 _FLAGS = (
@@ -25,10 +28,12 @@ _FLAGS = (
     *("-fno-math-errno", "-fno-trapping-math", "-Wl,-z,nodelete"),
 )
 
-_LEVELS = {
+LEVELS = {
     "AVX-512": ("-march=x86-64-v4", ("AVX512F", "AVX512CD", "AVX512BW", "AVX512DQ", "AVX512VL")),
     "AVX2": ("-march=x86-64-v3", ("AVX2", "FMA3", "F16C")),
+    "portable": ("", ()),
 }
+"""What a library can be built for, the best first: the compiler's flag, and what the processor must have."""
 
 
 class CannotBuildError(Exception):
@@ -37,32 +42,42 @@ class CannotBuildError(Exception):
 
 def instruction_set() -> str:
     """Return what the library is built for on this processor: ``AVX-512``, ``AVX2`` or ``portable``."""
-    for name, (_, needed) in _LEVELS.items():
-        if all(cpu_features.get(feature) for feature in needed):
-            return name
-    return "portable"
+    return next(
+        name for name, (_, needed) in LEVELS.items() if all(cpu_features.get(feature) for feature in needed)
+    )
 
 
-def library_file() -> Path:
+def library_file(use_ready: bool = True) -> Path:
     """Return the built library, after building it if need be.
+
+    Args:
+        use_ready: whether it may be the one of the wheel.
 
     Raises:
         CannotBuildError: no compiler, or it failed.
     """
+    ready = READY / ready_name(instruction_set())
+    if use_ready and ready.is_file():
+        return ready
     command, version = find_compiler()
-    words = [*command, *flags()]
-    if len(command) > 1:  # ziglang spells processors in its own way
-        words = [word.replace("-march=x86-64-", "-march=x86_64_") for word in words]
+    words = compiler_words(command, instruction_set())
     target = default_cache_dir() / "kernels" / f"{_key(words, version)}.so"
     if not target.is_file():
-        _compile(words, target)
+        compile_library(words, target)
     return target
 
 
-def flags() -> list[str]:
-    """Return the compiler's flags for this processor."""
-    level = _LEVELS.get(instruction_set())
-    return [*_FLAGS, *([level[0]] if level else [])]
+def ready_name(level: str) -> str:
+    """Return the name of a library in a wheel, which changes with the sources."""
+    return f"{level}_{platform.machine()}_{_key([], '')}.so".lower()
+
+
+def compiler_words(command: list[str], level: str) -> list[str]:
+    """Return the words that compile for a level of ``LEVELS``."""
+    flag = LEVELS[level][0]
+    if len(command) > 1:  # ziglang spells processors in its own way
+        flag = flag.replace("-march=x86-64-", "-march=x86_64_")
+    return [*command, *_FLAGS, *([flag] if flag else [])]
 
 
 def find_compiler() -> tuple[list[str], str]:
@@ -85,13 +100,13 @@ def find_compiler() -> tuple[list[str], str]:
 
 def _key(words: list[str], version: str) -> str:
     """Return a name that changes with the sources, the flags, the compiler and the processor."""
-    told = hashlib.sha256(repr((words, version, platform.machine(), platform.processor())).encode())
+    told = hashlib.sha256(repr((words, version, platform.machine())).encode())
     for file in sorted(SOURCE.iterdir()):
         told.update(file.name.encode() + file.read_bytes())
     return told.hexdigest()[:24]
 
 
-def _compile(words: list[str], target: Path) -> None:
+def compile_library(words: list[str], target: Path) -> None:
     """Compile into a temporary file and rename it: two processes that build at once both end with a whole library."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

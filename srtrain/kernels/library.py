@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from srtrain.arrays import Float32
-from srtrain.kernels.compile import CannotBuildError, instruction_set, library_file
+from srtrain.kernels.compile import READY, CannotBuildError, instruction_set, library_file
 
 DIRECT, F23, F43 = 0, 2, 4
 """How a 3x3 convolution is computed: directly, or by Winograd's F(2x2, 3x3) or F(4x4, 3x3)."""
@@ -167,9 +167,10 @@ def _open(file: Path) -> Library:
     try:
         return Library(file)
     except (OSError, AttributeError):  # no library, or one without the functions
-        file.unlink(missing_ok=True)
+        if file.parent != READY:
+            file.unlink(missing_ok=True)
     try:
-        return Library(library_file())
+        return Library(library_file(use_ready=False))
     except (OSError, AttributeError) as error:
         raise CannotBuildError(f"the library that was built cannot be opened: {error}") from error
 

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from srtrain.errors import DeviceError
+from srtrain.files import python_program
 from srtrain.infer.open import open_engine
 from srtrain.kernels import compile as build
 from srtrain.kernels import library as library_module
@@ -30,7 +31,7 @@ def test_it_is_built_once(cache):
 
 
 def test_other_sources_flags_and_compilers_are_other_files(tmp_path, monkeypatch):
-    words = ["cc", *build.flags()]
+    words = build.compiler_words(["cc"], build.instruction_set())
     keys = {build._key(words, "1"), build._key(words, "2"), build._key([*words, "-g"], "1")}
     (tmp_path / "changed.c").write_text("int changed;")
     monkeypatch.setattr(build, "SOURCE", tmp_path)
@@ -56,6 +57,16 @@ def test_ziglang_compiles_where_the_system_has_no_compiler(monkeypatch, tmp_path
     (tmp_path / "ziglang.py").write_text("raise SystemExit('a stranger')")
     library_module.load_library.cache_clear()
     assert library_module.load_library().lanes in (4, 8, 16)
+
+
+def test_it_compiles_for_other_machines(tmp_path):
+    pytest.importorskip("ziglang")
+    words = build.compiler_words(
+        [*python_program("ziglang"), "cc", "-target", "aarch64-linux-gnu"], "portable"
+    )
+    build.compile_library(words, tmp_path / "arm.so")
+    header = (tmp_path / "arm.so").read_bytes()[:20]
+    assert (header[:4], header[18]) == (b"\x7fELF", 183)  # EM_AARCH64
 
 
 def test_a_compiler_that_fails_is_quoted(tmp_path, monkeypatch, cache):

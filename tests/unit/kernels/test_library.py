@@ -23,7 +23,8 @@ def library(request, tmp_path_factory):
     command, _ = build.find_compiler()
     file = tmp_path_factory.mktemp("built") / f"lanes{request.param}.so"
     sources = sorted(map(str, build.SOURCE.glob("*.c")))
-    words = [*command, *build.flags(), f"-DLANES={request.param}", "-w", *sources, "-o", str(file)]
+    words = build.compiler_words(command, build.instruction_set())
+    words += [f"-DLANES={request.param}", "-w", *sources, "-o", str(file)]
     subprocess.run(words, check=True)
     library = Library(file)
     assert library.lanes == request.param

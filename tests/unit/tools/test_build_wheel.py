@@ -1,0 +1,76 @@
+"""The wheel: it brings the compiled kernels, and what is installed from it works in another folder."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+WITHOUT_COMPILER = """
+from srtrain.kernels import compile
+compile.shutil.which = compile.find_spec = lambda name: None
+from srtrain.kernels.library import load_library
+library = load_library()
+print(library.instructions, library.file)
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(repo_root, tmp_path_factory):
+    pytest.importorskip("wheel")
+    folder = tmp_path_factory.mktemp("dist")
+    words = [sys.executable, "tools/build_wheel.py", str(folder)]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=repo_root, check=False)
+    assert done.returncode == 0, done.stderr
+    (file,) = folder.iterdir()
+    return file
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """Return a function that runs Python in another folder with what the wheel installs, before this checkout."""
+    site, elsewhere = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("elsewhere")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    environment = {**os.environ, "PYTHONPATH": str(site), "SRTRAIN_CACHE": str(elsewhere / "cache")}
+
+    def run(*words):
+        done = subprocess.run(
+            [sys.executable, *words],
+            capture_output=True,
+            text=True,
+            cwd=elsewhere,
+            env=environment,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    run.site, run.elsewhere = site, elsewhere
+    return run
+
+
+def test_it_brings_a_library_for_every_instruction_set(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".so")]
+    assert "_x86_64.whl" in wheel.name
+    assert sorted(name.split("/")[-1].split("_")[0] for name in names) == ["avx-512", "avx2", "portable"]
+
+
+def test_its_library_runs_without_a_compiler(installed):
+    instructions, file = installed("-c", WITHOUT_COMPILER).split()
+    assert file.startswith(str(installed.site))
+    assert instructions.lower() in file
+    assert not (installed.elsewhere / "cache" / "kernels").exists()
+
+
+def test_a_picture_is_upscaled_in_another_folder(installed, checkpoint, tiny, repo_root):
+    assert installed("-c", "import srtrain; print(srtrain.__file__)").startswith(str(installed.site))
+    shutil.copy(repo_root / "srtrain" / "data" / "pictures" / "chelsea.png", installed.elsewhere / "cat.png")
+    source = checkpoint(**tiny)
+    installed("-m", "srtrain", "infer", str(source), "cat.png", "--to", "large")
+    assert [file.name for file in (installed.elsewhere / "large").iterdir()] == ["cat.png"]
