@@ -70,14 +70,11 @@ def upscaler(model: nn.Cell, backend: Backend) -> Upscale:
         program = program_of(model, METHODS[_method_of(backend)])
     except (CannotBuildError, CannotTraceError):
         return Upscaler(model)
-    if program.needs_even:
-        return Upscaler(model)
-    library, parameters = program.library, program.parameters
-    words = program.for_inference().encode()
+    library, words = program.library, program.for_inference().encode()
 
     def upscale(lq: Float32) -> Float32:
         library.set_threads(backend.threads)
         # A new one for each picture: the transformed filters are four times the weights, and updates need the memory.
-        return Forward(library, words, [value.asnumpy() for value in parameters])(lq)
+        return Forward(library, words, program.values())(lq)
 
     return upscale

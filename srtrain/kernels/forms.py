@@ -7,14 +7,16 @@ in them are programs of their own (training.py).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from mindspore import Tensor, nn
+from mindspore import nn
 
+from srtrain.arrays import Float32
 from srtrain.kernels.library import load_library
-from srtrain.kernels.program import NONE, CannotTraceError, Program, Section
+from srtrain.kernels.program import NONE, CannotTraceError, Kind, Program, Section, Step
 from srtrain.models.blocks import (
     ContextBlock,
     GroupBlock,
@@ -26,16 +28,19 @@ from srtrain.models.blocks import (
 )
 from srtrain.models.blocks.conv import keeps_size
 from srtrain.models.blocks.dense import ShrinkingDense
+from srtrain.models.blocks.mean_shift import Denormalise, Normalise
 from srtrain.models.collapse import Kernel
 from srtrain.models.collapsed import CollapsedEnd
 from srtrain.models.edsr import EDSR
 from srtrain.models.esrn import ESRN
+from srtrain.models.mdsr import MDSR
+from srtrain.models.rdn import RDN, ResidualDenseBlock
 
 Form = Callable[[Program, Any, Section, Section], Section]
 """Writes the steps of a cell for an input, and returns the output: a section that is given, or a new one."""
 
-SPREAD_ABOVE_PX = 2
-"""Rows above a pixel, and columns to its left, that a convolution of a spread input reads (source/view.h)."""
+SPREAD_PX, SPREAD_ABOVE_PX = 6, 2
+"""Rows or columns that a convolution of a spread input reads, and how many lie before the pixel (source/view.h)."""
 
 _FORMS: dict[type[nn.Cell], Form] = {}
 
@@ -62,14 +67,19 @@ def trace(program: Program, cell: nn.Cell, x: Section, into: Section = NONE) -> 
     return found(program, cell, x, into)
 
 
-def program_of(cell: nn.Cell, method: int) -> Program:
+def program_of(cell: nn.Cell, method: int, has_gradient: bool = True) -> Program:
     """Return the program of a cell.
+
+    Args:
+        cell: a network, or a part of one.
+        method: of 3x3 convolutions.
+        has_gradient: whether it is to be trained; more cells can be run without.
 
     Raises:
         CannotTraceError: the library cannot run it.
         CannotBuildError: there is no library on this machine.
     """
-    program = Program(load_library(), method)
+    program = Program(load_library(), method, has_gradient)
     program.leave(trace(program, cell, program.enter(channels_in(cell))))
     return program
 
@@ -90,8 +100,33 @@ def channels_in(cell: nn.Cell) -> int:
 
 @form(nn.Conv2d)
 def conv(program: Program, cell: nn.Conv2d, x: Section, into: Section) -> Section:
-    """A 3x3 or 1x1 convolution with bias that keeps the size."""
-    return program.conv(x, checked(cell), into=into)
+    """A 3x3 or 1x1 convolution with bias that keeps the size; 5x5 without a gradient."""
+    return convolve(program, cell, x, into)
+
+
+def convolve(
+    program: Program,
+    cell: nn.Conv2d,
+    x: Section,
+    into: Section = NONE,
+    *,
+    relu: bool = False,
+    scale: float = 1.0,
+    skip: Section = NONE,
+) -> Section:
+    """Write the step of a convolution; return its output.
+
+    Raises:
+        CannotTraceError: the library does not have it.
+    """
+    if program.has_gradient or cell.kernel_size != (5, 5):
+        return program.conv(x, checked(cell), relu=relu, scale=scale, skip=skip, into=into)
+    if type(cell) is not nn.Conv2d or not (keeps_size(cell) and cell.group == 1 and cell.has_bias):
+        raise CannotTraceError(f"the library does not have {cell}")
+    to = program.buffer(cell.out_channels, program.size_of(x)) if into is NONE else into
+    weight, bias = (scale * value.asnumpy() for value in (cell.weight, cell.bias))
+    program.spread_conv(Step(Kind.CONV, x, to, skip, relu=relu), spread(weight, 2), bias)
+    return to
 
 
 def checked(cell: nn.Conv2d) -> nn.Conv2d:
@@ -134,14 +169,14 @@ def sequence(program: Program, cell: nn.SequentialCell, x: Section, into: Sectio
 @form(ResidualBlock)
 def residual(program: Program, cell: ResidualBlock, x: Section, into: Section) -> Section:
     """EDSR's block."""
-    y = program.conv(x, checked(cell.conv1), relu=True)
-    return program.conv(y, checked(cell.conv2), scale=cell.res_scale, skip=x, into=into)
+    y = convolve(program, cell.conv1, x, relu=True)
+    return convolve(program, cell.conv2, y, into, scale=cell.res_scale, skip=x)
 
 
 @form(MeanShift)
 def shift(program: Program, cell: MeanShift, x: Section, into: Section) -> Section:
     """A constant for each channel, added in place: MeanShift stands first and last in a network."""
-    return program.shift(x, [float(value) for value in cell.shift.asnumpy().ravel()])
+    return program.shift(x, constants_of(cell))
 
 
 @form(nn.Identity)
@@ -156,19 +191,46 @@ def identity(program: Program, cell: nn.Identity, x: Section, into: Section) -> 
 def collapsed_end(program: Program, cell: CollapsedEnd, x: Section, into: Section) -> Section:
     """The linear end of a network, for inference: one convolution, and the corrections at the sides."""
     end, more = cell.end, x.channels - x.n
-    n_out, n_in, height, width = end.inner.weight.shape
-    before = SPREAD_ABOVE_PX - end.padding[0]
-    after = [2 * 3 - before - side for side in (height, width)]
-    if end.offset or n_in != x.n or min(before, *after) < 0:
-        raise CannotTraceError(f"the library does not have {height} x {width} px, {n_in} channels")
-    margins = ((0, 0), (0, more), (before, after[0]), (before, after[1]))
-    quarters = np.pad(end.inner.weight, margins).reshape(n_out, x.channels, 2, 3, 2, 3)
-    weight = quarters.transpose(0, 2, 4, 1, 3, 5).reshape(n_out, 4 * x.channels, 3, 3)
+    n_out, n_in, *_ = end.inner.weight.shape
+    if end.offset or n_in != x.n:
+        raise CannotTraceError(f"an offset, or {x.n} channels for {n_in}")
     program.border = {
         place: Kernel(np.pad(kernel.weight, ((0, 0), (0, more), (0, 0), (0, 0))), kernel.bias)
         for place, kernel in end.border.items()
     }
-    return program.spread_conv(x, Tensor(weight), Tensor(end.inner.bias), shuffle=end.scale)
+    to = replace(program.buffer(n_out, program.size_of(x)), shuffle=end.scale)
+    program.spread_conv(Step(Kind.CONV, x, to), spread(end.inner.weight, end.padding[0]), end.inner.bias)
+    return to
+
+
+def spread(weight: Float32, above: int) -> Float32:
+    """Return a kernel in a window of 6x6 pixels, of which ``above`` are read above a pixel and to its left.
+
+    Raises:
+        CannotTraceError: it does not fit.
+    """
+    before = SPREAD_ABOVE_PX - above
+    after = [SPREAD_PX - before - side for side in weight.shape[2:]]
+    if min(before, *after) < 0:
+        raise CannotTraceError(f"the library has no kernels of {weight.shape[2]} x {weight.shape[3]} px")
+    return np.pad(weight, ((0, 0), (0, 0), (before, after[0]), (before, after[1])))
+
+
+@form(Normalise)
+def normalise(program: Program, cell: Normalise, x: Section, into: Section) -> Section:
+    """The mean colour, and [0, 1] in place of [0, 255]."""
+    return program.shift(x, constants_of(cell.subtract), 1 / 255)
+
+
+@form(Denormalise)
+def denormalise(program: Program, cell: Denormalise, x: Section, into: Section) -> Section:
+    """What ``normalise`` did, undone."""
+    return program.shift(x, [value / 255 for value in constants_of(cell.add)], 255)
+
+
+def constants_of(cell: MeanShift) -> list[float]:
+    """Return what a cell adds to each channel."""
+    return [float(value) for value in cell.shift.asnumpy().ravel()]
 
 
 @form(EDSR)
@@ -177,22 +239,36 @@ def edsr(program: Program, cell: EDSR, x: Section, into: Section) -> Section:
     x = head = trace(program, cell.head, trace(program, cell.subtract_mean, x))
     for block in cell.body:
         x = trace(program, block, x)
-    x = program.conv(x, checked(cell.body_end), skip=head)
+    x = convolve(program, cell.body_end, x, skip=head)
     x = trace(program, cell.tail, trace(program, cell.upsampler, x))
     return trace(program, cell.add_mean, x)
 
 
-@form(ESRN)
-def esrn(program: Program, cell: ESRN, x: Section, into: Section) -> Section:
+@form(MDSR)
+def mdsr(program: Program, cell: MDSR, x: Section, into: Section) -> Section:
+    """The whole network at the scale that it was built with."""
+    branch = cell.scales.index(cell.scale)
+    x = trace(program, cell.head, trace(program, cell.subtract_mean, x))
+    x = entered = trace(program, cell.enters[branch], x)
+    for block in cell.body:
+        x = trace(program, block, x)
+    x = convolve(program, cell.body_end, x, skip=entered)
+    x = trace(program, cell.tail, trace(program, cell.upsamplers[branch], x))
+    return trace(program, cell.add_mean, x)
+
+
+@form(ESRN, RDN)
+def dense_network(program: Program, cell: ESRN | RDN, x: Section, into: Section) -> Section:
     """The whole network. The outputs of all blocks are sections of one buffer, so that nothing is concatenated."""
     shallow = trace(program, cell.head, trace(program, cell.subtract_mean, x))
     x = trace(program, cell.enter, shallow)
-    outputs = program.buffer(sum(block.n_out for block in cell.blocks), Fraction(1))
+    widths = [int(getattr(block, "n_out", x.n)) for block in cell.blocks]
+    outputs = program.buffer(sum(widths), Fraction(1))
     first = 0
-    for block in cell.blocks:
-        whole_vectors(program, block.n_out)
-        x = trace(program, block, x, outputs.part(first, block.n_out))
-        first += block.n_out
+    for block, width in zip(cell.blocks, widths, strict=True):
+        whole_vectors(program, width)
+        x = trace(program, block, x, outputs.part(first, width))
+        first += width
     x = program.conv(outputs, checked(cell.fuse[0]))
     x = program.conv(x, checked(cell.fuse[1]), skip=shallow)
     return trace(program, cell.add_mean, trace(program, cell.upsampler, x))
@@ -206,6 +282,22 @@ def whole_vectors(program: Program, n_channels: int) -> None:
     """
     if n_channels != program.library.padded(n_channels):
         raise CannotTraceError(f"{n_channels} channels are no whole vectors of {program.library.lanes}")
+
+
+@form(ResidualDenseBlock)
+def residual_dense(program: Program, cell: ResidualDenseBlock, x: Section, into: Section) -> Section:
+    """RDN's block: its convolutions write into one buffer, behind what they read."""
+    growth = int(cell.convs[0].out_channels)
+    whole_vectors(program, x.n)
+    whole_vectors(program, growth)
+    everything = program.buffer(x.n + len(cell.convs) * growth, program.size_of(x))
+    program.copy(x, everything.part(0, x.n))
+    for c, layer in enumerate(cell.convs):
+        n_read = x.n + c * growth
+        program.conv(
+            everything.part(0, n_read), checked(layer), relu=True, into=everything.part(n_read, growth)
+        )
+    return program.conv(everything, checked(cell.leave), skip=x, into=into)
 
 
 @form(ShrinkBlock, GroupBlock, ContextBlock)

@@ -60,7 +60,8 @@ class Forward:
 
     def memory_bytes(self, height: int, width: int) -> int:
         """Return the memory that a picture of this size needs while it runs, beside its input and output."""
-        return self._shape.memory_units * height * width
+        more = int(self._shape.needs_even)
+        return self._shape.memory_units * (height + more) * (width + more)
 
     def __call__(self, x: Float32) -> Float32:
         """Run it, picture by picture, which needs the memory of one.
@@ -72,6 +73,10 @@ class Forward:
             ValueError: another number of channels.
             MemoryError: none is left.
         """
+        if self._shape.needs_even and (x.shape[2] % 2 or x.shape[3] % 2):
+            odd = [side % 2 for side in x.shape[2:]]
+            y = self(np.pad(x, ((0, 0), (0, 0), (0, odd[0]), (0, odd[1])), "edge"))
+            return y[..., : x.shape[2] * self.scale, : x.shape[3] * self.scale]
         n, n_channels, height, width = x.shape
         if n_channels != self.n_in:
             raise ValueError(f"{n_channels} channels were given, but the network reads {self.n_in}")

@@ -11,16 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from srtrain.arrays import Float32
 from srtrain.kernels.library import DIRECT, Library
 from srtrain.models.collapse import Kernel
 
 if TYPE_CHECKING:  # programs from files run without MindSpore
-    from mindspore import Parameter, Tensor, nn
+    from mindspore import Parameter, nn
+
+Weights: TypeAlias = "Parameter | Float32"
 
 
 class CannotTraceError(Exception):
@@ -154,6 +157,7 @@ class Program:
     Attributes:
         library: what runs the program.
         method: of 3x3 convolutions.
+        has_gradient: whether it trains, so that there may only be steps that have a gradient.
         parameters: weights and biases that the steps name by number.
         output: of the program; set by ``leave``.
         border: the corrections at the sides of the picture, if its end is collapsed.
@@ -161,9 +165,10 @@ class Program:
 
     library: Library
     method: int
+    has_gradient: bool = True
     buffers: list[Buffer] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
-    parameters: list[Parameter | Tensor] = field(default_factory=list)
+    parameters: list[Weights] = field(default_factory=list)
     constants: list[float] = field(default_factory=list)
     output: Section = NONE
     border: Mapping[str, Kernel] = field(default_factory=dict)
@@ -196,9 +201,11 @@ class Program:
         self.steps.append(Step(Kind.LEAVE, source=x, n_in=x.n, shuffle=x.shuffle))
         self.output = x
 
-    def shift(self, x: Section, constants: Sequence[float]) -> Section:
-        """Add a constant to each channel, in place: for pictures whose values nobody needs before."""
-        self.steps.append(Step(Kind.SHIFT, to=x, n_in=len(constants), parameter=len(self.constants)))
+    def shift(self, x: Section, constants: Sequence[float], scale: float = 1.0) -> Section:
+        """Add a constant to each channel and multiply, in place: for pictures whose values nobody needs before."""
+        self.steps.append(
+            Step(Kind.SHIFT, to=x, n_in=len(constants), parameter=len(self.constants), scale=scale)
+        )
         self.constants += constants
         return x
 
@@ -220,48 +227,36 @@ class Program:
             raise CannotTraceError(f"{x.n} channels for {cell}")
         if into is NONE:
             into = self.buffer(n_out // shuffle**2, self.size_of(x) * shuffle)
-        self.steps.append(
-            Step(
-                *(Kind.CONV, x, into, skip),
-                parameter=len(self.parameters),
-                n_in=x.n,
-                n_out=n_out,
-                kernel=kernel_px,
-                shuffle=shuffle,
-                sections=sections,
-                groups=cell.group,
-                relu=relu,
-                scale=scale,
-            )
-        )
-        self.parameters += [cell.weight, cell.bias]
+        step = Step(Kind.CONV, x, into, skip, n_in=x.n, n_out=n_out, kernel=kernel_px, shuffle=shuffle)
+        step = replace(step, sections=sections, groups=cell.group, relu=relu, scale=scale)
+        self._convolve(step, cell.weight, cell.bias)
         return into
 
-    def spread_conv(self, x: Section, weight: Tensor, bias: Tensor, shuffle: int) -> Section:
-        """Convolve 6x6 pixels to blocks of pixels, which a pixel shuffle by ``shuffle`` distributes at the output.
+    def spread_conv(self, step: Step, weight: Float32, bias: Float32) -> None:
+        """Convolve windows of up to 6x6 pixels, as a convolution of 3x3 that reads four times the channels.
 
         Args:
-            x: its channels.
-            weight: (n_out, 4 * padded channels, 3, 3): a quarter of the 6x6 pixels after the other.
+            step: its sections, and what is done to the sum.
+            weight: (n_out, n_in, 6, 6) for the pixels -2 to 3.
             bias: (n_out,).
-            shuffle: factor.
         """
-        if self.method == DIRECT:
-            raise CannotTraceError("the direct method has no spread input")
-        n_out, n_in, kernel_px, _ = weight.shape
-        into = replace(self.buffer(n_out, self.size_of(x)), shuffle=shuffle)
-        self.steps.append(
-            Step(
-                *(Kind.CONV, x, into),
-                parameter=len(self.parameters),
-                n_in=n_in,
-                n_out=n_out,
-                kernel=kernel_px,
-                spread=True,
-            )
-        )
+        if self.method == DIRECT or self.has_gradient:
+            raise CannotTraceError("only Winograd's method has a spread input, and there is no gradient")
+        n_out, n_in = weight.shape[:2]
+        channels = step.source.channels
+        weight = np.pad(weight, ((0, 0), (0, channels - n_in), (0, 0), (0, 0)))
+        weight = weight.reshape(n_out, channels, 2, 3, 2, 3).transpose(0, 2, 4, 1, 3, 5)
+        weight = weight.reshape(n_out, 4 * channels, 3, 3)
+        step = replace(step, kind=Kind.CONV, n_in=4 * channels, n_out=n_out, kernel=3, spread=True)
+        self._convolve(step, weight, bias)
+
+    def _convolve(self, step: Step, weight: Weights, bias: Weights) -> None:
+        self.steps.append(replace(step, parameter=len(self.parameters)))
         self.parameters += [weight, bias]
-        return into
+
+    def values(self) -> list[Float32]:
+        """Return the present values of the parameters."""
+        return [value if isinstance(value, np.ndarray) else value.asnumpy() for value in self.parameters]
 
     def copy(self, x: Section, into: Section) -> Section:
         """Copy a section."""
@@ -318,7 +313,7 @@ class Gradient:
     """
 
     def __init__(self, forward: Program) -> None:
-        self.program = Program(forward.library, forward.method, list(forward.buffers))
+        self.program = Program(forward.library, forward.method, buffers=list(forward.buffers))
         self._of: dict[int, int] = {}
         self._covered: dict[int, list[tuple[int, int]]] = defaultdict(list)
         self._memory = Memory()
@@ -389,10 +384,14 @@ class Gradient:
                 raise CannotTraceError("a second reader of what is shuffled")
             dy, dx = self._section(step.to), self._section(step.source)
             self._put(Step(Kind.SHUFFLE_BACK, dy, dx, n_in=step.n_in, shuffle=step.shuffle))
+        elif step.kind == Kind.SHIFT and step.scale != 1:
+            self.program.shift(self._section(step.to), [0.0] * step.n_in, step.scale)
         elif step.kind == Kind.ENTER:
             self._put(Step(Kind.LEAVE, source=self._section(step.to), n_in=step.n_in))
 
     def _reverse_conv(self, step: Step) -> None:
+        if step.spread:
+            raise CannotTraceError("a gradient of a spread input")
         dy = self._section(step.to)
         if step.relu:
             self._mask(dy, step.to)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ class Shape:
     """What a checked program maps: channels in and out, factor of the size, and memory in ``Program.tape_units``.
 
     ``features`` is where the last features are before a collapsed end, in the same unit, and their channels.
+    ``needs_even`` is whether height and width of the input must be even.
     """
 
     n_in: int
@@ -35,13 +37,14 @@ class Shape:
     scale: int
     memory_units: int
     features: tuple[int, int] | None
+    needs_even: bool
 
 
 @dataclass(frozen=True)
 class _Buffer:
     offset: int
     channels: int
-    times: int
+    size: Fraction
 
 
 @dataclass(frozen=True)
@@ -122,34 +125,36 @@ def verify(words: NDArray[np.int32], parameters: Sequence[Float32], lanes: int) 
         )
         check(step, parameters, n_constants)
     last = steps[-1]
-    memory_units = max(buffer.offset + 4 * buffer.channels * buffer.times**2 for buffer in buffers)
-    scale, features = last.section(0).buffer.times * last.shuffle, None
+    memory_units = max(buffer.offset + int(4 * buffer.channels * buffer.size**2) for buffer in buffers)
+    scale, features = last.section(0).buffer.size * last.shuffle, None
+    need(scale.denominator == 1, "an output of half a size")
     if steps[-2].spread:
         features = steps[-2].section(0)
-        need(features.is_whole and features.buffer.times == 1, "a collapsed end of a wrong size")
+        need(features.is_whole and features.buffer.size == 1, "a collapsed end of a wrong size")
     return Shape(
         steps[0].n_in,
         last.n_in // last.shuffle**2,
-        scale,
+        int(scale),
         memory_units,
         None if features is None else (features.buffer.offset, features.channels),
+        any(buffer.size.denominator > 1 for buffer in buffers),
     )
 
 
 def _buffer(words: Sequence[int], lanes: int) -> _Buffer:
     is_gradient, offset, channels, times, over = words
-    need(is_gradient == 0 and offset >= 0 and over == 1, "a wrong buffer")
+    need(is_gradient == 0 and offset >= 0 and over in (1, 2), "a wrong buffer")
     need(
         0 < channels <= _MOST_CHANNELS and channels % lanes == 0 and 0 < times <= _MOST_TIMES,
         "a wrong buffer",
     )
-    return _Buffer(offset, channels, times)
+    return _Buffer(offset, channels, Fraction(times, over))
 
 
 def _enter(step: _Step, parameters: Sequence[Float32], n_constants: int) -> None:
     to = step.section(1)
     need(step.n_in > 0 and to.is_whole and to.channels == step.padded(step.n_in), "a wrong input")
-    need(to.buffer.times == 1, "a wrong input")
+    need(to.buffer.size == 1, "a wrong input")
 
 
 def _leave(step: _Step, parameters: Sequence[Float32], n_constants: int) -> None:
@@ -175,11 +180,11 @@ def _conv(step: _Step, parameters: Sequence[Float32], n_constants: int) -> None:
     need(read == step.padded(step.n_in) and to.channels == step.padded(real), "a wrong convolution")
     if step.spread:
         need(step.n_in == read and step.kernel == 3 and step.method != DIRECT, "a wrong collapsed end")
-    need(to.buffer.times == source.buffer.times * step.shuffle, "a convolution of a wrong size")
+    need(to.buffer.size == source.buffer.size * step.shuffle, "a convolution of a wrong size")
     if step.has(2):
         skip = step.section(2)
         need(step.shuffle == 1 and skip.channels == to.channels, "a wrong skip connection")
-        need(skip.buffer.times == to.buffer.times, "a wrong skip connection")
+        need(skip.buffer.size == to.buffer.size, "a wrong skip connection")
     need(0 <= step.parameter < len(parameters) - 1, "a convolution without weights")
     wanted = (step.n_out, step.n_in // step.groups, step.kernel, step.kernel)
     need(parameters[step.parameter].shape == wanted, "weights of a wrong shape")
@@ -188,12 +193,12 @@ def _conv(step: _Step, parameters: Sequence[Float32], n_constants: int) -> None:
 
 def _add(step: _Step, parameters: Sequence[Float32], n_constants: int) -> None:
     places = [step.section(index) for index in (0, 1, 2) if index < 2 or step.has(2)]
-    need(len({(place.channels, place.buffer.times) for place in places}) == 1, "a wrong sum")
+    need(len({(place.channels, place.buffer.size) for place in places}) == 1, "a wrong sum")
 
 
 def _pool(step: _Step, parameters: Sequence[Float32], n_constants: int) -> None:
     source, to = step.section(0), step.section(1)
-    need(source.channels == to.channels and source.buffer.times == 2 * to.buffer.times, "a wrong mean")
+    need(source.channels == to.channels and source.buffer.size == 2 * to.buffer.size, "a wrong mean")
 
 
 def _shuffle(step: _Step, parameters: Sequence[Float32], n_constants: int) -> None:
@@ -201,7 +206,7 @@ def _shuffle(step: _Step, parameters: Sequence[Float32], n_constants: int) -> No
     need(step.shuffle > 0 and 0 < step.n_in <= source.channels, "a wrong shuffle")
     real, rest = divmod(step.n_in, step.shuffle**2)
     need(rest == 0 and real <= to.channels, "a wrong shuffle")
-    need(to.buffer.times == source.buffer.times * step.shuffle, "a wrong shuffle")
+    need(to.buffer.size == source.buffer.size * step.shuffle, "a wrong shuffle")
 
 
 _CHECKS: dict[int, tuple[Callable[[_Step, Sequence[Float32], int], None], tuple[int, ...]]] = {

@@ -62,14 +62,10 @@ class Native(Format):
         from srtrain.kernels.program import CannotTraceError
 
         try:
-            program = program_of(model, F43)
+            program = program_of(model, F43, has_gradient=False)
         except CannotTraceError as error:
             raise ExportError(f"the kernels of this project cannot run the network: {error}.") from error
-        if program.needs_even:
-            raise ExportError(
-                "the kernels of this project cannot run a network that halves its pictures at odd sizes."
-            )
-        tensors = {parameter_name(k): value.asnumpy() for k, value in enumerate(program.parameters)}
+        tensors: dict[str, Any] = {parameter_name(k): value for k, value in enumerate(program.values())}
         for place, kernel in program.border.items():
             tensors[border_name(place, "weight")], tensors[border_name(place, "bias")] = (
                 kernel.weight,

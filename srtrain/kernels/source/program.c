@@ -117,7 +117,7 @@ static void run_step(run *r, const step *s) {
     switch (s->kind) {
         case ENTER: layout_to_nhwc(r->in, to.data, n, s->n_in, (int64_t)to.height * to.width); break;
         case LEAVE: layout_to_nchw(from.data, r->out, n, s->n_in, from.height, from.width, s->shuffle); break;
-        case SHIFT: step_shift(to, n, r->constants + s->parameter, s->n_in); break;
+        case SHIFT: step_shift(to, n, r->constants + s->parameter, s->n_in, s->scale); break;
         case CONV: run_conv(r, s, 0); break;
         case CONV_BACK: run_conv(r, s, 1); break;
         case CONV_GRADIENT: run_conv_gradient(r, s); break;

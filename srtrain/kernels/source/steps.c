@@ -9,6 +9,7 @@ typedef struct {
     view from, other, mask, to;
     const float *constants;
     int n, factor;
+    float scale;
 } job;
 
 /* What is left of the name of a task, its index, is a row of a batch. */
@@ -52,12 +53,12 @@ static void shift_row(void *argument, int index, int thread) {
     (void)thread;
     for (int x = 0; x < j->to.width; x++) {
         float *to = pixel_at(&j->to, image_of(&j->to, index), row_of(&j->to, index), x);
-        for (int c = 0; c < j->n; c++) to[c] += j->constants[c];
+        for (int c = 0; c < j->n; c++) to[c] = (to[c] + j->constants[c]) * j->scale;
     }
 }
 
-void step_shift(view to, int n_images, const float *constants, int n) {
-    job j = {.to = to, .constants = constants, .n = n};
+void step_shift(view to, int n_images, const float *constants, int n, float scale) {
+    job j = {.to = to, .constants = constants, .n = n, .scale = scale};
     pool_run(n_images * to.height, shift_row, &j);
 }
 

@@ -7,8 +7,8 @@
 /* to = from + other, where other may be missing, and then 0 where mask is not positive, unless it is missing. */
 void step_add(view from, view other, view mask, view to, int n_images);
 
-/* Add a constant to each of the first n channels. */
-void step_shift(view to, int n_images, const float *constants, int n);
+/* Add a constant to each of the first n channels, then multiply them. */
+void step_shift(view to, int n_images, const float *constants, int n, float scale);
 
 /* The mean of 2 x 2 pixels; and its gradient, added to other if there is one. */
 void step_pool(view from, view to, int n_images);

@@ -14,6 +14,7 @@ from srtrain.models.blocks import ContextBlock, GroupBlock, ResidualBlock, Shrin
 from srtrain.models.edsr import EDSR
 from srtrain.models.esrn import ESRN
 from srtrain.models.initialise import initialise, kaiming_uniform
+from srtrain.models.rdn import RDN
 from srtrain.trainer.losses.l1 import L1
 from srtrain.trainer.optim import build_optimizer
 from srtrain.trainer.step import TrainStep
@@ -75,6 +76,8 @@ CELLS = {
     "C, keeps the input": (lambda: ContextBlock(24, 2, 8, 24), 24, 1),
     "C, keeps what entered": (lambda: ContextBlock(24, 3, 8, 8), 24, 1),
     "ESRN x2": (lambda: ESRN(2, ("S_2_16_32", "G_4_8_16", "C_2_16_16")), 3, 2),
+    "RDN x2": (lambda: RDN(2, n_blocks=2, n_convs=3, growth=8, n_feats=16), 3, 2),
+    "EDSR, normalised": (lambda: EDSR(2, 1, 8, zoo_normalisation=True), 3, 2),
     "ESRN x3": (lambda: ESRN(3, ("G_2_24_24", "S_2_8_16")), 3, 3),
 }
 
