@@ -96,6 +96,11 @@ def active() -> frozenset[str]:
     return frozenset(_active)
 
 
+def suppliers(kind: str, name: str) -> list[str]:
+    """Return the active plugins that registered ``name`` in the registry of this kind."""
+    return [plugin.name for plugin in _active.values() if name in plugin.registered.get(kind, ())]
+
+
 @dataclass(frozen=True)
 class Found:
     """A plugin that exists; nothing of it was imported to find it.

@@ -25,6 +25,9 @@ from srtrain.models.scales import scales_of
 from srtrain.recipe import Benchmark, Epochs, Recipe, Spec
 from srtrain.recipe.record import digest, encode
 from srtrain.registry import Registry
+from srtrain.weights.network import SCALES, Network
+from srtrain.weights.read import read_weights
+from srtrain.weights.transfer import Weights
 
 
 def build_spec(
@@ -128,6 +131,17 @@ def build_model(recipe: Recipe) -> nn.Cell:
     """Return the network of a recipe, with the initial values that MindSpore's layers set."""
     model: nn.Cell = build_spec(MODELS, recipe.model, 1, {"scale": recipe.scale})
     return model
+
+
+def read_weights_for(recipe: Recipe, path: Path) -> Weights:
+    """Read weights for the network of a recipe: of srtrain, or of another framework for this network.
+
+    Raises:
+        CheckpointError: there are none, or they do not fit the network at any scale.
+    """
+    scales = (recipe.scale, *(scale for scale in SCALES if scale != recipe.scale))
+    network = Network(recipe.model.name, recipe.model.args, scales)
+    return read_weights(path.expanduser(), network=network)
 
 
 def about(recipe: Recipe) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from srtrain.build.parts import (
     build_pictures,
     build_spec,
     in_steps,
+    read_weights_for,
     trained_scales,
     training_digest,
 )
@@ -51,7 +52,6 @@ from srtrain.trainer.schedules import SCHEDULES
 from srtrain.trainer.schedules.warmup import Schedule
 from srtrain.trainer.step import TrainStep
 from srtrain.trainer.trainer import Trainer
-from srtrain.weights.read import read_weights
 from srtrain.weights.transfer import load_weights
 
 _NO_HOOKS: Mapping[str, Hook] = MappingProxyType({})
@@ -91,7 +91,7 @@ def build_trainer(
     run = _Run(recipe, pictures, per_epoch, max_steps, backend, store, log)
     model = _initialised_model(recipe, per_epoch)
     if recipe.init_from:
-        weights = read_weights(Path(recipe.init_from).expanduser())
+        weights = read_weights_for(recipe, Path(recipe.init_from))
         log.info(str(load_weights(model, weights, about(recipe))))
     trainer = run.trainer(model, {**run.hooks(model), **hooks}.values())
     trainer.state.advice = ADVICE

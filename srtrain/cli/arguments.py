@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 from srtrain.engines.foreign.ranges import parse_range
 from srtrain.errors import RecipeError
+from srtrain.recipe.override import parse_value
 from srtrain.registry import Registry
+from srtrain.weights.network import SCALES, Network
 
 
 def common() -> argparse.ArgumentParser:
@@ -160,6 +162,62 @@ def add_one_scale(parser: argparse.ArgumentParser) -> None:
 def add_protocol(parser: argparse.ArgumentParser, help: str, **how: str) -> None:
     """Add the protocol that pictures are scored with; ``how`` are further arguments of ``add_argument``."""
     parser.add_argument("--protocol", metavar="NAME", help=help, **how)  # type: ignore[arg-type]
+
+
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Add the network that a weights file of another framework is for; ``network_from`` collects it."""
+    parser.add_argument(
+        "--model", metavar="NAME", help="network that a weights file of another framework is for, such as rdn"
+    )
+    add_network_arguments(parser)
+
+
+def add_network_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the network of ``--model``."""
+    parser.add_argument(
+        "--model-args",
+        metavar="KEY=VALUE",
+        nargs="+",
+        default=[],
+        help="arguments of that network, such as n_feats=48 (default: those of its class)",
+    )
+
+
+def add_weights_range(parser: argparse.ArgumentParser) -> None:
+    """Add the range of values of weights of another framework."""
+    parser.add_argument(
+        "--range",
+        metavar="0-1|0-255",
+        type=_range,
+        help="values that the weights of --model were trained with (default: what its class says, or 0-255)",
+    )
+
+
+def network_from(
+    model: str | None, model_args: Sequence[str], scale: int | None, value_range: str | None
+) -> Network | None:
+    """Return the network that ``--model`` names for a weights file, or ``None`` without that option.
+
+    Args:
+        model: of ``--model``.
+        model_args: of ``--model-args``.
+        scale: of ``--scale``; ``None`` means that the shapes decide.
+        value_range: of ``--range``.
+
+    Raises:
+        RecipeError: an argument is not of the form ``key=value``, or there are arguments without a network.
+    """
+    if model is None:
+        if model_args:
+            raise RecipeError(f"--model-args {' '.join(model_args)} belongs to a network: add --model NAME.")
+        return None
+    given = {}
+    for word in model_args:
+        key, equals, text = word.partition("=")
+        if not key.isidentifier() or not equals:
+            raise RecipeError(f"--model-args {word!r} is not of the form key=value, such as n_feats=48.")
+        given[key] = parse_value(text)
+    return Network(model, given, SCALES if scale is None else (scale,), value_range)
 
 
 def parse_set(text: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""``srtrain convert edsr-pytorch FILE --to DEST``: convert weights of EDSR-PyTorch and BasicSR, in both directions."""
+"""``srtrain convert KIND FILE --to DEST``: convert weights of other frameworks, in both directions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from srtrain.cli import arguments
-from srtrain.errors import CheckpointError, RunFolderError
+from srtrain.errors import CheckpointError, RecipeError, RunFolderError
 from srtrain.weights import SUFFIXES
 
 HELP = "convert weights of other frameworks into a checkpoint, and back"
@@ -16,6 +16,10 @@ examples:
   srtrain convert edsr-pytorch net_g_300000.pth --to weights/mine --res-scale 0.1
   srtrain convert edsr-pytorch runs/edsr_x2 --to edsr_x2.pt
   srtrain convert edsr-pytorch EDSR_x2.pt --to EDSR_x2.safetensors
+  srtrain convert torch IMDN_x2.pth --model imdn --scale 2 --plugin light --to weights/imdn_x2
+  srtrain convert torch my_net.pth --model my_net --scale 4 --model-args n_feats=48 --plugin my_net.py --to weights/mine
+  srtrain convert torch runs/imdn_x2 --plugin light --to imdn_x2.pth
+  srtrain convert srtrain runs/edsr_x2 --to edsr_x2.safetensors
   srtrain convert model-zoo EDSR_x2_DIV2K-6000_50.ckpt --to weights/edsr_x2
 
 The files end in .pt, .pth, .npz or .safetensors. PyTorch is not needed, and no code in a file is run.
@@ -29,8 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the file, where it goes, and what the file may not say."""
     parser.add_argument(
         "kind",
-        choices=["edsr-pytorch", "model-zoo"],
-        help="naming scheme of the file: of EDSR-PyTorch or BasicSR, or the .ckpt of MindSpore's model zoo",
+        choices=["edsr-pytorch", "model-zoo", "torch", "srtrain"],
+        help="naming scheme of the file: EDSR of EDSR-PyTorch or BasicSR, the .ckpt of MindSpore's model zoo, any "
+        "network in PyTorch, or our own",
     )
     parser.add_argument(
         "file",
@@ -52,13 +57,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="residual scaling, which files of other frameworks do not store (default: 0.1 from 256 features on, "
         "else 1.0)",
     )
+    arguments.add_network(parser)
+    parser.add_argument(
+        "--scale",
+        metavar="N",
+        type=int,
+        help="scale of the network of --model (default: found by the shapes)",
+    )
+    arguments.add_weights_range(parser)
     arguments.add_overwrite(parser, "replace what an earlier conversion wrote")
 
 
 def check(args: argparse.Namespace) -> None:
     """Find out the direction of the conversion, and check that the target may be written.
 
-    ``args`` gets ``foreign`` (the file is of another framework) and ``to_file`` (the target is).
+    ``args`` gets ``foreign`` (the file is of another framework), ``to_file`` (the target is), and ``network``.
     """
     foreign = (".ckpt",) if args.kind == "model-zoo" else SUFFIXES
     args.foreign = args.file.suffix in foreign and not args.file.is_dir()
@@ -73,7 +86,20 @@ def check(args: argparse.Namespace) -> None:
         raise CheckpointError(
             f"--res-scale is for files that do not store it; {str(args.file)!r} is a checkpoint of srtrain, which does."
         )
+    _check_network(args)
     (_check_file if args.to_file else _check_folder)(args.to, args.overwrite)
+
+
+def _check_network(args: argparse.Namespace) -> None:
+    """Add ``args.network``, and refuse ``--model`` where the network is known or detected."""
+    args.network = arguments.network_from(args.model, args.model_args, args.scale, args.range)
+    if args.network is None and (args.scale is not None or args.range is not None):
+        raise RecipeError("--scale and --range are those of the network of --model, which is missing.")
+    if args.network is not None and (args.kind in ("edsr-pytorch", "model-zoo") or not args.foreign):
+        raise RecipeError(
+            f"--model {args.network.model} does not belong here: 'srtrain convert {args.kind}' of "
+            f"{str(args.file)!r} {'detects' if args.foreign else 'knows'} its network. Leave it out."
+        )
 
 
 def _check_file(target: Path, overwrite: bool) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from srtrain.cli import arguments
-from srtrain.errors import CheckpointError, RecipeError
+from srtrain.errors import CheckpointError, RecipeError, listing
 from srtrain.metrics import PROTOCOLS
 from srtrain.recipe.override import parse_value
+from srtrain.weights import is_weights_file
 
 HELP = "score checkpoints and exported models on benchmarks"
 EXAMPLES = """\
@@ -19,6 +20,7 @@ examples:
   srtrain evaluate runs/edsr_x2 --sets div2k_valid=data/DIV2K --method plain self-ensemble
   srtrain evaluate bicubic --sets set5 --root data --scale 2 3 4
   srtrain evaluate edsr_x2.onnx EDSR_x2.pt --sets set5 --root data --protocol paper_y basicsr_rgb
+  srtrain evaluate IMDN_x2.pth --model imdn --plugin light --sets set5 --root data
   srtrain evaluate edsr_x2.onnx --sets set5 --root data --provider cuda --device-id 0
   srtrain evaluate edsr_x2.mindir --engine mindspore_lite --sets div2k_valid=data/DIV2K --scale 2 --device-id 0 \\
       --against runs/edsr_x2 > infer_x2.log
@@ -32,13 +34,7 @@ METHODS = ("plain", "self-ensemble")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add models, sets, and what to do with the results."""
-    parser.add_argument(
-        "models",
-        metavar="MODEL",
-        nargs="*",
-        help="a run folder (its best checkpoint), a step_… folder, a file of weights, an exported model, or bicubic",
-    )
-    parser.add_argument("--model", metavar="MODEL", action="append", default=[], help="the same; repeatable")
+    _add_models(parser)
     parser.add_argument(
         "--sets",
         metavar="SET[=ROOT]",
@@ -93,6 +89,24 @@ def _degradation(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
     return words[0], {key: parse_value(value) for key, _, value in given}
 
 
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    """Add the models, and the network of those that are weights of another framework."""
+    parser.add_argument(
+        "models",
+        metavar="MODEL",
+        nargs="*",
+        help="a run folder (its best checkpoint), a step_… folder, a file of weights, an exported model, or bicubic",
+    )
+    parser.add_argument(
+        "--model",
+        metavar="NAME|MODEL",
+        action="append",
+        default=[],
+        help="network that the weights files of other frameworks are for, such as rdn; or another MODEL",
+    )
+    arguments.add_network_arguments(parser)
+
+
 def _add_results(parser: argparse.ArgumentParser) -> None:
     """Add what is written and printed."""
     parser.add_argument("--to", metavar="FOLDER", type=Path, help="folder for results.json and other files")
@@ -108,7 +122,22 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
 
 def check(args: argparse.Namespace) -> None:
     """Check that there is a model, a folder for what is to be written, and the protocols."""
-    args.models += args.model
+    names = [
+        word for word in args.model if word.isidentifier() and word != "bicubic" and not Path(word).exists()
+    ]
+    args.models += [word for word in args.model if word not in names]
+    if len(names) > 1:
+        raise RecipeError(
+            f"--model {' '.join(names)}: all weights files of one command are for one network. Convert the others "
+            f"first: srtrain convert torch."
+        )
+    scale = args.scale[0] if len(args.scale) == 1 else None
+    args.network = arguments.network_from(names[0] if names else None, args.model_args, scale, args.range)
+    if args.network is not None and not any(is_weights_file(Path(model)) for model in args.models):
+        raise RecipeError(
+            f"--model {names[0]} names the network of a weights file, and there is none among the models: "
+            f"{listing(args.models) or '(none)'}."
+        )
     if not args.models:
         raise RecipeError(
             "there is nothing to evaluate: name a model, such as runs/edsr_x2, edsr_x2.onnx or bicubic."

@@ -11,6 +11,7 @@ from srtrain.export.format import prepared_format
 from srtrain.export.options import Options
 from srtrain.export.programs import PROGRAMS, program_named
 from srtrain.metrics import PROTOCOLS
+from srtrain.weights.network import check_network
 
 HELP = "write MindIR, ONNX, ncnn or AIR, checked against the checkpoint"
 EXAMPLES = """\
@@ -19,6 +20,7 @@ examples:
   srtrain export EDSR_x2.pt --to edsr_x2.mindir --input-px 1020x1020 --batch 1
   srtrain export runs/edsr_x2 --to edsr_x2.param                # ncnn: .param and .bin
   srtrain export runs/mdsr --to mdsr_x3.onnx --scale 3          # one scale of a network for several
+  srtrain export IMDN_x2.pth --model imdn --plugin light --to imdn_x2.onnx
   srtrain export runs/edsr_x2 --to my_models/edsr_x2.param --for upscayl
   srtrain export runs/edsr_x2 --to edsr_x2_int8.onnx --precision int8 --calibrate data/T91 --measure set5=data/Set5
 """
@@ -53,7 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep the layers after the last ReLU (default: one convolution, except in ncnn and native files)",
     )
+    arguments.add_network(parser)
     arguments.add_one_scale(parser)
+    arguments.add_weights_range(parser)
     parser.add_argument(
         "--for",
         dest="program",
@@ -105,8 +109,11 @@ def check(args: argparse.Namespace) -> None:
     form = "HEIGHTxWIDTH, such as 1020x1020"
     input_px = None if args.input_px is None else arguments.parse_px("--input-px", args.input_px, form)
     program = program_named(args.program) if args.program else None
-    args.options = Options(input_px, args.batch, args.precision, args.plain, args.scale, program)
+    network = arguments.network_from(args.model, args.model_args, args.scale, args.range)
+    scale = args.scale if network is None else None
+    args.options = Options(input_px, args.batch, args.precision, args.plain, scale, program, network)
     args.checkpoint = args.checkpoint.expanduser()
+    check_network(args.checkpoint, network)
     if not args.checkpoint.exists():
         raise CheckpointError(
             f"{str(args.checkpoint)!r} does not exist. Give a run folder, a step_… folder, or a file of weights."

@@ -49,6 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--compare", action="store_true", help="also write …_compare.png, with bicubic and a detail"
     )
     _add_limits(parser)
+    parser.add_argument(
+        "--model",
+        dest="network",
+        metavar="NAME",
+        help="network that a weights file of another framework is for, such as rdn",
+    )
+    arguments.add_network_arguments(parser)
     arguments.add_one_scale(parser)
     arguments.add_engine(parser)
     arguments.add_range(parser)
@@ -82,6 +89,8 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
 def check(args: argparse.Namespace) -> None:
     """Check the options that need no file; add ``to_standard`` and turn ``tile`` into pixels or ``None``."""
     arguments.check_engine_options(args)
+    network = arguments.network_from(args.network, args.model_args, args.scale, args.range)
+    args.model_args = {} if network is None else network.model_args
     args.to_standard = args.to == "-" or (args.to is None and "-" in args.inputs)
     if args.to_standard and args.compare:
         raise RecipeError(

@@ -11,6 +11,7 @@ from srtrain.arrays import Float32
 from srtrain.engines import ENGINES
 from srtrain.engines.engine import Engine
 from srtrain.engines.memory import Memory
+from srtrain.weights.network import Network
 
 # The texts of MindSpore's libraries, its "Out of Memory!!!", the codes of CANN, and oneDNN's text when it cannot
 # allocate the buffers of a convolution. (oneDNN reports a convolution that it does not support when it creates the
@@ -29,21 +30,25 @@ class MindSporeEngine(Engine):
     Args:
         path: a run folder, a checkpoint or a file of weights.
         threads: number of cores to use; 0 uses all.
+        scale: the scale of a network for several scales.
+        network: the network that a file of weights of another framework is for.
     """
 
     name = "mindspore"
     suffixes = (".ckpt", ".pt", ".pth", ".npz", ".safetensors")
     reads_folders = True
 
-    def __init__(self, path: Path, threads: int = 0, scale: int | None = None) -> None:
-        """Open a checkpoint; ``scale`` chooses one of a network for several scales."""
+    def __init__(
+        self, path: Path, threads: int = 0, scale: int | None = None, network: Network | None = None
+    ) -> None:
+        """Open a checkpoint or a file of weights."""
         from srtrain.device.backend import Backend  # these import MindSpore, which takes seconds
         from srtrain.models.upscale import Upscaler
         from srtrain.weights.read import at_scale, build_model, read_weights
 
         if not Backend.started:
             Backend().start("graph", threads)
-        weights = at_scale(read_weights(path), scale)
+        weights = at_scale(read_weights(path, network=network), scale)
         self.path = path
         self.about = weights.about
         self.model = build_model(weights)

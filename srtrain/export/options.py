@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from srtrain.errors import UserError, did_you_mean, listing
 from srtrain.export.programs import Program
+from srtrain.weights.network import Network
 
 PRECISIONS = ("float32", "float16", "int8")
 
@@ -21,6 +22,7 @@ class Options:
         plain: whether the network keeps its layers; else its linear end becomes one convolution.
         scale: the scale to export a network for several scales at, or ``None`` for the one in its recipe.
         program: the other program that will run the file, or ``None`` for srtrain and everything else.
+        network: the network that a file of weights of another framework is for, or ``None``.
 
     Raises:
         UserError: a size below 1, an unknown precision, or a precision that is not for ``program``.
@@ -32,6 +34,7 @@ class Options:
     plain: bool = False
     scale: int | None = None
     program: Program | None = None
+    network: Network | None = None
 
     def __post_init__(self) -> None:
         for what, number in (("batch", self.batch), *(("input_px", n) for n in self.input_px or ())):

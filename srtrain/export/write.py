@@ -72,7 +72,7 @@ def export(
     format_ = prepared_format(target, options, overwrite)
     target = options.program.placed(target) if options.program else target
     start_device(format_.target, threads)
-    weights = at_scale(read_weights(source), options.scale)
+    weights = at_scale(read_weights(source, network=options.network), options.scale)
     options = dataclasses.replace(options, plain=options.plain or format_.plain)
     about = describe(weights, options)
     if options.program:

@@ -16,12 +16,15 @@ from srtrain.files import sha256_of, write_whole
 from srtrain.files.json_file import read_json, read_text
 from srtrain.infer.code import code_hash
 from srtrain.kernels.compile import instruction_set
+from srtrain.weights.network import Network
 
 _FORMAT = "4"  # version of the cache; changing it invalidates all cached files
 _BESIDE = {"about": dict, "sha256": {str: str}}
 
 
-def cached_export(source: Path, suffix: str, threads: int = 0, scale: int | None = None) -> Path:
+def cached_export(
+    source: Path, suffix: str, threads: int = 0, scale: int | None = None, network: Network | None = None
+) -> Path:
     """Return the exported file of a checkpoint: ``exports/<digest><suffix>`` in the cache. Write it if it is missing.
 
     A refusal is cached as well, because finding out takes as long as starting MindSpore. A damaged file of the cache is
@@ -31,7 +34,7 @@ def cached_export(source: Path, suffix: str, threads: int = 0, scale: int | None
         CheckpointError: the checkpoint is missing or damaged.
         ExportError: the checkpoint cannot be exported.
     """
-    target = default_cache_dir() / "exports" / f"{digest(source, scale)}{suffix}"
+    target = default_cache_dir() / "exports" / f"{digest(source, scale, network)}{suffix}"
     refused = target.with_name(target.name + ".refused")
     if _is_whole(target):
         return target
@@ -41,18 +44,20 @@ def cached_export(source: Path, suffix: str, threads: int = 0, scale: int | None
     from srtrain.export.write import export
 
     try:
-        return export(source, target, Options(scale=scale), overwrite=True, threads=threads).file
+        return export(
+            source, target, Options(scale=scale, network=network), overwrite=True, threads=threads
+        ).file
     except ExportError as error:
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(refused, f"{error}\n")
         raise
 
 
-def digest(source: Path, scale: int | None = None) -> str:
+def digest(source: Path, scale: int | None = None, network: Network | None = None) -> str:
     """Return a hash of everything that decides what the exported file contains; the name of the file does not matter.
 
-    That is the weights and their description, the scale if one is named, and the code that builds and writes the
-    network.
+    That is the weights and their description, the scale and the network if they are named, and the code that builds and
+    writes the network.
 
     Raises:
         CheckpointError: there is no checkpoint.
@@ -67,6 +72,7 @@ def digest(source: Path, scale: int | None = None) -> str:
             sha256_of(file),
             sha256_of(about) if about else "",
             *([] if scale is None else [scale]),
+            *([] if network is None else [network.text()]),
         ]
     except OSError as error:
         raise CheckpointError(f"{str(source)!r} cannot be read: {error}.") from error

@@ -24,6 +24,7 @@ from srtrain.errors import DataError, SrtrainError
 from srtrain.infer.alpha import enlarge_alpha, fill_hidden
 from srtrain.infer.open import open_engine
 from srtrain.metrics.protocol import quantise
+from srtrain.weights.network import SCALES, Network
 
 DEFAULT_MEMORY = "1.5GB"
 
@@ -130,6 +131,8 @@ def load(
     value_range: str | None = None,
     options: Mapping[str, Any] = _NONE,
     scale: int | None = None,
+    model: str = "",
+    model_args: Mapping[str, Any] = _NONE,
 ) -> Model:
     """Open a network for `Model.upscale`.
 
@@ -140,14 +143,22 @@ def load(
         memory: see `Model`, also for the arguments after it.
         value_range: see `open_engine`; for exported files of other software whose range cannot be measured.
         options: further options of the engine, such as ``device_id``.
-        scale: the scale of a network for several scales, such as MDSR; by default the one in its recipe.
+        scale: the scale of a network for several scales, such as MDSR; by default the one in its recipe. With
+            ``model``, the scale of that network.
+        model: the network that a file of weights of another framework is for; ``value_range`` is then ``0-1`` or
+            ``0-255``.
+        model_args: its arguments; the others have their default values.
 
     Raises:
         CheckpointError: the file is missing, damaged, or not for this engine.
         RecipeError: the memory, the tile or the overlap is not possible.
     """
     parse_bytes(memory)  # check it before opening takes seconds
-    opened = open_engine(path, engine, threads, value_range, options, scale)
+    network = None
+    if model:
+        network = Network(model, model_args, SCALES if scale is None else (scale,), value_range)
+        value_range = scale = None
+    opened = open_engine(path, engine, threads, value_range, options, scale, network)
     return Model(opened, memory, tile_px, overlap_px, self_ensemble, say)
 
 

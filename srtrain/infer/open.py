@@ -21,6 +21,7 @@ from srtrain.engines.foreign.ranges import parse_range
 from srtrain.errors import CheckpointError, DeviceError, ExportError, RecipeError
 from srtrain.infer.cached import cached_export
 from srtrain.kernels.compile import instruction_set
+from srtrain.weights.network import Network, check_network
 
 CHECKPOINTS = "mindspore"
 """The engine that runs checkpoints and weights directly."""
@@ -38,6 +39,7 @@ def open_engine(
     value_range: str | None = None,
     options: Mapping[str, Any] = _NONE,
     scale: int | None = None,
+    network: Network | None = None,
 ) -> Engine:
     """Open a checkpoint or an exported file.
 
@@ -51,6 +53,7 @@ def open_engine(
             two of them for input and output, such as ``0-1:0-255``. ``None`` measures it.
         options: further options of the engine, such as ``device_id``; see ``takes`` of its class.
         scale: the scale of a network for several scales; ``None`` means the one in its recipe.
+        network: the network that a file of weights of another framework is for; ``None`` for all other files.
 
     Raises:
         RecipeError: the range is unknown, or the file itself says its range, or the engine does not take an option, or
@@ -63,17 +66,13 @@ def open_engine(
     path = Path(path).expanduser()
     if value_range is not None:
         parse_range(value_range)
-    if not path.exists():
-        raise CheckpointError(
-            f"{str(path)!r} does not exist. Give a run folder, a step_… folder, a weights file or an exported file."
-        )
-    if not (path.is_file() or path.is_dir()):  # reading a pipe would wait for ever
-        raise CheckpointError(f"{str(path)!r} is not a regular file.")
+    _check_path(path)
+    check_network(path, network)
     name = engine_for(path) if engine == "auto" else engine
     if name == CHECKPOINTS and engine == "auto":
-        opened = _open_fastest(path, threads, options, scale)
+        opened = _open_fastest(path, threads, options, scale, network)
     else:
-        opened = _open(name, path, threads, options, value_range, scale)
+        opened = _open(name, path, threads, options, value_range, scale, network)
     _check_scale(opened, path, scale)
     if value_range is not None and "foreign" not in opened.about:
         raise RecipeError(
@@ -81,6 +80,15 @@ def open_engine(
             f"(value_range= in Python), which is for files that other software exported."
         )
     return opened
+
+
+def _check_path(path: Path) -> None:
+    if not path.exists():
+        raise CheckpointError(
+            f"{str(path)!r} does not exist. Give a run folder, a step_… folder, a weights file or an exported file."
+        )
+    if not (path.is_file() or path.is_dir()):  # reading a pipe would wait for ever
+        raise CheckpointError(f"{str(path)!r} is not a regular file.")
 
 
 def _check_scale(opened: Engine, path: Path, scale: int | None) -> None:
@@ -96,18 +104,20 @@ def is_checkpoint(path: Path) -> bool:
     return engine_named(CHECKPOINTS).reads(path)
 
 
-def _open_fastest(path: Path, threads: int, options: Mapping[str, Any], scale: int | None) -> Engine:
+def _open_fastest(
+    path: Path, threads: int, options: Mapping[str, Any], scale: int | None, network: Network | None
+) -> Engine:
     """Open a checkpoint with the fastest engine that can run it; on an accelerator, that is MindSpore."""
     for name in () if _on_accelerator() else FASTEST:
         if not _is_fast_here(name) or not set(options) <= set(ENGINES.get(name).takes):  # type: ignore[attr-defined]
             continue
         try:
-            return _open(name, path, threads, options, scale=scale)
+            return _open(name, path, threads, options, scale=scale, network=network)
         except (DeviceError, ExportError) as error:
             if options and isinstance(error, DeviceError):  # of a device that was asked for
                 raise
             print(f"note: {name} cannot run {str(path)!r}: {error}", file=sys.stderr)
-    return _open(CHECKPOINTS, path, threads, options, scale=scale)
+    return _open(CHECKPOINTS, path, threads, options, scale=scale, network=network)
 
 
 def _is_fast_here(name: str) -> bool:
@@ -129,6 +139,7 @@ def _open(
     options: Mapping[str, Any],
     value_range: str | None = None,
     scale: int | None = None,
+    network: Network | None = None,
 ) -> Engine:
     kind = engine_named(name)
     check_options(kind, options)
@@ -139,9 +150,10 @@ def _open(
                 f"the engine {name!r} cannot read {str(path)!r}: it reads {', '.join(kind.suffixes)}. The engine for "
                 f"this file is {engine_for(path)!r}."
             )
-        file = cached_export(path, kind.suffixes[0], threads, scale)
-    elif name == CHECKPOINTS and scale is not None:
-        options = {**options, "scale": scale}
+        file = cached_export(path, kind.suffixes[0], threads, scale, network)
+    elif name == CHECKPOINTS:
+        wanted = {"scale": scale, "network": network}
+        options = {**options, **{key: value for key, value in wanted.items() if value is not None}}
     if value_range is not None and issubclass(kind, ExportedEngine):
         opened: Engine = kind(file, threads, value_range, **options)
     else:

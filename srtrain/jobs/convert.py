@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from typing import Any
 
 from srtrain.errors import CheckpointError
 from srtrain.models.edsr import EDSR
 from srtrain.registry import parameters_of
 from srtrain.trainer.checkpoint import CheckpointStore
-from srtrain.weights import edsr_names, edsr_pytorch, model_zoo
+from srtrain.weights import edsr_names, edsr_pytorch, foreign, model_zoo
 from srtrain.weights.read import build_model, read_weights
 from srtrain.weights.transfer import Weights, variant
 
@@ -17,7 +19,7 @@ _KEPT = ("model", "model_args", "scale", "recipe_hash", "plugins")  # of what a 
 
 def run(args: argparse.Namespace) -> int:
     """Read the weights, check them on a network, print what was found, and write."""
-    weights = read_weights(args.file, args.res_scale)
+    weights = read_weights(args.file, args.res_scale, args.network)
     if args.kind == "model-zoo" and weights.about.get("origin", {}).get("names") != model_zoo.NAMES:
         raise CheckpointError(
             f"{str(args.file)!r} is not an EDSR of MindSpore's model zoo: its Parameters are "
@@ -27,7 +29,10 @@ def run(args: argparse.Namespace) -> int:
         weights = _described(weights)
     model = build_model(weights)  # fails if our network does not take the weights
     if args.to_file:
-        edsr_pytorch.write(args.to, weights.tensors, weights.about)
+        if args.kind in ("torch", "srtrain"):
+            foreign.write(args.to, weights.tensors, weights.about, args.kind)
+        else:
+            edsr_pytorch.write(args.to, weights.tensors, weights.about)
         path = args.to
     else:
         store = CheckpointStore(args.to, weights.about)
@@ -56,12 +61,24 @@ def _describe(weights: Weights) -> str:
     rows = {
         "network": f"{about['model']} x{about['scale']}{name}",
         "names": origin.get("names", "srtrain"),
+        **(_of_edsr(args, said, mean) if about["model"] == "edsr" else {}),
+        **({} if about["model"] == "edsr" else {"arguments": _words(args)}),
+        **{key: origin[key] for key in ("range", "not used") if key in origin},
+        "tensors": len(weights.tensors),
+        "parameters": f"{sum(tensor.size for tensor in weights.tensors.values()):,}",
+    }
+    return "\n".join([str(weights.source), *(f"  {key:<11}{value}" for key, value in rows.items())])
+
+
+def _of_edsr(args: Mapping[str, Any], said: str, mean: str) -> dict[str, Any]:
+    return {
         "blocks": args.get("n_resblocks"),
         "features": args.get("n_feats"),
         "kernel": f"{args.get('kernel_px')} px",
         "res_scale": f"{args.get('res_scale')}{said}",
         "rgb_mean": f"{', '.join(map(str, args.get('rgb_mean', ())))}{mean}",
-        "tensors": len(weights.tensors),
-        "parameters": f"{sum(tensor.size for tensor in weights.tensors.values()):,}",
     }
-    return "\n".join([str(weights.source), *(f"  {key:<11}{value}" for key, value in rows.items())])
+
+
+def _words(args: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value!r}" for key, value in args.items()) or "those of the class"

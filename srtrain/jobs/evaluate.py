@@ -36,7 +36,8 @@ from srtrain.models.ensemble import SelfEnsemble
 from srtrain.models.scales import scales_of
 from srtrain.registry import parameters_of
 from srtrain.trainer.run_folder import environment
-from srtrain.weights.read import model_args, network_of
+from srtrain.weights import is_weights_file
+from srtrain.weights.described import model_args, network_of
 from srtrain.weights.transfer import variant
 
 _REFERENCE_BYTES = 4_000_000_000  # for the checkpoint of --against; its tiles change nothing
@@ -193,7 +194,8 @@ def _at_all_scales(given: str, args: argparse.Namespace, options: Mapping[str, A
     """Open a model; open a checkpoint of a network for several scales once for each scale (that is wanted)."""
     stated = None if is_checkpoint(Path(given)) else args.range
     kind = _engine_name(given, args.engine)
-    first = open_engine(given, kind, args.threads, stated, options)
+    network = args.network if is_weights_file(Path(given)) else None
+    first = open_engine(given, kind, args.threads, stated, options, network=network)
     name = first.about.get("model", "")
     known = scales_of(name, model_args(first.about)) if is_checkpoint(Path(given)) and name in MODELS else ()
     scales = [scale for scale in known if scale in args.scale or not args.scale]

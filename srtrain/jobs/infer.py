@@ -72,6 +72,8 @@ def _open(args: argparse.Namespace) -> Model:
         self_ensemble=args.self_ensemble,
         value_range=args.range,
         scale=args.scale,
+        model=args.network or "",
+        model_args=args.model_args,
         say=lambda text: print(f"note: {text}"),
         options=args.engine_options,
     )

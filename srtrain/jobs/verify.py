@@ -11,14 +11,13 @@ from mindspore import nn
 
 from srtrain.build.check import check_run
 from srtrain.build.kernels import upscaler
-from srtrain.build.parts import about, build_backend, build_benchmarks, build_model
+from srtrain.build.parts import about, build_backend, build_benchmarks, build_model, read_weights_for
 from srtrain.errors import CheckpointError
 from srtrain.evaluation.evaluator import Evaluator
 from srtrain.evaluation.results import EvalResult, shown
 from srtrain.evaluation.table import aligned
 from srtrain.models.upscale import upscalers
 from srtrain.recipe import Benchmark, Recipe
-from srtrain.weights.read import read_weights
 from srtrain.weights.transfer import load_weights
 
 HEAD = ("set", "metric", "ours", "expected", "difference", "tolerance", "verdict", "protocol")
@@ -61,7 +60,7 @@ def _network(recipe: Recipe, path: Path) -> nn.Cell:
         CheckpointError: the weights belong to another network: shapes, scale or arguments differ.
     """
     model = build_model(recipe)
-    weights = read_weights(path.expanduser())
+    weights = read_weights_for(recipe, path)
     report = load_weights(model, weights, about(recipe))
     if report.initialised or report.differences:
         missing = [f"{name} is missing from the file" for name in report.initialised[:5]]

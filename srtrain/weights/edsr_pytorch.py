@@ -8,12 +8,12 @@
     tail                    tail.1               conv_last
     rgb_mean (argument)     sub_mean, add_mean   (not in the file)
 
-PyTorch's pixel shuffle makes one output channel from r² adjacent channels. Ours takes channels that are F apart (the
-order DCR of ONNX's DepthToSpace). The channels of the convolutions before it are therefore reordered.
+The channels of the convolutions before a pixel shuffle are reordered (shuffle.py).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,19 +24,37 @@ from numpy.typing import NDArray
 from srtrain.errors import CheckpointError
 from srtrain.weights import edsr_names, tensor_file
 from srtrain.weights.edsr_names import Tensors
+from srtrain.weights.shuffle import from_torch, to_torch
+from srtrain.weights.tensor_file import TensorFile
 
 BASICSR_MEAN = (0.4488, 0.4371, 0.4040)
 """The default mean of BasicSR's EDSR, which is not in its files."""
 
 _UPSAMPLERS = {"EDSR-PyTorch": "tail.0.", "BasicSR": "upsample."}
-_PREFIXES = ("module.", "model.")  # of DataParallel, and of a network inside another class
+_PREFIXES = re.compile(
+    r"(module|model|_orig_mod|net|net_g|netG|network|generator|params|params_ema|ema|ema_model|model_ema)\."
+)  # of DataParallel, torch.compile, and classes and dicts around a network
 
 
 def read(path: Path, res_scale: float | None = None) -> tuple[Tensors, dict[str, Any]]:
-    """Read weights and detect which network they belong to.
+    """Read a file and detect its network; see ``convert``."""
+    return convert(tensor_file.read(path), path, res_scale)
+
+
+def is_edsr(file: TensorFile) -> bool:
+    """Return whether the names are those of EDSR-PyTorch or of BasicSR's EDSR."""
+    names = _without_prefixes(file.tensors)
+    body = any(re.match(r"body\.\d+\.(body\.0|conv1)\.weight$", name) for name in names)
+    tails = [start for start in _UPSAMPLERS.values() if any(name.startswith(start) for name in names)]
+    return body and bool(tails) and ("head.0.weight" in names or "conv_after_body.weight" in names)
+
+
+def convert(file: TensorFile, path: Path, res_scale: float | None = None) -> tuple[Tensors, dict[str, Any]]:
+    """Detect which network the tensors of a file belong to.
 
     Args:
-        path: ``.pt``, ``.pth``, ``.npz`` or ``.safetensors``.
+        file: the tensors.
+        path: for messages.
         res_scale: the factor of the residual branches. Only files that ``write`` wrote contain it. For others the
             default is 0.1 with 256 features or more and 1.0 below, as in the EDSR paper.
 
@@ -47,7 +65,6 @@ def read(path: Path, res_scale: float | None = None) -> tuple[Tensors, dict[str,
     Raises:
         CheckpointError: it is not such a file, or the network is not EDSR at x1, x2, x3 or x4.
     """
-    file = tensor_file.read(path)
     theirs = _without_prefixes(file.tensors)
     dialect = _dialect(theirs, path)
     means = {name: theirs.pop(name) for name in list(theirs) if name.startswith(("sub_mean.", "add_mean."))}
@@ -56,7 +73,7 @@ def read(path: Path, res_scale: float | None = None) -> tuple[Tensors, dict[str,
     tensors = edsr_names.rename(theirs, edsr_names.by_their_name(dialect, n_blocks, scale), path)
     n_feats, kernel_px = edsr_names.check_shapes(tensors, n_blocks, scale, path)
     for name in _before_shuffle(scale):
-        tensors[name] = _swap(tensors[name], n_feats, first=True)
+        tensors[name] = from_torch(tensors[name], edsr_names.FACTORS[scale][0])
     mean, rgb_range, said_of_mean = _find_mean(means, dialect, path)
     _to_range_255(tensors, rgb_range)
     found: dict[str, Any] = {
@@ -119,9 +136,10 @@ def write(path: Path, tensors: Mapping[str, NDArray[np.float32]], about: Mapping
         raise CheckpointError(
             f"{str(path)!r} cannot be written: {edsr_names.some(odd)} missing or unknown in an EDSR x{scale}."
         )
-    n_feats = tensors["head.weight"].shape[0]
     theirs = {
-        name: _swap(tensors[own], n_feats, first=False) if own in _before_shuffle(scale) else tensors[own]
+        name: to_torch(tensors[own], edsr_names.FACTORS[scale][0])
+        if own in _before_shuffle(scale)
+        else tensors[own]
         for name, own in names.items()
     }
     mean = 255 * np.array(args["rgb_mean"], np.float32)
@@ -137,8 +155,10 @@ def write(path: Path, tensors: Mapping[str, NDArray[np.float32]], about: Mapping
 
 def _without_prefixes(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     found = dict(tensors)
-    while prefix := next((p for p in _PREFIXES if found and all(name.startswith(p) for name in found)), None):
-        found = {name.removeprefix(prefix): tensor for name, tensor in found.items()}
+    while found and (match := _PREFIXES.match(next(iter(found)))):
+        if not all(name.startswith(match[0]) for name in found):
+            break
+        found = {name.removeprefix(match[0]): tensor for name, tensor in found.items()}
     return found
 
 
@@ -189,13 +209,6 @@ def _to_range_255(tensors: Tensors, rgb_range: float) -> None:
         tensors["head.weight"] = tensors["head.weight"] / factor
         for name in ("tail.weight", "tail.bias"):
             tensors[name] = tensors[name] * factor
-
-
-def _swap(tensor: NDArray[np.float32], n_feats: int, *, first: bool) -> NDArray[np.float32]:
-    """Reorder the F·r² outputs before a pixel shuffle: from (F, r²) to (r², F) if ``first``, else back."""
-    shape = (n_feats, -1) if first else (-1, n_feats)
-    grouped = tensor.reshape(*shape, *tensor.shape[1:])
-    return np.ascontiguousarray(grouped.swapaxes(0, 1)).reshape(tensor.shape)
 
 
 def _check_agreement(found: Mapping[str, Any], about: Mapping[str, Any], path: Path) -> None:

@@ -12,17 +12,17 @@ from mindspore import nn
 
 from srtrain import plugins
 from srtrain.consent import allowed
-from srtrain.errors import CheckpointError, RecipeError, first_line, listing
-from srtrain.models import MODELS
+from srtrain.errors import CheckpointError, RecipeError, listing
+from srtrain.models import BLOCKS, MODELS
 from srtrain.models.scales import scales_of
-from srtrain.recipe.check import hints_of, raise_all, type_mistake
-from srtrain.recipe.record import decode
 from srtrain.trainer.checkpoint import find_weights, read_tensors, run_folder_of
-from srtrain.weights import SUFFIXES, edsr_pytorch, model_zoo
+from srtrain.weights import edsr_names, edsr_pytorch, foreign, is_weights_file, model_zoo, tensor_file
+from srtrain.weights.described import model_args, network_of
+from srtrain.weights.network import Network
 from srtrain.weights.transfer import Weights, load_weights, plain
 
 
-def read_weights(path: Path, res_scale: float | None = None) -> Weights:
+def read_weights(path: Path, res_scale: float | None = None, network: Network | None = None) -> Weights:
     """Read the weights that ``path`` means.
 
     Args:
@@ -30,17 +30,50 @@ def read_weights(path: Path, res_scale: float | None = None) -> Weights:
             or a file in one of the formats of ``srtrain.weights.SUFFIXES``.
         res_scale: factor of the residual branches, for files of other frameworks, which do not contain it; ``None``
             assumes the usual one.
+        network: the network that a file of another framework is for. ``None`` detects an EDSR. Files of srtrain know
+            their network.
 
     Raises:
-        CheckpointError: nothing of the kind, or broken.
+        CheckpointError: nothing of the kind, or broken, or the tensors do not fit the network.
     """
-    if path.suffix in SUFFIXES and not path.is_dir():
-        return Weights(path, *edsr_pytorch.read(path, res_scale))
+    if is_weights_file(path):
+        return _read_file(path, res_scale, network)
     file, about = find_weights(path)
     tensors = {name: np.asarray(value.asnumpy()) for name, value in read_tensors(file, about).items()}
     if not about and model_zoo.is_zoo(tensors):
         return Weights(file, *model_zoo.convert(file, tensors, res_scale))
     return plain(Weights(file, tensors, about))
+
+
+def _read_file(path: Path, res_scale: float | None, network: Network | None) -> Weights:
+    """Read a file of named tensors, of srtrain or of another framework."""
+    file = tensor_file.read(path)
+    about = file.about or {}
+    if about.get("names"):
+        if missing := [key for key in ("model", "scale") if key not in about]:
+            raise CheckpointError(
+                f"what srtrain wrote beside the tensors of {str(path)!r} is damaged: no {' and '.join(missing)}."
+            )
+        activate_plugins(path, about)
+        described = Network(about["model"], model_args(about), (about["scale"],))
+        tensors, found = foreign.fit(file, path, described)
+        return Weights(path, tensors, {**found, **about})
+    if edsr_pytorch.is_edsr(file) and (network is None or network.model == "edsr"):
+        given = None if network is None else network.model_args.get("res_scale", res_scale)
+        return Weights(path, *edsr_pytorch.convert(file, path, res_scale if given is None else given))
+    if network is None:
+        raise CheckpointError(
+            f"{str(path)!r} holds no EDSR, and does not say which network it holds: its tensors are "
+            f"{edsr_names.some(list(file.tensors))}. Name the network: --model NAME --scale N, with --plugin where a "
+            f"plugin supplies it (docs/others_weights.md)."
+        )
+    tensors, found = foreign.fit(file, path, network)
+    blocks = [value for value in network.model_args.values() if isinstance(value, str)]
+    needed = [
+        *plugins.suppliers(MODELS.kind, network.model),
+        *(name for block in blocks for name in plugins.suppliers(BLOCKS.kind, block)),
+    ]
+    return Weights(path, tensors, {**found, **({"plugins": needed} if needed else {})})
 
 
 def build_model(weights: Weights) -> nn.Cell:
@@ -58,33 +91,6 @@ def build_model(weights: Weights) -> nn.Cell:
     activate_plugins(weights.source, about)
     model = network_of(about, weights.source)
     load_weights(model, weights, about)
-    return model
-
-
-def network_of(about: Mapping[str, Any], source: Path) -> nn.Cell:
-    """Return a network with the weights that it begins with.
-
-    Args:
-        about: its ``model``, ``scale`` and ``model_args``, as a file says them.
-        source: the file, for messages.
-
-    Raises:
-        UnknownNameError: there is no such network.
-        CheckpointError: the network does not take these arguments.
-    """
-    name = about["model"]
-    hints = hints_of(MODELS.get(name))
-    try:
-        args = model_args(about)
-        raise_all(
-            filter(None, (type_mistake(key, value, hints.get(key, Any)) for key, value in args.items()))
-        )
-        model: nn.Cell = MODELS.build(name, {"scale": about["scale"]}, **args)
-    except (RecipeError, ArithmeticError, MemoryError, RuntimeError, TypeError, ValueError) as error:
-        reason = str(error) if isinstance(error, RecipeError) else first_line(error)
-        raise CheckpointError(
-            f"the network {name!r} that {str(source)!r} describes cannot be built: {reason}"
-        ) from error
     return model
 
 
@@ -118,9 +124,3 @@ def activate_plugins(file: Path, about: Mapping[str, Any]) -> None:
     if about.get("model") not in MODELS.additions() or plugins.active() & set(about.get("plugins", ())):
         for name in allowed(about.get("plugins", ()), run_folder_of(file)):
             plugins.activate(name)
-
-
-def model_args(about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a network as a recipe gives them; a checkpoint keeps them as JSON."""
-    args: dict[str, Any] = decode(about.get("model_args", {}))
-    return args

@@ -25,7 +25,15 @@ _FLOATS = {"F64": "f8", "F32": "f4", "F16": "f2", "BF16": "bfloat16"}  # of safe
 _deserialize: Callable[[bytes], Iterable[tuple[str, dict[str, Any]]]] = (
     safetensors.deserialize
 )  # comes untyped
-_ABOUT = {"model?": str, "model_args?": dict, "scale?": Whole(1, 64), "origin?": dict, "recipe_hash?": str}
+_ABOUT = {
+    "model?": str,
+    "model_args?": dict,
+    "scale?": Whole(1, 64),
+    "origin?": dict,
+    "recipe_hash?": str,
+    "names?": str,
+    "plugins?": [str],
+}
 _NPY_START = b"\x93NUMPY"
 _NOTE = "srtrain"  # the name of what we say about the tensors, beside them
 
@@ -38,11 +46,13 @@ class TensorFile:
         tensors: of the types they have in the file.
         entry: the entry of a PyTorch checkpoint that held them, such as ``params_ema``, or ``""``.
         about: the description that ``write`` put beside them; None in files of other programs.
+        writer: the library that wrote a safetensors file, as the file says: ``pt``, ``ms``, or ``""``.
     """
 
     tensors: dict[str, NDArray[Any]]
     entry: str
     about: dict[str, Any] | None
+    writer: str = ""
 
 
 def read(path: Path) -> TensorFile:
@@ -54,15 +64,15 @@ def read(path: Path) -> TensorFile:
     check_suffix(path)
     if not path.is_file():
         raise CheckpointError(f"there is no file {str(path)!r}.")
-    entry = ""
+    entry = writer = ""
     if path.suffix == ".npz":
         tensors, note = _read_npz(path)
     elif path.suffix == ".safetensors":
-        tensors, note = _read_safetensors(path)
+        tensors, note, writer = _read_safetensors(path)
     else:
         found = torch_file.read(path)
         tensors, entry, note = found.tensors, found.entry, found.note
-    return TensorFile(tensors, entry, None if note is None else _parse(note, path))
+    return TensorFile(tensors, entry, None if note is None else _parse(note, path), writer)
 
 
 def write(path: Path, tensors: Mapping[str, NDArray[np.float32]], about: Mapping[str, Any]) -> None:
@@ -125,11 +135,11 @@ def _read_npz(path: Path) -> tuple[dict[str, NDArray[Any]], str | None]:
     return tensors, None if note is None else str(note)
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], str | None]:
+def _read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], str | None, str]:
     tensors = {}
     try:
         with safetensors.safe_open(path, framework="np") as file:
-            note = (file.metadata() or {}).get(_NOTE)
+            facts_of_file = file.metadata() or {}
         for name, facts in _deserialize(path.read_bytes()):
             if facts["dtype"] not in _FLOATS:
                 raise ValueError(f"{name!r} is of type {facts['dtype']}")
@@ -137,7 +147,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], str | None]:
             tensors[name] = flat.reshape(facts["shape"])
     except Exception as error:  # of many types for damaged files
         raise _damaged(path, f"a .safetensors file of {', '.join(_FLOATS)}", error) from error
-    return tensors, note
+    return tensors, facts_of_file.get(_NOTE), facts_of_file.get("format", "")
 
 
 def _damaged(path: Path, wanted: str, error: BaseException) -> CheckpointError:

@@ -64,6 +64,6 @@ def test_arguments_that_no_network_takes_are_named_with_the_file(checkpoint, arg
     weights.about["model_args"] |= argument
     with pytest.raises(
         CheckpointError,
-        match=rf"the network 'edsr' that '.*model\.ckpt' describes cannot be built: .*{reason}",
+        match=rf"the network 'edsr' for the weights in '.*model\.ckpt' cannot be built: .*{reason}",
     ):
         build_model(weights)
