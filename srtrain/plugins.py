@@ -96,9 +96,10 @@ def active() -> frozenset[str]:
     return frozenset(_active)
 
 
-def suppliers(kind: str, name: str) -> list[str]:
-    """Return the active plugins that registered ``name`` in the registry of this kind."""
-    return [plugin.name for plugin in _active.values() if name in plugin.registered.get(kind, ())]
+def suppliers(entry: Callable[..., Any]) -> list[str]:
+    """Return the active plugins that an entry of a registry is from, by the module that defines it."""
+    place = f"{entry.__module__}."
+    return [plugin.name for plugin in _active.values() if place.startswith(f"{plugin.module.__name__}.")]
 
 
 @dataclass(frozen=True)

@@ -68,11 +68,9 @@ def _read_file(path: Path, res_scale: float | None, network: Network | None) -> 
             f"plugin supplies it (docs/others_weights.md)."
         )
     tensors, found = foreign.fit(file, path, network)
-    blocks = [value for value in network.model_args.values() if isinstance(value, str)]
-    needed = [
-        *plugins.suppliers(MODELS.kind, network.model),
-        *(name for block in blocks for name in plugins.suppliers(BLOCKS.kind, block)),
-    ]
+    blocks = [value for value in network.model_args.values() if isinstance(value, str) and value in BLOCKS]
+    entries = [MODELS.get(network.model), *map(BLOCKS.get, blocks)]
+    needed = list(dict.fromkeys(name for entry in entries for name in plugins.suppliers(entry)))
     return Weights(path, tensors, {**found, **({"plugins": needed} if needed else {})})
 
 
