@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 
+from srtrain.metrics.published import SELF_ENSEMBLE, published
 from srtrain.recipe import Benchmark, Data, Epochs, Optim, Recipe, Spec, Train, standard_hooks
 from srtrain.recipe.smoke import twin
 
@@ -15,15 +15,57 @@ FULL = Spec("edsr", n_resblocks=32, n_feats=256, res_scale=0.1)
 
 ADAM = Spec("adam", beta1=0.9, beta2=0.999)
 
+PAPER_ROWS = {
+    BASELINE: ("EDSR-baseline", "EDSR-baseline"),
+    FULL: ("EDSR (full)", "EDSR+"),
+    MULTI_BASELINE: ("MDSR-baseline", "MDSR-baseline"),
+    MULTI: ("MDSR", "MDSR"),
+}
+"""The names of a network's published scores: plain, and with the self-ensemble."""
 
-def paper(name: str, scale: int, model: Spec, psnr: float | None = None, init_from: str = "") -> Recipe:
+ZOO_ROWS = ("EDSR (full)", "EDSR (full)")
+
+TEST_SETS = ("set5", "set14", "b100", "urban100")
+
+
+def benchmarks(
+    rows: tuple[str, str], scale: int, one_of_several: bool = False
+) -> dict[str, Benchmark | None]:
+    """Return DIV2K 801-900 for the training, and the test sets for ``srtrain verify`` alone, with published scores.
+
+    Args:
+        rows: names of the published scores, plain and with the self-ensemble.
+        scale: 2, 3 or 4.
+        one_of_several: name each set after the scale too, for a network for several scales.
+    """
+    found: dict[str, Benchmark | None] = {}
+    for data, protocol in (("div2k_valid", "div2k_rgb"), *((name, "paper_y") for name in TEST_SETS)):
+        plain, ensemble = (
+            published(row, scale, data, protocol, method)
+            for row, method in zip(rows, ("plain", SELF_ENSEMBLE), strict=True)
+        )
+        watched = data == "div2k_valid"
+        if watched or plain or ensemble:
+            found[f"{data}_x{scale}" if one_of_several else data] = Benchmark(
+                Spec(data),
+                protocol,
+                psnr=plain.psnr if plain else None,
+                ssim=plain.ssim if plain else None,
+                scale=scale if one_of_several else None,
+                ensemble_psnr=ensemble.psnr if ensemble else None,
+                ensemble_ssim=ensemble.ssim if ensemble else None,
+                in_training=watched,
+            )
+    return found
+
+
+def paper(name: str, scale: int, model: Spec, init_from: str = "") -> Recipe:
     """Return the paper's training: 300 000 updates on DIV2K 1-800, L1, Adam, 1e-4 halved every 200 000 (section 4.2).
 
     Args:
         name: name of the recipe.
         scale: 2, 3 or 4.
         model: ``BASELINE`` or ``FULL``.
-        psnr: PSNR in table 1 on DIV2K 801-900, in dB under ``div2k_rgb``.
         init_from: a run folder; training starts from its weights.
     """
     return Recipe(
@@ -35,7 +77,7 @@ def paper(name: str, scale: int, model: Spec, psnr: float | None = None, init_fr
         train=Train(steps=300_000, log_every=100),
         optim=Optim(ADAM, lr=1e-4, schedule=Spec("halve_every", period=200_000)),
         init_from=init_from,
-        benchmarks={"div2k_valid": Benchmark(Spec("div2k_valid"), protocol="div2k_rgb", psnr=psnr)},
+        benchmarks=benchmarks(PAPER_ROWS.get(model, ("", "")), scale),
         hooks=standard_hooks(
             checkpoint=Spec("checkpoint", every=1000, keep=5),
             evaluate=Spec("evaluate", every=Epochs(200)),
@@ -44,19 +86,16 @@ def paper(name: str, scale: int, model: Spec, psnr: float | None = None, init_fr
     )
 
 
-def multi(name: str, model: Spec, psnr: Mapping[int, float]) -> Recipe:
+def multi(name: str, model: Spec) -> Recipe:
     """Return the paper's training of a network for x2, x3 and x4 (section 4.2): each batch has one of the scales.
 
     Args:
         name: name of the recipe.
         model: ``MULTI_BASELINE`` or ``MULTI``.
-        psnr: PSNR on DIV2K 801-900 by scale, in dB under ``div2k_rgb``.
     """
-    benchmarks: dict[str, Benchmark | None] = {
-        f"div2k_valid_x{scale}": Benchmark(Spec("div2k_valid"), "div2k_rgb", psnr=expected, scale=scale)
-        for scale, expected in psnr.items()
-    }
-    return dataclasses.replace(paper(name, scale=2, model=model), benchmarks=benchmarks)
+    sets = [benchmarks(PAPER_ROWS[model], scale, one_of_several=True) for scale in model.args["scales"]]
+    every = {key: benchmark for found in sets for key, benchmark in found.items()}
+    return dataclasses.replace(paper(name, scale=2, model=model), benchmarks=every)
 
 
 def plus(name: str, recipe: Recipe) -> Recipe:
@@ -66,14 +105,14 @@ def plus(name: str, recipe: Recipe) -> Recipe:
         "evaluate": Spec("evaluate", every=10_000, self_ensemble=True),
         "self_ensemble": None,
     }
-    unknown = {
-        key: None if benchmark is None else dataclasses.replace(benchmark, psnr=None)
+    ensemble = {
+        key: benchmark and dataclasses.replace(benchmark, psnr=None, ssim=None)
         for key, benchmark in recipe.benchmarks.items()
-    }  # the expected PSNR of a recipe is that of the plain network
-    return dataclasses.replace(recipe, name=name, hooks=hooks, benchmarks=unknown)
+    }
+    return dataclasses.replace(recipe, name=name, hooks=hooks, benchmarks=ensemble)
 
 
-def model_zoo(name: str, scale: int, psnr: float, init_from: str = "") -> Recipe:
+def model_zoo(name: str, scale: int, init_from: str = "") -> Recipe:
     """Return the training of MindSpore's model zoo: 6000 epochs of 50 updates, patch 192 px, O3, loss scale 1000.
 
     Unlike in the model zoo's script, the learning rate really is halved at epoch 4000, the pictures are shuffled and
@@ -82,7 +121,6 @@ def model_zoo(name: str, scale: int, psnr: float, init_from: str = "") -> Recipe
     Args:
         name: name of the recipe.
         scale: 2, 3 or 4.
-        psnr: PSNR of the paper on DIV2K 801-900, in dB under ``div2k_rgb``; the model zoo gives only self-ensemble.
         init_from: a run folder; training starts from its weights.
     """
     return Recipe(
@@ -96,7 +134,7 @@ def model_zoo(name: str, scale: int, psnr: float, init_from: str = "") -> Recipe
         init_from=init_from,
         precision=Spec("O3", loss_scale=1000.0),
         device=Spec("ascend"),
-        benchmarks={"div2k_valid": Benchmark(Spec("div2k_valid"), protocol="div2k_rgb", psnr=psnr)},
+        benchmarks=benchmarks(ZOO_ROWS, scale),
         hooks=standard_hooks(
             checkpoint=Spec("checkpoint", every=Epochs(100), keep=60),
             evaluate=Spec("evaluate", every=Epochs(20)),

@@ -10,7 +10,7 @@ from srtrain.recipe import Recipe
 
 
 def recipe() -> Recipe:
-    return paper("edsr_baseline_x2", scale=2, model=BASELINE, psnr=34.61)
+    return paper("edsr_baseline_x2", scale=2, model=BASELINE)
 
 
 def smoke() -> Recipe:

@@ -12,7 +12,7 @@ from srtrain.recipe import Recipe
 
 
 def recipe() -> Recipe:
-    return paper("edsr_baseline_x3", scale=3, model=BASELINE, psnr=30.92, init_from="runs/edsr_baseline_x2")
+    return paper("edsr_baseline_x3", scale=3, model=BASELINE, init_from="runs/edsr_baseline_x2")
 
 
 def smoke() -> Recipe:

@@ -12,7 +12,7 @@ from srtrain.recipe import Recipe
 
 
 def recipe() -> Recipe:
-    return paper("edsr_baseline_x4", scale=4, model=BASELINE, psnr=28.95, init_from="runs/edsr_baseline_x2")
+    return paper("edsr_baseline_x4", scale=4, model=BASELINE, init_from="runs/edsr_baseline_x2")
 
 
 def smoke() -> Recipe:

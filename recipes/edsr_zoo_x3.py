@@ -13,7 +13,7 @@ from srtrain.recipe import Recipe
 
 
 def recipe() -> Recipe:
-    return model_zoo("edsr_zoo_x3", scale=3, psnr=31.26, init_from="runs/edsr_zoo_x2")
+    return model_zoo("edsr_zoo_x3", scale=3, init_from="runs/edsr_zoo_x2")
 
 
 def smoke() -> Recipe:

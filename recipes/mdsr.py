@@ -10,7 +10,7 @@ from srtrain.recipe import Recipe
 
 
 def recipe() -> Recipe:
-    return multi("mdsr", MULTI, {2: 34.96, 3: 31.25, 4: 29.26})
+    return multi("mdsr", MULTI)
 
 
 def smoke() -> Recipe:

@@ -11,7 +11,7 @@ from srtrain.recipe import Recipe
 
 
 def recipe() -> Recipe:
-    return multi("mdsr_baseline", MULTI_BASELINE, {2: 34.63, 3: 30.94, 4: 28.97})
+    return multi("mdsr_baseline", MULTI_BASELINE)
 
 
 def smoke() -> Recipe:

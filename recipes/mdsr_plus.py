@@ -11,7 +11,7 @@ from srtrain.recipe import Recipe
 
 
 def recipe() -> Recipe:
-    return plus("mdsr_plus", multi("mdsr", MULTI, {2: 34.96, 3: 31.25, 4: 29.26}))
+    return plus("mdsr_plus", multi("mdsr", MULTI))
 
 
 def smoke() -> Recipe:

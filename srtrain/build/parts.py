@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,14 +112,16 @@ def wanted_benchmarks(recipe: Recipe) -> list[tuple[str, Benchmark]]:
     return [(name, benchmark) for name, benchmark in recipe.benchmarks.items() if benchmark is not None]
 
 
-def build_benchmarks(recipe: Recipe) -> list[EvalSet]:
-    """Return the benchmarks of a recipe.
+def build_benchmarks(recipe: Recipe, names: Collection[str] | None = None) -> list[EvalSet]:
+    """Return the benchmarks that a recipe scores during training, or those with these names.
 
     Raises:
         UserError: see ``build_pictures``.
     """
     benchmarks = []
     for name, benchmark in wanted_benchmarks(recipe):
+        if not (benchmark.in_training if names is None else name in names):
+            continue
         scale = benchmark.scale or recipe.scale
         degrade = build_degrade(benchmark.degrade)
         pictures = build_pictures(recipe, f"benchmarks.{name}.data", benchmark.data, "none", scale, degrade)

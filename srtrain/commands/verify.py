@@ -47,7 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def check(args: argparse.Namespace) -> None:
     """Read the recipe, which must expect a score."""
     read_recipe(args)
-    if all(b is None or b.psnr is None for b in args.resolved.benchmarks.values()):
+    benchmarks = args.resolved.benchmarks
+    if not any(b is not None and b.expects for b in benchmarks.values()):
+        name = next((name for name, b in benchmarks.items() if b is not None), "")
+        first = "" if name else "Add a set first: benchmarks.set5=set5. "
+        name = name or "set5"
         raise RecipeError(
-            f"{args.recipe!r} expects no score. Give a benchmark one, such as benchmarks.set5.psnr=37.99."
+            f"{args.recipe!r} expects no score. {first}Give a set one, such as "
+            f"benchmarks.{name}.psnr=37.99 (plain) or benchmarks.{name}.ensemble_psnr=38.20 (self-ensemble)."
         )

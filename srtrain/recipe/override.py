@@ -17,7 +17,7 @@ from typing import Any
 
 from srtrain.errors import RecipeError, did_you_mean, listing
 from srtrain.recipe.check import item_type, raise_all, type_mistake
-from srtrain.recipe.schema import Epochs, Recipe, Spec
+from srtrain.recipe.schema import Benchmark, Epochs, Recipe, Spec
 
 _EPOCHS = re.compile(r"(?<![\w.'\"])(\d+(?:\.\d*)?)ep(?![\w'\"])")
 
@@ -107,11 +107,13 @@ def _assigned(old: Any, annotation: Any, rest: list[str], text: str, key: str) -
         value = text
     if isinstance(value, str) and (isinstance(old, Spec) or _takes_spec(annotation)):
         # Another name starts without arguments; the same name keeps those it has.
-        return old if isinstance(old, Spec) and old.name == value else Spec(value)
+        value = old if isinstance(old, Spec) and old.name == value else Spec(value)
+    if isinstance(value, Spec) and Benchmark in typing.get_args(annotation):
+        return Benchmark(value)
     if mistake := type_mistake(key, value, annotation):
         raise RecipeError(mistake)
     return value
 
 
 def _takes_spec(annotation: Any) -> bool:
-    return annotation is Spec or Spec in typing.get_args(annotation)
+    return annotation is Spec or not {Spec, Benchmark}.isdisjoint(typing.get_args(annotation))

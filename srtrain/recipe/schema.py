@@ -86,6 +86,9 @@ class Benchmark:
         scale: upscaling factor of this set, for a network for several scales; ``None`` means the recipe's ``scale``.
         degrade: degradations of the input, from ``DEGRADATIONS``, applied in this order. They depend on the number of
             the picture alone, so every evaluation sees the same noise.
+        ensemble_psnr: the expected PSNR with the ×8 self-ensemble, in dB.
+        ensemble_ssim: the expected SSIM with the ×8 self-ensemble.
+        in_training: whether evaluation hooks score the set; ``srtrain verify`` scores it in any case.
     """
 
     data: Spec
@@ -94,6 +97,15 @@ class Benchmark:
     ssim: float | None = None
     scale: int | None = None
     degrade: tuple[Spec, ...] = ()
+    ensemble_psnr: float | None = None
+    ensemble_ssim: float | None = None
+    in_training: bool = True
+
+    @property
+    def expects(self) -> bool:
+        """Whether a score is expected, with any method."""
+        scores = (self.psnr, self.ssim, self.ensemble_psnr, self.ensemble_ssim)
+        return any(score is not None for score in scores)
 
 
 @dataclass(frozen=True)
@@ -186,7 +198,7 @@ class Recipe:
         init_from: a run, checkpoint or file whose weights are loaded before the first step; empty for none.
         precision: from ``PRECISIONS``.
         device: from ``BACKENDS``.
-        benchmarks: the sets that evaluation hooks score, by name; ``None`` removes one.
+        benchmarks: the sets that evaluation hooks and ``srtrain verify`` score, by name; ``None`` removes one.
         hooks: from ``HOOKS``, by the name that overrides use; ``None`` removes one.
         plugins: plugins that this recipe needs: the name of an entry point, a module, or the path of a ``.py`` file.
         seed: seed of initialisation, order and augmentation.

@@ -182,6 +182,38 @@ def test_verify_compares_with_what_the_recipe_expects(
     assert verify(row["psnr"] + 0.02, "--tolerance-db", "0.05") == 0
 
 
+@pytest.mark.slow
+def test_verify_compares_each_method_with_its_own_score(
+    run_folder: Path, pictures: Path, on: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    main(["evaluate", str(run_folder), *on, "--json", "--method", "self-ensemble"])
+    row = json.loads(capsys.readouterr().out)["rows"][0]
+    recipe = tmp_path / "tiny.py"
+    recipe.write_text(RECIPE.format(root=str(pictures), psnr=None, ssim=None))
+    words = ["verify", str(recipe), "--weights", str(run_folder), "train.steps=1"]
+    expects = [f"benchmarks.crops.ensemble_{key}={row[key]}" for key in ("psnr", "ssim")]
+    assert main([*words, "benchmarks.crops.in_training=False", *expects]) == 0  # verify scores it in any case
+    out = capsys.readouterr().out
+    assert [line.split()[:4] for line in out.splitlines()[1:3]] == [
+        ["crops", "self-ensemble", "x8", "PSNR"],
+        ["crops", "self-ensemble", "x8", "SSIM"],
+    ]
+    assert main([*words, *expects, "benchmarks.crops.psnr=20.0"]) == 1
+    plain, *ensemble = capsys.readouterr().out.splitlines()[1:4]
+    assert plain.split()[:3] == ["crops", "plain", "PSNR"]
+    assert "NOT as expected" in plain
+    assert all("NOT" not in line and "as expected" in line for line in ensemble)
+
+
+def test_verify_says_how_to_leave_a_missing_set_out(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "tiny.py"
+    recipe.write_text(RECIPE.format(root=str(tmp_path / "missing"), psnr=30, ssim=None))
+    assert main(["verify", str(recipe), "--weights", str(run_folder), "train.steps=1"]) == 2
+    assert "To leave this set out, add benchmarks.crops=None." in capsys.readouterr().err
+
+
 def test_verify_refuses_other_networks(
     run_folder: Path, pictures: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -196,7 +228,9 @@ def test_verify_refuses_other_networks(
         in capsys.readouterr().err
     )
     assert main([*words, "benchmarks.crops.psnr=None"]) == 2
-    assert "expects no score" in capsys.readouterr().err
+    assert "expects no score. Give a set one, such as benchmarks.crops.psnr=" in capsys.readouterr().err
+    assert main([*words, "benchmarks.crops=None"]) == 2
+    assert "Add a set first: benchmarks.set5=set5." in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -76,7 +76,40 @@ def test_the_papers_rows_are_the_papers_numbers(
     assert recipe.optim.schedule == parse_value("Spec('halve_every', period=200_000)")
     benchmark = recipe.benchmarks["div2k_valid"]
     assert benchmark is not None
-    assert (benchmark.protocol, benchmark.psnr) == ("div2k_rgb", psnr)
+    assert (benchmark.protocol, benchmark.psnr, benchmark.in_training) == ("div2k_rgb", psnr, True)
+
+
+@pytest.mark.parametrize(
+    ("scale", "ensemble"),
+    [
+        (2, {"div2k_valid": 35.063, "set5": 38.275, "set14": 34.059, "b100": 32.393, "urban100": 32.970}),
+        (3, {"div2k_valid": 31.380, "set5": 34.777, "set14": 30.684, "b100": 29.332, "urban100": 29.019}),
+        (4, {"div2k_valid": 29.370, "set5": 32.618, "set14": 28.928, "b100": 27.792, "urban100": 26.849}),
+    ],
+)
+def test_the_model_zoos_rows_expect_its_table(scale: int, ensemble: dict[str, float]) -> None:
+    """Its README has only scores with the self-ensemble; those of the plain network are from the paper."""
+    expected = {name: b for name, b in edsr(f"edsr_zoo_x{scale}").benchmarks.items() if b is not None}
+    assert {name: b.ensemble_psnr for name, b in expected.items()} == ensemble
+    assert [name for name, b in expected.items() if b.in_training] == ["div2k_valid"]
+    plain = {name: b.psnr for name, b in edsr(PAPER[scale]).benchmarks.items() if b is not None}
+    assert {name: b.psnr for name, b in expected.items()} == plain
+    assert None not in plain.values()
+
+
+PAPER = {2: "edsr_x2", 3: "edsr_x3_finetune", 4: "edsr_x4_finetune"}
+
+
+def test_rows_with_a_plus_expect_the_self_ensemble_alone() -> None:
+    scores = {
+        name: (b.psnr, b.ensemble_psnr, b.ensemble_ssim)
+        for recipe in ("edsr_plus_x2", "mdsr_plus")
+        for name, b in edsr(recipe).benchmarks.items()
+        if b is not None
+    }
+    assert scores["div2k_valid"] == (None, 35.12, None)
+    assert scores["set5"] == (None, 38.20, 0.9606)
+    assert scores["urban100_x4"] == (None, 26.86, 0.8082)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +127,8 @@ def test_the_rows_for_several_scales_have_a_benchmark_for_each(
     recipe = edsr(name)
     assert recipe.model.args == {"n_resblocks": n_resblocks, "n_feats": 64, "scales": (2, 3, 4)}
     assert recipe.data.gt_patch_px // recipe.scale == 48
-    found = {b.scale: (key, b.psnr) for key, b in recipe.benchmarks.items() if b is not None}
+    watched = {key: b for key, b in recipe.benchmarks.items() if b is not None and b.in_training}
+    found = {b.scale: (key, b.psnr) for key, b in watched.items()}
     assert found == {scale: (f"div2k_valid_x{scale}", expected) for scale, expected in psnr.items()}
 
 

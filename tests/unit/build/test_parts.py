@@ -77,6 +77,13 @@ def test_benchmarks_that_are_switched_off_are_left_out():
     assert (benchmark.name, len(benchmark.pictures), benchmark.scale) == ("one", 1, 2)
 
 
+def test_a_benchmark_for_verify_alone_is_not_built_for_training():
+    later = Benchmark(Spec("embedded", names=("coffee",)), in_training=False)
+    recipe = dataclasses.replace(RECIPE, benchmarks={**RECIPE.benchmarks, "later": later})
+    assert [one.name for one in build_benchmarks(recipe)] == ["one"]
+    assert [one.name for one in build_benchmarks(recipe, ["later"])] == ["later"]
+
+
 def test_a_missing_folder_of_data_says_how_to_name_it():
     with pytest.raises(
         RecipeError, match=r"benchmarks\.b\.data = 'set5' needs the folder of the data: add data\.root"

@@ -14,6 +14,8 @@ from srtrain.metrics.published import SELF_ENSEMBLE, published
         (("EDSR (full)", 2, "div2k_valid", "div2k_rgb", "plain"), 35.03, None),
         (("EDSR (full)", 4, "div2k_valid", "div2k_rgb", SELF_ENSEMBLE), 29.370, None),
         (("EDSR (full)", 3, "set14", "paper_y", SELF_ENSEMBLE), 30.684, None),
+        (("EDSR+", 2, "div2k_valid", "div2k_rgb", SELF_ENSEMBLE), 35.12, None),
+        (("EDSR+", 4, "urban100", "paper_y", SELF_ENSEMBLE), 26.86, 0.8080),
         (("RDN", 3, "urban100", "paper_y", "plain"), 28.80, 0.8653),
         (("EDSR-baseline", 4, "set5", "basicsr_rgb", "plain"), 30.182, None),
     ],

@@ -3,7 +3,7 @@
 import pytest
 
 from srtrain.errors import RecipeError
-from srtrain.recipe import Epochs, Spec
+from srtrain.recipe import Benchmark, Epochs, Spec
 from srtrain.recipe.override import override, parse_value
 from srtrain.recipe.record import to_json
 
@@ -121,6 +121,14 @@ def test_an_absent_hook_says_how_to_add_it(small, refusal):
     assert text.endswith("first: hooks.ema=NAME. 'srtrain explain hooks' describes what there is.")
     without = override(small, ["hooks.lr=None"])
     assert "there is no 'lr' here" in refusal(override, without, ["hooks.lr.x=1"])
+
+
+def test_a_benchmark_is_added_by_the_name_of_its_set(small, refusal):
+    assert "benchmarks.set5=NAME" in refusal(override, small, ["benchmarks.set5.psnr=38.0"])
+    added = override(small, ["benchmarks.set5=set5", "benchmarks.set5.psnr=38.0"])
+    assert added.benchmarks["set5"] == Benchmark(Spec("set5"), psnr=38.0)
+    with_arguments = override(small, ["benchmarks.b=Spec('folder', root='x')"])
+    assert with_arguments.benchmarks["b"] == Benchmark(Spec("folder", root="x"))
 
 
 @pytest.mark.parametrize(("key", "known"), [("optim.lrr", "optim"), ("optimm.lr", "KEY"), ("lrr", "KEY")])
