@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from srtrain.engines.foreign.ranges import parse_range
-from srtrain.errors import RecipeError
+from srtrain.errors import RecipeError, RunFolderError
 from srtrain.recipe.override import parse_value
 from srtrain.registry import Registry
+from srtrain.weights import SUFFIXES
 from srtrain.weights.network import SCALES, Network
 
 
@@ -275,3 +277,40 @@ def check_names(registry: Registry, names: Sequence[str], args: argparse.Namespa
     if not args.plugin:
         for name in names:
             registry.get(name)
+
+
+_CONVERTED = {"step_00000000", "latest"}  # what convert and blend write into a folder
+
+
+def check_weights_target(target: Path, overwrite: bool) -> None:
+    """Refuse a file that exists, or a folder with anything else than an earlier conversion.
+
+    Args:
+        target: a folder for a checkpoint, or a file with one of the suffixes of ``srtrain/weights``.
+        overwrite: whether an earlier result may be replaced.
+
+    Raises:
+        RunFolderError: it may not be written.
+    """
+    (_check_file if target.suffix in SUFFIXES else _check_folder)(target, overwrite)
+
+
+def _check_file(target: Path, overwrite: bool) -> None:
+    if target.is_dir():
+        raise RunFolderError(f"--to {str(target)!r} is a folder, but its suffix is that of a file.")
+    if target.exists() and not overwrite:
+        raise RunFolderError(f"{str(target)!r} exists. Add --overwrite to replace it.")
+
+
+def _check_folder(target: Path, overwrite: bool) -> None:
+    """Refuse a folder with an earlier conversion unless it may be overwritten, and any other content always."""
+    if target.is_file():
+        raise RunFolderError(f"--to {str(target)!r} is a file; a checkpoint is a folder.")
+    found = {path.name for path in target.iterdir()} if target.is_dir() else set()
+    if found - _CONVERTED:
+        others = ", ".join(sorted(found - _CONVERTED)[:5])
+        raise RunFolderError(
+            f"{str(target)!r} holds files that no conversion wrote ({others}). Give an empty or new folder."
+        )
+    if found and not overwrite:
+        raise RunFolderError(f"{str(target)!r} holds an earlier conversion. Add --overwrite to replace it.")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from srtrain.cli import arguments
-from srtrain.errors import CheckpointError, RecipeError, RunFolderError
+from srtrain.errors import CheckpointError, RecipeError
 from srtrain.weights import SUFFIXES
 
 HELP = "convert weights of other frameworks into a checkpoint, and back"
@@ -25,8 +25,6 @@ examples:
 The files end in .pt, .pth, .npz or .safetensors. PyTorch is not needed, and no code in a file is run.
 """
 RUN = "srtrain.jobs.convert:run"
-
-_OWN = {"step_00000000", "latest"}  # what this command writes into a folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,7 +85,7 @@ def check(args: argparse.Namespace) -> None:
             f"--res-scale is for files that do not store it; {str(args.file)!r} is a checkpoint of srtrain, which does."
         )
     _check_network(args)
-    (_check_file if args.to_file else _check_folder)(args.to, args.overwrite)
+    arguments.check_weights_target(args.to, args.overwrite)
 
 
 def _check_network(args: argparse.Namespace) -> None:
@@ -100,24 +98,3 @@ def _check_network(args: argparse.Namespace) -> None:
             f"--model {args.network.model} does not belong here: 'srtrain convert {args.kind}' of "
             f"{str(args.file)!r} {'detects' if args.foreign else 'knows'} its network. Leave it out."
         )
-
-
-def _check_file(target: Path, overwrite: bool) -> None:
-    if target.is_dir():
-        raise RunFolderError(f"--to {str(target)!r} is a folder, but its suffix is that of a file.")
-    if target.exists() and not overwrite:
-        raise RunFolderError(f"{str(target)!r} exists. Add --overwrite to replace it.")
-
-
-def _check_folder(target: Path, overwrite: bool) -> None:
-    """Refuse a folder with an earlier conversion unless it may be overwritten, and any other content always."""
-    if target.is_file():
-        raise RunFolderError(f"--to {str(target)!r} is a file; a checkpoint is a folder.")
-    found = {path.name for path in target.iterdir()} if target.is_dir() else set()
-    if found - _OWN:
-        raise RunFolderError(
-            f"{str(target)!r} holds files that no conversion wrote ({', '.join(sorted(found - _OWN)[:5])}). Give an "
-            f"empty or new folder."
-        )
-    if found and not overwrite:
-        raise RunFolderError(f"{str(target)!r} holds an earlier conversion. Add --overwrite to replace it.")

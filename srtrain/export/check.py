@@ -11,10 +11,8 @@ from srtrain.arrays import Float32
 from srtrain.data.embedded import embedded
 from srtrain.data.picture import read_rgb
 from srtrain.errors import ExportError
+from srtrain.export.format import LIMIT
 from srtrain.export.options import Options
-
-LIMIT = 1e-3
-"""Largest allowed difference, in grey levels of [0, 255]. Rounding to 8 bits changes up to 500 times as much."""
 
 ADVICE = (
     "To make a network exportable, use srtrain.models.blocks.PixelShuffle, and do not reshape to numbers that come "

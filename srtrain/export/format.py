@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from srtrain.errors import RunFolderError, UserError, did_you_mean
-from srtrain.export.check import LIMIT
 from srtrain.export.formats import FORMATS
 from srtrain.export.options import Options
 
 if TYPE_CHECKING:
     from mindspore import nn
+
+LIMIT = 1e-3
+"""Largest allowed difference, in grey levels of [0, 255]. Rounding to 8 bits changes up to 500 times as much."""
 
 
 class Format(ABC):

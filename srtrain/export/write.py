@@ -20,9 +20,9 @@ from srtrain.device.mode import as_function
 from srtrain.engines.engine import engine_named
 from srtrain.engines.exported import json_beside
 from srtrain.errors import DeviceError, ExportError, MachineError
-from srtrain.export.check import LIMIT, Difference, compare
+from srtrain.export.check import Difference, compare
 from srtrain.export.fold import In01
-from srtrain.export.format import Format, prepared_format
+from srtrain.export.format import LIMIT, Format, prepared_format
 from srtrain.export.options import Options
 from srtrain.files import lack_of_space, sha256_of, whole_files
 from srtrain.models.collapsed import is_collapsed

@@ -1,16 +1,21 @@
-"""Convert weights of other frameworks into a checkpoint, and back."""
+"""Convert weights of other frameworks into a checkpoint, and back; blend two networks."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from srtrain.errors import CheckpointError
+from mindspore import nn
+
+from srtrain.errors import CheckpointError, listing
+from srtrain.models import MODELS
 from srtrain.models.edsr import EDSR
+from srtrain.recipe.record import encode
 from srtrain.registry import parameters_of
 from srtrain.trainer.checkpoint import CheckpointStore
-from srtrain.weights import edsr_names, edsr_pytorch, foreign, model_zoo
+from srtrain.weights import SUFFIXES, edsr_names, edsr_pytorch, foreign, model_zoo
 from srtrain.weights.read import build_model, read_weights
 from srtrain.weights.transfer import Weights, variant
 
@@ -26,22 +31,32 @@ def run(args: argparse.Namespace) -> int:
             f"{edsr_names.some(list(weights.tensors))}. The model zoo's are head.0.weight, tail.0.up.0.weight, …"
         )
     if not args.foreign:
-        weights = _described(weights)
+        weights = described(weights)
     model = build_model(weights)  # fails if our network does not take the weights
-    if args.to_file:
-        if args.kind in ("torch", "srtrain"):
-            foreign.write(args.to, weights.tensors, weights.about, args.kind)
-        else:
-            edsr_pytorch.write(args.to, weights.tensors, weights.about)
-        path = args.to
-    else:
-        store = CheckpointStore(args.to, weights.about)
-        path = store.save(0, {"model": model.parameters_dict()}, {})
+    path = write_weights(args.to, weights, model, args.kind)
     print(f"{_describe(weights)}\nwrote {path}")
     return 0
 
 
-def _described(weights: Weights) -> Weights:
+def write_weights(target: Path, weights: Weights, model: nn.Cell, names: str) -> Path:
+    """Write a file for another framework, or a checkpoint into a folder; return it.
+
+    Args:
+        target: a folder, or a file with a suffix of ``srtrain/weights``.
+        weights: what a file gets.
+        model: the network with these weights, for a checkpoint.
+        names: of a file: ``edsr-pytorch``, ``torch`` or ``srtrain``.
+    """
+    if target.suffix not in SUFFIXES:
+        return CheckpointStore(target, weights.about).save(0, {"model": model.parameters_dict()}, {})
+    if names in ("torch", "srtrain"):
+        foreign.write(target, weights.tensors, weights.about, names)
+    else:
+        edsr_pytorch.write(target, weights.tensors, weights.about)
+    return target
+
+
+def described(weights: Weights) -> Weights:
     """Describe a checkpoint of srtrain in full; arguments that its recipe left out get their default values."""
     about = {key: weights.about[key] for key in _KEPT if key in weights.about}
     if about.get("model") == "edsr":
@@ -82,3 +97,66 @@ def _of_edsr(args: Mapping[str, Any], said: str, mean: str) -> dict[str, Any]:
 
 def _words(args: Mapping[str, Any]) -> str:
     return ", ".join(f"{key}={value!r}" for key, value in args.items()) or "those of the class"
+
+
+def blend_command(args: argparse.Namespace) -> int:
+    """Read both, check that they are of one architecture, and write the network between them."""
+    a, b = (described(read_weights(path)) for path in (args.a, args.b))
+    for weights in (a, b):
+        build_model(weights)  # fails if a network is not known here, or does not take its weights
+    blended = blend(a, b, args.at)
+    path = write_weights(args.to, blended, build_model(blended), "srtrain")
+    print(f"{1 - args.at:g} · {args.a} + {args.at:g} · {args.b}\nwrote {path}")
+    return 0
+
+
+def blend(a: Weights, b: Weights, at: float) -> Weights:
+    """Return the weights (1 - at) · a + at · b.
+
+    Args:
+        a: the weights at 0.
+        b: the weights at 1, of the same network with the same arguments.
+        at: from 0 to 1.
+
+    Raises:
+        CheckpointError: the architectures differ.
+    """
+    kinds = [_architecture(weights.about) for weights in (a, b)]
+    if differences := [
+        f"{key}: {kinds[0].get(key)!r} and {kinds[1].get(key)!r}"
+        for key in dict.fromkeys([*kinds[0], *kinds[1]])
+        if kinds[0].get(key) != kinds[1].get(key)
+    ]:
+        raise CheckpointError(
+            f"{str(a.source)!r} and {str(b.source)!r} are different networks ({'; '.join(differences)}), so "
+            f"their weights cannot be blended."
+        )
+    if odd := sorted(
+        name
+        for name in {*a.tensors, *b.tensors}
+        if name not in a.tensors or name not in b.tensors or a.tensors[name].shape != b.tensors[name].shape
+    ):
+        raise CheckpointError(
+            f"{str(a.source)!r} and {str(b.source)!r} do not have the same weights: {listing(odd[:5])} "
+            f"{'is' if len(odd) == 1 else 'are'} missing in one of them, or of another shape."
+        )
+    tensors = {
+        name: ((1 - at) * value.astype("float64") + at * b.tensors[name].astype("float64")).astype(
+            value.dtype
+        )
+        for name, value in a.tensors.items()
+    }
+    origin = {"blend": [str(a.source), str(b.source)], "at": at, "names": "srtrain"}
+    about = {key: value for key, value in a.about.items() if key not in ("origin", "recipe_hash")}
+    return Weights(a.source, tensors, {**about, "origin": origin})
+
+
+def _architecture(about: dict[str, Any]) -> dict[str, Any]:
+    """Return what makes two networks comparable."""
+    parameters = parameters_of(MODELS.get(about["model"]))
+    defaults = {name: p.default for name, p in parameters.items() if p.default is not p.empty}
+    return {
+        "model": about["model"],
+        "scale": about["scale"],
+        **encode({**defaults, **about.get("model_args", {})}),
+    }

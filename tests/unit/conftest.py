@@ -244,9 +244,11 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def checkpoint(tmp_path):
     """Write a checkpoint of a network of MODELS with random weights, and return its folder."""
 
-    def write(model: str = "edsr", scale: int = 2, *, recipe_hash: str = "0123456789abcdef", **args):
+    def write(
+        model: str = "edsr", scale: int = 2, *, recipe_hash: str = "0123456789abcdef", seed: int = 5, **args
+    ):
         network = MODELS.build(model, scale=scale, **args)
-        initialise(network, kaiming_uniform(), seed=5)
+        initialise(network, kaiming_uniform(), seed=seed)
         store = CheckpointStore(
             tmp_path / f"{model}_run" / "checkpoints",
             {"model": model, "model_args": args, "scale": scale, "recipe_hash": recipe_hash},

@@ -34,7 +34,7 @@ class SumLoss(nn.Cell):
         for name, weight in weights.items():
             if isinstance(weight, bool) or not isinstance(weight, (int, float)):
                 raise RecipeError(f"loss.{name}: the weight of a loss is a number, not {weight!r}.")
-        self.weights = tuple(map(float, weights.values()))
+        self.weights = tuple(weights.values())
         self.parts = nn.CellList([LOSSES.build(name, **part) for name, part in given.items()])
 
     def construct(self, sr: Tensor, gt: Tensor) -> Tensor:

@@ -115,6 +115,7 @@ def test_a_plugin_alone_prints_the_help_with_its_commands(plugin, capsys):
 
 
 EXAMPLES = {
+    "blend": ["x", "y", "--at", "0.5", "--to", "z"],
     "convert": ["edsr-pytorch", "x.pt", "--to", "y"],
     "count": ["x.py"],
     "data": ["check", "set5"],
@@ -153,6 +154,7 @@ MISTAKES = [
     ["verify", "{quickstart}", "benchmarks.chelsea=None", "--weights", "x"],
     ["count", "{quickstart}", "--output-px", "large"],
     ["convert", "edsr-pytorch", "runs/x", "--to", "weights/x"],
+    ["blend", "x", "y", "--at", "1.5", "--to", "z"],
     ["data", "check", "set5="],
     ["data", "bicubic", "x", "--scale", "1"],
     ["evaluate", "--sets", "set5"],
