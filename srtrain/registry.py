@@ -183,11 +183,37 @@ def place_of(obj: Callable[..., Any]) -> str:
         return f"{obj.__module__}.{getattr(obj, '__qualname__', obj)}"
 
 
+def sources_of(target: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """Return the functions that name the parameters of a class or function.
+
+    A class that passes ``**kwargs`` on also has the parameters of its bases, up to one that takes no ``**kwargs``. This
+    holds for classes with the attribute ``passes_kwargs_on``; the ``**kwargs`` of others take everything.
+    """
+    if not inspect.isclass(target) or not getattr(target, "passes_kwargs_on", False):
+        return [target]
+    found = []
+    for owner in target.__mro__:
+        if "__init__" in vars(owner):
+            found.append(vars(owner)["__init__"])
+            if not _takes_the_rest(found[-1]):
+                break
+    return found
+
+
+def _takes_the_rest(function: Callable[..., Any]) -> bool:
+    return any(
+        p.kind is inspect.Parameter.VAR_KEYWORD for p in inspect.signature(function).parameters.values()
+    )
+
+
 def parameters_of(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """Return the named parameters of a class or function, without ``self`` and ``**kwargs``."""
-    parameters = inspect.signature(target).parameters
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return {name: p for name, p in parameters.items() if p.kind in kinds}
+    found: dict[str, inspect.Parameter] = {}
+    for source in sources_of(target):
+        named = inspect.signature(source).parameters.items()
+        found |= {name: p for name, p in named if p.kind in kinds and name not in ("self", *found)}
+    return found
 
 
 def check_arguments(what: str, target: Callable[..., Any], kwargs: dict[str, Any]) -> None:
@@ -196,9 +222,8 @@ def check_arguments(what: str, target: Callable[..., Any], kwargs: dict[str, Any
     Raises:
         RecipeError: with the nearest known argument and the list of all.
     """
-    every = inspect.signature(target).parameters.values()
     known = parameters_of(target)
-    open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in every)
+    open_ended = _takes_the_rest(sources_of(target)[-1])
     for key in kwargs:
         if key not in known and not open_ended:
             raise RecipeError(

@@ -15,6 +15,7 @@ from srtrain.kernels.forward import Forward
 from srtrain.kernels.library import load_library
 from srtrain.kernels.program import CannotTraceError
 from srtrain.kernels.training import METHODS, fast_twin
+from srtrain.models.ensemble import channels_of, of_channels
 from srtrain.models.upscale import Upscaler
 from srtrain.trainer.log import Log
 
@@ -77,4 +78,4 @@ def upscaler(model: nn.Cell, backend: Backend) -> Upscale:
         # A new one for each picture: the transformed filters are four times the weights, and updates need the memory.
         return Forward(library, words, program.values())(lq)
 
-    return upscale
+    return of_channels(upscale, channels_of(model))

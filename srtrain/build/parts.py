@@ -24,7 +24,7 @@ from srtrain.models import BLOCKS, MODELS
 from srtrain.models.scales import scales_of
 from srtrain.recipe import Benchmark, Epochs, Recipe, Spec
 from srtrain.recipe.record import digest, encode
-from srtrain.registry import Registry
+from srtrain.registry import Registry, parameters_of
 from srtrain.weights.network import SCALES, Network
 from srtrain.weights.read import read_weights
 from srtrain.weights.transfer import Weights
@@ -93,7 +93,13 @@ def build_pictures(
     scale = scale or recipe.scale
     pairs = build_spec(DATASETS, spec, 1, {"root": recipe.data.root, "scale": scale})
     cache_dir = Path(recipe.data.cache_dir).expanduser() if recipe.data.cache_dir else None
-    return Pictures(pairs, scale, cache, cache_dir, degrade)
+    return Pictures(pairs, scale, cache, cache_dir, degrade, is_grey(recipe))
+
+
+def is_grey(recipe: Recipe) -> bool:
+    """Return whether a recipe trains a network on grey pictures: ``model.n_colors=1``."""
+    takes = parameters_of(MODELS.get(recipe.model.name)).get("n_colors")
+    return takes is not None and recipe.model.args.get("n_colors", takes.default) == 1
 
 
 def build_degrade(specs: Sequence[Spec]) -> Degrade | None:

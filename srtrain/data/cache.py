@@ -31,7 +31,7 @@ import numpy as np
 from srtrain.arrays import UInt8
 from srtrain.data.folders import Pair
 from srtrain.data.parallel import in_parallel
-from srtrain.data.picture import cannot_read, cannot_write, read_rgb, size_of, write_bytes
+from srtrain.data.picture import cannot_read, cannot_write, read_grey, read_rgb, size_of, write_bytes
 from srtrain.data.resize import make_lq
 from srtrain.errors import DataError, MachineError, counted
 from srtrain.files import lack_of_space, sha256_of, take_lock
@@ -185,26 +185,32 @@ class Pack:
 
 
 class MappedPictures:
-    """The pictures of a data set, one pack per folder; data sets and scales share the packs.
+    """The pictures of a data set, one pack per folder; data sets and scales share the packs, and grey has its own.
 
     ``lq_sizes`` are the low-resolution sizes (height, width) of the pairs. ``n_decoded`` counts the pictures that were
     not in the cache yet.
     """
 
     def __init__(
-        self, pairs: Sequence[Pair], scale: int, lq_sizes: Sequence[Size], cache_dir: Path | None = None
+        self,
+        pairs: Sequence[Pair],
+        scale: int,
+        lq_sizes: Sequence[Size],
+        cache_dir: Path | None = None,
+        grey: bool = False,
     ) -> None:
         self._scale = scale
         self._lq_sizes = lq_sizes
         home = (cache_dir or default_cache_dir()) / f"v{_FORMAT}"
-        make = partial(_made, scale=scale)
+        read, suffix = (read_grey, "-grey") if grey else (read_rgb, "")
+        make = partial(_made, scale=scale, read=read)
         gt = {pair.gt: size_of(pair.gt) for pair in pairs}
         lq = {p.lq: size for p, size in zip(pairs, lq_sizes, strict=True) if p.lq is not None}
         made = {p.gt: size for p, size in zip(pairs, lq_sizes, strict=True) if p.lq is None}
         packs = (
-            _packs(home, gt, "", read_rgb),
-            _packs(home, lq, "", read_rgb),
-            _packs(home, made, f"-x{scale}", make),
+            _packs(home, gt, suffix, read),
+            _packs(home, lq, suffix, read),
+            _packs(home, made, f"-x{scale}{suffix}", make),
         )
         gt_packs, lq_packs, made_packs = packs
         self._packs = [pack for group in packs for pack in group.values()]
@@ -259,8 +265,8 @@ def _readable(folder: Path) -> str:
     return f"{words}-{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
 
 
-def _made(source: Path, scale: int) -> UInt8:
-    return make_lq(read_rgb(source), scale)
+def _made(source: Path, scale: int, read: Callable[[Path], UInt8]) -> UInt8:
+    return make_lq(read(source), scale)
 
 
 def _slots(sizes: dict[Path, Size], old: dict[str, Entry]) -> tuple[dict[Path, Entry], int]:

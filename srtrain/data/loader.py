@@ -42,7 +42,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Batch:
-    """One rank's share of a step: ``lq`` and ``gt`` uint8 NCHW RGB, contiguous.
+    """One rank's share of a step: ``lq`` and ``gt`` uint8 NCHW RGB (or N1HW of grey pictures), contiguous.
 
     They become float in the compiled update: a quarter of the bytes to write here and to bring to the device.
 
@@ -127,7 +127,7 @@ class BatchSource(ABC):
 
 
 class Loader(BatchSource):
-    """Cuts, turns and stacks patches.
+    """Cuts, turns and stacks patches. Those of grey pictures have one channel: the first one after degradation.
 
     Raises:
         DataError: a patch that the scale does not divide, or that is larger than a picture; low-resolution
@@ -173,8 +173,9 @@ class Loader(BatchSource):
         """
         draws = self.sampler.draw(step)
         lq_px, gt_px = self.lq_patch_px, self.lq_patch_px * self.pictures.scale
-        lq = self._buffers.take((len(draws), 3, lq_px, lq_px))
-        gt = self._buffers.take((len(draws), 3, gt_px, gt_px))
+        channels = 1 if self.pictures.grey else 3
+        lq = self._buffers.take((len(draws), channels, lq_px, lq_px))
+        gt = self._buffers.take((len(draws), channels, gt_px, gt_px))
         samples = []
         for row, draw in enumerate(draws):
             where = place(draw, self.pictures.lq_sizes[draw.picture], lq_px, self.augment)
@@ -198,7 +199,7 @@ class Loader(BatchSource):
 
 def _into_planes(patch: UInt8, planes: UInt8) -> None:
     """Copy an HWC patch into CHW planes; OpenCV does it many times faster than a strided copy."""
-    for channel in range(3):
+    for channel in range(len(planes)):
         cv2.extractChannel(patch, channel, planes[channel])
 
 

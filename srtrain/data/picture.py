@@ -49,6 +49,23 @@ def read_rgb(path: Path) -> UInt8:
     return rgb
 
 
+def read_grey(path: Path) -> UInt8:
+    """Read the brightness of a picture, Y of BT.601 in [0, 255], as uint8 HWC with three equal channels.
+
+    A grey file keeps its values.
+
+    Raises:
+        DataError: as `read_rgb`.
+    """
+    return as_grey(read_rgb(path))
+
+
+def as_grey(rgb: UInt8) -> UInt8:
+    """Return the brightness of uint8 HWC RGB as three equal channels."""
+    grey: UInt8 = cv2.cvtColor(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return grey
+
+
 def to_8_bits(picture: NDArray[np.generic]) -> UInt8:
     """Round uint16 values over their whole range to uint8: ``x / 257``."""
     rounded = np.empty(picture.shape, np.uint8)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -20,7 +20,7 @@ from srtrain.data.degrade import Degrade
 from srtrain.data.folders import Pair
 from srtrain.data.header import Header, notices
 from srtrain.data.parallel import in_parallel
-from srtrain.data.picture import look, read_rgb, size_of
+from srtrain.data.picture import look, read_grey, read_rgb, size_of
 from srtrain.data.resize import crop_to_multiple, make_lq
 from srtrain.errors import DataError, counted, did_you_mean, listing
 
@@ -54,6 +54,7 @@ class Pictures:
         cache: one of ``CACHES``.
         cache_dir: folder for ``mmap``; ``None`` means the default.
         degrade: makes the low resolution instead of bicubic alone, the same at every access; for evaluation.
+        grey: whether pictures are read as grey (see `read_grey`), for a network of one channel.
 
     Raises:
         DataError: no pairs, an unreadable file, a gt that is not lq × scale once cropped to a multiple of the
@@ -68,6 +69,7 @@ class Pictures:
         cache: str = "memory",
         cache_dir: Path | None = None,
         degrade: Degrade | None = None,
+        grey: bool = False,
     ) -> None:
         if not pairs:
             raise DataError("there are no pictures in this data set.")
@@ -77,20 +79,21 @@ class Pictures:
             )
         self.pairs = list(pairs)
         self.scale = scale
+        self.grey = grey
         files = sorted({path for pair in self.pairs for path in (pair.gt, pair.lq) if path is not None})
         headers = dict(zip(files, in_parallel(look, files), strict=True))
         for notice in notices(headers):
             _log.warning("%s", notice)
         self.lq_sizes = [checked_lq_size(pair, scale, headers) for pair in self.pairs]
-        self._source: Source = DecodedAlways(self.pairs, scale)
+        self._source: Source = DecodedAlways(self.pairs, scale, read_grey if grey else read_rgb)
         if cache == "memory":
             _refuse_if_too_large(self.lq_sizes, scale)
             self._source = DecodedOnce(self._source, len(self.pairs))
         elif cache == "mmap":
-            self._source = MappedPictures(self.pairs, scale, self.lq_sizes, cache_dir)
+            self._source = MappedPictures(self.pairs, scale, self.lq_sizes, cache_dir, grey)
         if degrade is not None:
             refuse_lq_files(self.pairs)
-            self._source = Degraded(self._source, scale, degrade)
+            self._source = Degraded(self._source, scale, degrade, grey)
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -125,8 +128,8 @@ class Pictures:
 class Degraded:
     """Makes low resolution with degradations, the same at every access: they depend on the number of the picture."""
 
-    def __init__(self, source: Source, scale: int, degrade: Degrade) -> None:
-        self._source, self._scale, self._degrade = source, scale, degrade
+    def __init__(self, source: Source, scale: int, degrade: Degrade, grey: bool) -> None:
+        self._source, self._scale, self._degrade, self._grey = source, scale, degrade, grey
 
     def gt(self, i: int) -> UInt8:
         """Return a ground truth."""
@@ -134,7 +137,8 @@ class Degraded:
 
     def lq(self, i: int) -> UInt8:
         """Degrade a ground truth."""
-        return self._degrade(self._source.gt(i), self._scale, np.random.default_rng((_FIXED, i)))
+        lq = self._degrade(self._source.gt(i), self._scale, np.random.default_rng((_FIXED, i)))
+        return np.repeat(lq[..., :1], 3, axis=2) if self._grey else lq  # as in training: the first channel
 
     def release(self) -> None:
         """Let go of what the source keeps."""
@@ -144,18 +148,19 @@ class Degraded:
 class DecodedAlways:
     """Decodes the file at every access: no memory, no waiting at the start, slow."""
 
-    def __init__(self, pairs: Sequence[Pair], scale: int) -> None:
+    def __init__(self, pairs: Sequence[Pair], scale: int, read: Callable[[Path], UInt8]) -> None:
         self._pairs = pairs
         self._scale = scale
+        self._read = read
 
     def gt(self, i: int) -> UInt8:
         """Decode and crop a ground truth."""
-        return crop_to_multiple(read_rgb(self._pairs[i].gt), self._scale)
+        return crop_to_multiple(self._read(self._pairs[i].gt), self._scale)
 
     def lq(self, i: int) -> UInt8:
         """Decode a low-resolution picture, or make it from the ground truth."""
         pair = self._pairs[i]
-        return make_lq(read_rgb(pair.gt), self._scale) if pair.lq is None else read_rgb(pair.lq)
+        return make_lq(self._read(pair.gt), self._scale) if pair.lq is None else self._read(pair.lq)
 
     def release(self) -> None:
         """Nothing is kept."""

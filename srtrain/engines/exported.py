@@ -34,6 +34,7 @@ _ABOUT = {
     "precision?": str,
     "linear_end?": str,
     "values?": str,
+    "channels?": Whole(1, 3),
 }
 
 
@@ -53,6 +54,8 @@ def metadata(text: str, file: Path) -> dict[str, Any]:
             raise ValueError(f"'input_px' is {about['input_px']} instead of a height and a width")
         if about.get("values", "0-255") not in RANGES:
             raise ValueError(f"'values' is {about['values']!r} instead of one of {', '.join(RANGES)}")
+        if about.get("channels", 3) == 2:
+            raise ValueError("'channels' is 2 instead of 1 or 3")
     except ValueError as error:
         raise CheckpointError(
             f"the metadata of {str(file)!r} is damaged: {reason_of(error)}. Export the network again."
@@ -96,11 +99,10 @@ class ExportedEngine(Engine):
             self.input_px = _pair(self.about.get("input_px"))
             self.batch = self.about.get("batch")
             self.scale = int(self.about["scale"])
-            values = self.about.get("values", "0-255")
-            if values != "0-255":
-                self._upscale_batch = Adapter(
-                    self._run, Form(values_in=values, values_out=values, scale=self.scale)
-                )
+            values, channels = self.about.get("values", "0-255"), self.about.get("channels", 3)
+            if (values, channels) != ("0-255", 3):
+                form = Form(n_channels=channels, values_in=values, values_out=values, scale=self.scale)
+                self._upscale_batch = Adapter(self._run, form)
         else:
             form = examine(path, self._run, self.declared, self.batch, value_range)
             self._upscale_batch = Adapter(self._run, form)

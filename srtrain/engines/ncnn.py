@@ -58,7 +58,13 @@ class NcnnEngine(ExportedEngine):
             )
         self._input, self._output = inputs[0], outputs[0]
         self.declared = Declared((None, _n_channels(path), None, None))
-        return _metadata(json_beside(path))
+        about = _metadata(json_beside(path))
+        if about and about.get("channels", 3) != _n_channels(path):
+            raise CheckpointError(
+                f"{str(path)!r} reads {_n_channels(path)} channels, but its metadata says {about.get('channels', 3)}. "
+                f"Export the network again."
+            )
+        return about
 
     def _run(self, lq: Float32) -> Float32:
         height, width = lq.shape[2:]

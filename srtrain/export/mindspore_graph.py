@@ -12,6 +12,7 @@ from mindspore import nn
 
 from srtrain.engines.exported import METADATA_KEY
 from srtrain.export.options import Options
+from srtrain.models.ensemble import channels_of
 
 
 def write_mindir(model: nn.Cell, file: Path, about: dict[str, Any], options: Options) -> None:
@@ -21,17 +22,19 @@ def write_mindir(model: nn.Cell, file: Path, about: dict[str, Any], options: Opt
         proto.user_info[METADATA_KEY] = json.dumps(about)
         proto.producer_name, proto.producer_version = "srtrain", about["srtrain"]
 
-    ms.export(model, _example(options), file_name=str(file), file_format="MINDIR", custom_func=add_metadata)
+    ms.export(
+        model, _example(model, options), file_name=str(file), file_format="MINDIR", custom_func=add_metadata
+    )
 
 
 def write_air(model: nn.Cell, file: Path, options: Options) -> None:
     """Write a folded network as AIR, on an Ascend device and for fixed sizes."""
-    ms.export(model, _example(options), file_name=str(file), file_format="AIR")
+    ms.export(model, _example(model, options), file_name=str(file), file_format="AIR")
 
 
-def _example(options: Options) -> ms.Tensor:
+def _example(model: nn.Cell, options: Options) -> ms.Tensor:
     """Return the input to trace the network with; it has no values if a size is free."""
-    shape = [options.batch, 3, *(options.input_px or (None, None))]
+    shape = [options.batch, channels_of(model), *(options.input_px or (None, None))]
     if None in shape:
         return ms.Tensor(shape=shape, dtype=ms.float32)
     return ms.Tensor(np.zeros(shape, np.float32))

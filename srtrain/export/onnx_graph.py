@@ -21,6 +21,7 @@ from srtrain.export.check import ADVICE
 from srtrain.export.fold import take_padding_off
 from srtrain.export.graph import INPUT, OUTPUT, PADDING, rename_tensors
 from srtrain.export.options import Options
+from srtrain.models.ensemble import channels_of
 
 _AXES = {0: "batch", 2: "height", 3: "width"}
 _TRACED_PX = (12, 10)  # size for tracing; even. The check runs smaller and larger pictures
@@ -41,9 +42,10 @@ def write_onnx(model: nn.Cell, file: Path, about: dict[str, Any], options: Optio
     raw = file.with_suffix(".raw.onnx")
     padded = take_padding_off(model)
     height, width = options.input_px or _TRACED_PX
+    channels = channels_of(model)
     mindspore_onnx.export(
         model,
-        ms.Tensor(np.zeros((options.batch or 1, 3, height, width), np.float32)),
+        ms.Tensor(np.zeros((options.batch or 1, channels, height, width), np.float32)),
         file_name=str(raw),
         input_names=[INPUT],
         output_names=[OUTPUT],
@@ -57,7 +59,7 @@ def write_onnx(model: nn.Cell, file: Path, about: dict[str, Any], options: Optio
     simplify(raw, file)
     raw.unlink()
     graph = onnx.load(str(file))
-    set_output_shape(graph, int(about["scale"]), options)
+    set_output_shape(graph, channels, int(about["scale"]), options)
     if options.program:
         name_ends(graph.graph, options.program.tensors)
     save(graph, file, about)
@@ -150,7 +152,7 @@ def simplify(source: Path, target: Path) -> None:
         ) from error
 
 
-def set_output_shape(model: onnx.ModelProto, scale: int, options: Options) -> None:
+def set_output_shape(model: onnx.ModelProto, channels: int, scale: int, options: Options) -> None:
     """Replace the shapes of the traced size by symbolic ones."""
     del model.graph.value_info[:]
     free = free_axes(options)
@@ -158,7 +160,7 @@ def set_output_shape(model: onnx.ModelProto, scale: int, options: Options) -> No
     times = "" if scale == 1 else f"{scale}*"
     shape = [
         free.get(0, options.batch),
-        3,
+        channels,
         f"{times}height" if 2 in free else scale * height,
         f"{times}width" if 3 in free else scale * width,
     ]

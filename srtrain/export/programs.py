@@ -55,12 +55,17 @@ class Program:
                 f"--to."
             )
 
-    def check_scale(self, target: Path, scale: int) -> None:
-        """Check that the program will find the scale of the network in the name of the file.
+    def check_network(self, target: Path, scale: int, channels: int) -> None:
+        """Check the channels, and that the program will find the scale of the network in the name of the file.
 
         Raises:
-            UserError: it will find another one.
+            UserError: it will find another scale, or the network is not for RGB.
         """
+        if channels != 3:
+            raise UserError(
+                f"{self.name} gives a network RGB, and this one takes grey pictures: leave out --for {self.name}, and "
+                f"run the file with srtrain infer, which keeps the colours of a picture."
+            )
         found = scale_in(target.stem)
         if self.named_scale and found != scale:
             told = f"reads x{found} from it" if found else "finds no scale in it"

@@ -35,6 +35,7 @@ from srtrain.export.graph import INPUT
 from srtrain.export.onnx_graph import save
 from srtrain.export.options import Options
 from srtrain.export.write import Report, export, published, write_json
+from srtrain.models.ensemble import luma_of
 
 _OPSET = 17  # one scale per channel needs operator set 13 or later
 _CROP_PX = 160  # of a calibration picture; the calibrator keeps histograms of every feature map
@@ -138,7 +139,7 @@ def to_int8(source: Path, target: Path, about: dict[str, Any], pictures: Picture
         quantize_static(
             str(newer),
             str(ranged),
-            _Calibration(pictures, options),
+            _Calibration(pictures, options, about.get("channels", 3)),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
             nodes_to_exclude=next_to_pictures(graph.graph),
@@ -206,8 +207,8 @@ def _group(node: onnx.NodeProto) -> int:
 class _Calibration(CalibrationDataReader):
     """Supplies ONNX Runtime with the middle of each picture, in a size that the network accepts."""
 
-    def __init__(self, pictures: Pictures, options: Options) -> None:
-        self._pictures, self._options = pictures, options
+    def __init__(self, pictures: Pictures, options: Options, channels: int = 3) -> None:
+        self._pictures, self._options, self._channels = pictures, options, channels
         self._next, self._end = 0, len(self)
 
     def __len__(self) -> int:
@@ -222,7 +223,8 @@ class _Calibration(CalibrationDataReader):
         if self._next >= self._end:
             return None
         self._next += 1
-        return {INPUT: _middle(self._pictures.lq(self._next - 1), self._options)}
+        middle = _middle(self._pictures.lq(self._next - 1), self._options)
+        return {INPUT: luma_of(middle) if self._channels == 1 else middle}
 
 
 def _middle(lq: UInt8, options: Options) -> Float32:

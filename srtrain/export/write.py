@@ -26,8 +26,9 @@ from srtrain.export.format import LIMIT, Format, prepared_format
 from srtrain.export.options import Options
 from srtrain.files import lack_of_space, sha256_of, whole_files
 from srtrain.models.collapsed import is_collapsed
+from srtrain.models.ensemble import channels_of, of_channels
 from srtrain.models.receptive import receptive_px, size_multiple
-from srtrain.weights.read import activate_plugins, at_scale, build_model, read_weights
+from srtrain.weights.read import at_scale, build_model, read_weights
 from srtrain.weights.transfer import Weights
 
 _LITTLE_BYTES = 100_000  # a disk with less than this is full
@@ -65,7 +66,8 @@ def export(
     Raises:
         UserError: the suffix or a size is not supported, the file exists, or the folder is not writable.
         DeviceError: AIR without an Ascend device.
-        CheckpointError: the checkpoint is missing or damaged.
+        CheckpointError: the checkpoint is missing or damaged, or does not describe its network.
+        RecipeError: it needs a plugin that is missing, or that the user has not consented to.
         ExportError: the network cannot be exported, or the file does not compute the same as the checkpoint.
     """
     options = options or Options()
@@ -74,12 +76,12 @@ def export(
     start_device(format_.target, threads)
     weights = at_scale(read_weights(source, network=options.network), options.scale)
     options = dataclasses.replace(options, plain=options.plain or format_.plain)
-    about = describe(weights, options)
+    model = build_model(weights)
+    about = describe(weights, options, channels_of(model))
     if options.program:
-        options.program.check_scale(target, int(about["scale"]))
+        options.program.check_network(target, int(about["scale"]), channels_of(model))
     n_bytes = sum(tensor.nbytes for tensor in weights.tensors.values())
     with published(target, n_bytes + _LITTLE_BYTES) as hidden:
-        model = build_model(weights)
         model = format_.fold(model, options.plain)
         about["linear_end"] = "collapsed" if is_collapsed(model) else "plain"
         model = In01(model) if options.program else model
@@ -104,23 +106,16 @@ def start_device(target: str, threads: int) -> None:
         )
 
 
-def describe(weights: Weights, options: Options) -> dict[str, Any]:
-    """Return the metadata for the file.
-
-    Raises:
-        CheckpointError: the checkpoint does not describe its network.
-        RecipeError: it needs a plugin that is missing, or that the user has not consented to.
-    """
+def describe(weights: Weights, options: Options, channels: int) -> dict[str, Any]:
+    """Return the metadata for the file, of a network that reads pictures with so many channels."""
     theirs = weights.about
-    if "model" not in theirs or "scale" not in theirs:
-        build_model(weights)  # raises the error that says what is missing
-    activate_plugins(weights.source, theirs)
     kept = ("model", "model_args", "scale", "step", "recipe_hash", "origin", "score")
     return {
         **{key: theirs[key] for key in kept if key in theirs},
         "receptive_px": receptive_px(theirs),
         "size_multiple": size_multiple(theirs),
-        "input": f"float32 NCHW RGB in [0, {1 if options.program else 255}]",
+        "channels": channels,
+        "input": f"float32 NCHW {'RGB' if channels == 3 else 'grey'} in [0, {1 if options.program else 255}]",
         "values": "0-1" if options.program else "0-255",
         "output": f"the same with {theirs['scale']} times the height and width, not clipped",
         "input_px": options.input_px,
@@ -136,13 +131,14 @@ def _check(weights: Weights, file: Path, format_: Format, options: Options, thre
     Raises:
         ExportError: the difference is larger than rounding can explain.
     """
-    reference = as_function(build_model(weights))
+    model = build_model(weights)
+    channels = channels_of(model)
+    reference = of_channels(as_function(model), channels)
     if format_.engine:
         difference = compare(reference, engine_named(format_.engine)(file, threads), options)
     else:  # no engine here runs the file: check the network that it was written from
-        difference = compare(
-            reference, as_function(format_.fold(build_model(weights), options.plain)), options
-        )
+        written = as_function(format_.fold(build_model(weights), options.plain))
+        difference = compare(reference, of_channels(written, channels), options)
     if not difference.within(format_.limit):
         raise ExportError(
             f"the exported file differs from {str(weights.source)!r} by {difference.largest:.2g} grey levels, but only "

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,6 +41,24 @@ from srtrain.weights.described import model_args, network_of
 from srtrain.weights.transfer import variant
 
 _REFERENCE_BYTES = 4_000_000_000  # for the checkpoint of --against; its tiles change nothing
+
+
+class Kind(NamedTuple):
+    """The pictures that an engine is scored on.
+
+    Attributes:
+        scale: ground truth over input.
+        grey: whether they are read as grey, for a network that srtrain trained on grey pictures.
+    """
+
+    scale: int
+    grey: bool
+
+    @classmethod
+    def of(cls, engine: Engine) -> Kind:
+        """Return the kind of pictures for an engine."""
+        about = engine.about
+        return cls(engine.scale, 1 in (about.get("channels"), about.get("model_args", {}).get("n_colors")))
 
 
 @dataclass(frozen=True)
@@ -74,11 +92,11 @@ def run(args: argparse.Namespace) -> int:
         engines = _engines(args, args.engine_options)
         degrade = Degrade([DEGRADATIONS.build(name, **given) for name, given in args.degrade])
         sets = {  # all of them, so that a missing folder is found before hours of work
-            scale: [
-                _open_set(name, root or args.root, scale, args.lr_type, degrade if args.degrade else None)
+            kind: [
+                _open_set(name, root or args.root, kind, args.lr_type, degrade if args.degrade else None)
                 for name, root in args.sets
             ]
-            for scale in {engine.scale for engine in engines.values()}
+            for kind in map(Kind.of, engines.values())
         }
         if args.against is not None and backend.rank == 0:
             _compare(engines, sets, args.against, args.threads)
@@ -91,13 +109,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def evaluate(
-    engines: dict[str, Engine], sets: dict[int, list[EvalSet]], scoring: Scoring, backend: Backend
+    engines: dict[str, Engine], sets: dict[Kind, list[EvalSet]], scoring: Scoring, backend: Backend
 ) -> list[Row]:
     """Return a row for each model, set, protocol and method.
 
     Args:
         engines: models by the label that their rows have.
-        sets: data sets by scale.
+        sets: data sets by the kind of their pictures.
         scoring: protocols, methods, and what to write.
         backend: device of this process; each rank takes its share of the pictures.
     """
@@ -106,7 +124,7 @@ def evaluate(
         facts = _facts(engine)
         if engine.input_px is None:  # compiling in the first call must not count as the first picture's time
             engine(np.zeros((1, 3, 16, 16), np.float32))
-        for benchmark in sets[engine.scale]:
+        for benchmark in sets[Kind.of(engine)]:
             rows += _evaluate_set(label, engine, facts, benchmark, scoring, backend)
     return rows
 
@@ -208,14 +226,14 @@ def _at_all_scales(given: str, args: argparse.Namespace, options: Mapping[str, A
 
 
 def _compare(
-    engines: dict[str, Engine], sets: dict[int, list[EvalSet]], checkpoint: Path, threads: int
+    engines: dict[str, Engine], sets: dict[Kind, list[EvalSet]], checkpoint: Path, threads: int
 ) -> None:
     """Print how the first picture of each network differs from what MindSpore computes from the checkpoint."""
     reference = Tiled(open_engine(checkpoint, "mindspore", threads), memory_bytes=_REFERENCE_BYTES)
     for label, engine in engines.items():
         if engine.scale != reference.scale:
             continue
-        pictures = sets[engine.scale][0].pictures
+        pictures = sets[Kind.of(engine)][0].pictures
         lq = pictures.lq(0).transpose(2, 0, 1)[None].astype(np.float32)
         network = engine if engine.input_px is None else Tiled(engine)
         difference = np.abs(network(lq) - reference(lq))
@@ -247,13 +265,15 @@ def _label(given: str) -> str:
     return path.stem
 
 
-def _open_set(name: str, root: str, scale: int, lr_type: str | None, degrade: Degrade | None) -> EvalSet:
+def _open_set(name: str, root: str, kind: Kind, lr_type: str | None, degrade: Degrade | None) -> EvalSet:
     """Open a set; with degradations, the low resolution is made from the ground truth unless it is named."""
     wanted = lr_type or ("on_the_fly" if degrade else None)
     takes_type = wanted and "lr_type" in parameters_of(DATASETS.get(name))
-    pictures = open_set(name, root, scale, degrade, **({"lr_type": wanted} if takes_type else {}))
+    pictures = open_set(
+        name, root, kind.scale, degrade, kind.grey, **({"lr_type": wanted} if takes_type else {})
+    )
     protocol = PROTOCOLS.build("div2k_rgb" if name.startswith("div2k") else "paper_y")
-    return EvalSet(name, pictures, scale, protocol)
+    return EvalSet(name, pictures, kind.scale, protocol)
 
 
 def _protocols(names: Sequence[str]) -> list[Protocol]:

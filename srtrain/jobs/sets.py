@@ -36,7 +36,9 @@ def set_arguments(name: str, root: str, scale: int, **more: Any) -> dict[str, An
     return arguments
 
 
-def open_set(name: str, root: str, scale: int, degrade: Degrade | None = None, **more: Any) -> Pictures:
+def open_set(
+    name: str, root: str, scale: int, degrade: Degrade | None = None, grey: bool = False, **more: Any
+) -> Pictures:
     """Return the pictures of a data set, decoded when they are needed; see ``set_arguments`` and ``Pictures``."""
     pairs = DATASETS.build(name, **set_arguments(name, root, scale, **more))
-    return Pictures(pairs, scale, cache="none", degrade=degrade)
+    return Pictures(pairs, scale, cache="none", degrade=degrade, grey=grey)

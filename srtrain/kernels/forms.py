@@ -218,14 +218,27 @@ def spread(weight: Float32, above: int) -> Float32:
 
 @form(Normalise)
 def normalise(program: Program, cell: Normalise, x: Section, into: Section) -> Section:
-    """The mean colour, and [0, 1] in place of [0, 255]."""
-    return program.shift(x, constants_of(cell.subtract), 1 / 255)
+    """The mean colour, and another range in place of [0, 255]."""
+    return program.shift(x, constants_of(cell.subtract), factor_of(cell))
 
 
 @form(Denormalise)
 def denormalise(program: Program, cell: Denormalise, x: Section, into: Section) -> Section:
     """What ``normalise`` did, undone."""
-    return program.shift(x, [value / 255 for value in constants_of(cell.add)], 255)
+    factor = factor_of(cell)
+    return program.shift(x, [value / factor for value in constants_of(cell.add)], factor)
+
+
+def factor_of(cell: Normalise | Denormalise) -> float:
+    """Return the factor of all channels.
+
+    Raises:
+        CannotTraceError: each channel has its own, as with ``rgb_std``.
+    """
+    first, *others = {float(value) for value in cell.factor.asnumpy().ravel()}
+    if others:
+        raise CannotTraceError("the library has no factor for each colour")
+    return first
 
 
 def constants_of(cell: MeanShift) -> list[float]:

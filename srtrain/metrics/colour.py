@@ -10,6 +10,21 @@ _Y_OF_RGB = np.array([65.481, 128.553, 24.966]) / 255.0
 _Y_OF_BLACK = 16.0
 
 
+_BRIGHTNESS = np.array([0.299, 0.587, 0.114])  # of BT.601, which leaves grey as it is
+
+
+def brightness(rgb: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Return the brightness of RGB as a grey picture: Y of BT.601 with full swing, in the range of ``rgb``.
+
+    Args:
+        rgb: RGB in any range, channels last, any leading shape.
+
+    Returns:
+        The same leading shape. Three equal channels give their value.
+    """
+    return rgb.astype(np.float64) @ _BRIGHTNESS
+
+
 def luma(rgb: NDArray[np.generic]) -> NDArray[np.float64]:
     """Return Y of BT.601 as MATLAB's ``rgb2ycbcr`` defines it, not rounded.
 

@@ -9,6 +9,7 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from srtrain.device.mode import pynative
+from srtrain.models.ensemble import channels_of
 
 _PROBE_PX = (12, 16)
 
@@ -60,7 +61,7 @@ def count(model: nn.Cell, scale: int, output_px: tuple[int, int] = (1280, 720)) 
     height, width = _PROBE_PX
     try:
         with pynative():  # hooks of cells run in PyNative mode only
-            model(Tensor(np.zeros((1, 3, height, width), np.float32)))
+            model(Tensor(np.zeros((1, channels_of(model), height, width), np.float32)))
     finally:
         for handle in handles:
             handle.remove()

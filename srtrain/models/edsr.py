@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mindspore import Tensor, nn
 
+from srtrain.arrays import Float32
 from srtrain.models import BLOCKS, MODELS
-from srtrain.models.blocks import DIV2K_MEAN, Denormalise, MeanShift, Normalise, Upsampler, conv
+from srtrain.models.blocks import PictureNetwork, Upsampler, conv
 
 
 @MODELS.register("edsr", from_run=("scale",))
-class EDSR(nn.Cell):
+class EDSR(PictureNetwork):
     """A head, a body of residual blocks with a skip around it, and an upsampler (section 3.2, table 1).
 
     The defaults are the baseline network. The full network of the paper has ``n_resblocks=32, n_feats=256,
@@ -24,8 +26,6 @@ class EDSR(nn.Cell):
         n_feats: channels of every feature map.
         res_scale: factor of each block's residual branch; 0.1 keeps 256 channels stable (section 3.3).
         kernel_px: side of the kernels; odd.
-        rgb_mean: mean colour in [0, 1]; it is subtracted from the input and added to the output. Use zeros for weights
-            that were trained without a mean.
         block: a name from ``BLOCKS``, built with ``n_feats``, ``kernel_px`` and ``res_scale``.
         zoo_normalisation: train head and tail on [0, 1] as MindSpore's model zoo does. The function is the same, with
             the head's weights 255 times as large and the tail's 255 times as small, so an optimizer such as Adam moves
@@ -58,11 +58,6 @@ class EDSR(nn.Cell):
     linear_end = ("upsampler", "tail", "add_mean")
     """The cells that ``construct`` applies last, one after the other. Exports collapse them into one convolution."""
 
-    parametrisations: ClassVar[dict[str, dict[str, float]]] = {
-        "zoo_normalisation": {"head.weight": 255.0, "tail.weight": 1 / 255, "tail.bias": 1 / 255}
-    }
-    """Arguments that change the weights and not the function: factors of the usual weights, by Parameter."""
-
     def __init__(
         self,
         scale: int,
@@ -70,13 +65,12 @@ class EDSR(nn.Cell):
         n_feats: int = 64,
         res_scale: float = 1.0,
         kernel_px: int = 3,
-        rgb_mean: tuple[float, float, float] = DIV2K_MEAN,
         block: str = "residual",
         zoo_normalisation: bool = False,
+        **pictures: Any,
     ) -> None:
-        super().__init__()
-        self.subtract_mean = MeanShift(rgb_mean, sign=-1)
-        self.head = conv(3, n_feats, kernel_px)
+        super().__init__(**_of_zoo(zoo_normalisation, pictures))
+        self.head = conv(self.n_colors, n_feats, kernel_px)
         self.body = nn.SequentialCell(
             [
                 BLOCKS.build(block, n_feats=n_feats, kernel_px=kernel_px, res_scale=res_scale)
@@ -85,11 +79,12 @@ class EDSR(nn.Cell):
         )
         self.body_end = conv(n_feats, n_feats, kernel_px)
         self.upsampler = Upsampler(scale, n_feats, kernel_px)
-        self.tail = conv(n_feats, 3, kernel_px)
-        self.add_mean = MeanShift(rgb_mean, sign=1)
-        if zoo_normalisation:  # the names of the Parameters stay the same
-            self.subtract_mean = Normalise(rgb_mean)
-            self.add_mean = Denormalise(rgb_mean)
+        self.tail = conv(n_feats, self.n_colors, kernel_px)
+
+    @classmethod
+    def weight_factors(cls, scale: int, args: Mapping[str, Any]) -> dict[str, Float32]:
+        """Return the factors of the usual weights, as in ``PictureNetwork``."""
+        return super().weight_factors(scale, _of_zoo(bool(args.get("zoo_normalisation")), args))
 
     @staticmethod
     def receptive_px(scale: int, n_resblocks: int, kernel_px: int, block: str, **_: Any) -> int | None:
@@ -108,3 +103,8 @@ class EDSR(nn.Cell):
         x = self.head(self.subtract_mean(lq))
         x = x + self.body_end(self.body(x))
         return self.add_mean(self.tail(self.upsampler(x)))
+
+
+def _of_zoo(zoo_normalisation: bool, pictures: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of the pictures; the model zoo computes on [0, 1]."""
+    return {**pictures, "rgb_range": 1.0} if zoo_normalisation else dict(pictures)

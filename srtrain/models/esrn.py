@@ -15,7 +15,14 @@ from mindspore import Tensor, nn, ops
 
 from srtrain.errors import RecipeError, listing
 from srtrain.models import BLOCKS, MODELS
-from srtrain.models.blocks import DIV2K_MEAN, CropLike, MeanShift, PadToEven, conv, upsampler_to_rgb
+from srtrain.models.blocks import (
+    CropLike,
+    PadToEven,
+    PictureNetwork,
+    conv,
+    last_convolution,
+    upsampler_to_picture,
+)
 
 EXAMPLE = (
     *("G_8_16_24", "C_8_16_16", "G_4_16_24", "G_8_16_16", "S_4_24_32", "C_8_16_48", "S_4_16_24", "G_6_16_24"),
@@ -77,7 +84,7 @@ class BlockKind:
 
 
 @MODELS.register("esrn", from_run=("scale",))
-class ESRN(nn.Cell):
+class ESRN(PictureNetwork):
     """Two convolutions, a row of dense blocks, a fusion of the outputs of all blocks, and an upsampler.
 
     Args:
@@ -85,7 +92,6 @@ class ESRN(nn.Cell):
         blocks: names of blocks in order, such as ``S_8_16_32``. Their types are names from ``BLOCKS``, built with
             ``n_in``, ``n_convs``, ``growth`` and ``n_out``.
         n_feats: channels outside of the blocks, G0 in the paper.
-        rgb_mean: mean colour in [0, 1]; it is subtracted from the input and added to the output.
 
     Raises:
         RecipeError: no blocks, an unknown block, or a scale that is not supported.
@@ -99,9 +105,9 @@ class ESRN(nn.Cell):
         scale: int,
         blocks: Sequence[str] = EXAMPLE,
         n_feats: int = 32,
-        rgb_mean: tuple[float, float, float] = DIV2K_MEAN,
+        **pictures: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(**pictures)
         if not blocks:
             raise RecipeError(
                 "an ESRN needs at least one block, but model.blocks is empty. Name blocks such as S_8_16_32."
@@ -109,17 +115,20 @@ class ESRN(nn.Cell):
         self.n_feats = n_feats
         kinds = [BlockKind.parse(name) for name in blocks]
         widths = [n_feats, *(kind.n_out for kind in kinds)]
-        self.subtract_mean = MeanShift(rgb_mean, sign=-1)
-        self.head = conv(3, n_feats)
+        self.head = conv(self.n_colors, n_feats)
         self.enter = conv(n_feats, n_feats)
         self.blocks = nn.CellList([kind.build(n_in) for kind, n_in in zip(kinds, widths, strict=False)])
         self.fuse = nn.SequentialCell(conv(sum(widths[1:]), n_feats, 1), conv(n_feats, n_feats))
-        self.upsampler = upsampler_to_rgb(scale, n_feats)
-        self.add_mean = MeanShift(rgb_mean, sign=1)
+        self.upsampler = upsampler_to_picture(scale, n_feats, self.n_colors)
         self.halves = halves(blocks)
         if self.halves:
             self.pad = PadToEven()
             self.crop = CropLike(scale)
+
+    @classmethod
+    def ends(cls, scale: int) -> tuple[str, str]:
+        """Return the names of the first and the last convolution."""
+        return "head", last_convolution(scale)
 
     @staticmethod
     def receptive_px(scale: int, blocks: Sequence[str], **_: Any) -> int | None:

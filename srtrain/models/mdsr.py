@@ -9,7 +9,7 @@ from mindspore import Tensor, nn
 
 from srtrain.errors import RecipeError, listing
 from srtrain.models import BLOCKS, MODELS
-from srtrain.models.blocks import DIV2K_MEAN, MeanShift, ResidualBlock, Upsampler, conv
+from srtrain.models.blocks import PictureNetwork, ResidualBlock, Upsampler, conv
 from srtrain.models.edsr import EDSR
 
 _ENTRY_PX = 5  # kernels of the pre-processing, which reduce the differences between the scales
@@ -17,7 +17,7 @@ _N_ENTRY = 2
 
 
 @MODELS.register("mdsr", from_run=("scale",))
-class MDSR(nn.Cell):
+class MDSR(PictureNetwork):
     """A shared head, body and tail; each scale has pre-processing blocks and an upsampler of its own (figure 5).
 
     The defaults are the paper's network: 8.0 M parameters for the three scales together (table 1).
@@ -29,7 +29,6 @@ class MDSR(nn.Cell):
         n_feats: channels of every feature map.
         res_scale: factor of each block's residual branch.
         kernel_px: side of the kernels outside of the pre-processing; odd.
-        rgb_mean: mean colour in [0, 1]; it is subtracted from the input and added to the output.
         block: a name from ``BLOCKS`` for the body, built with ``n_feats``, ``kernel_px`` and ``res_scale``.
 
     Raises:
@@ -50,15 +49,14 @@ class MDSR(nn.Cell):
         n_feats: int = 64,
         res_scale: float = 1.0,
         kernel_px: int = 3,
-        rgb_mean: tuple[float, float, float] = DIV2K_MEAN,
         block: str = "residual",
+        **pictures: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(**pictures)
         if scale not in scales:
             raise RecipeError(f"scale = {scale!r} is not one of model.scales: {listing(map(str, scales))}.")
         self.scale, self.scales = scale, tuple(scales)
-        self.subtract_mean = MeanShift(rgb_mean, sign=-1)
-        self.head = conv(3, n_feats, kernel_px)
+        self.head = conv(self.n_colors, n_feats, kernel_px)
         self.enters = nn.CellList(
             [
                 nn.SequentialCell([ResidualBlock(n_feats, _ENTRY_PX) for _ in range(_N_ENTRY)])
@@ -73,8 +71,7 @@ class MDSR(nn.Cell):
         )
         self.body_end = conv(n_feats, n_feats, kernel_px)
         self.upsamplers = nn.CellList([Upsampler(one, n_feats, kernel_px) for one in self.scales])
-        self.tail = conv(n_feats, 3, kernel_px)
-        self.add_mean = MeanShift(rgb_mean, sign=1)
+        self.tail = conv(n_feats, self.n_colors, kernel_px)
 
     @staticmethod
     def receptive_px(scale: int, n_resblocks: int, kernel_px: int, block: str, **_: Any) -> int | None:

@@ -9,11 +9,11 @@ from mindspore import Tensor, nn, ops
 
 from srtrain.errors import RecipeError
 from srtrain.models import MODELS
-from srtrain.models.blocks import DIV2K_MEAN, MeanShift, Upsampler, conv, upsampler_to_rgb
+from srtrain.models.blocks import PictureNetwork, Upsampler, conv, last_convolution, upsampler_to_picture
 
 
 @MODELS.register("rdn", from_run=("scale",))
-class RDN(nn.Cell):
+class RDN(PictureNetwork):
     """Two convolutions, a row of residual dense blocks, a fusion of the outputs of all blocks, and an upsampler.
 
     The defaults are the paper's final network (section 5.1): 22.1 M parameters at x2.
@@ -24,7 +24,6 @@ class RDN(nn.Cell):
         n_convs: 3x3 convolutions of each block, C in the paper.
         growth: channels that each of them adds, G in the paper.
         n_feats: channels outside of the blocks, G0 in the paper.
-        rgb_mean: mean colour in [0, 1]; it is subtracted from the input and added to the output.
 
     Raises:
         RecipeError: no blocks or convolutions, or a scale that is not supported.
@@ -45,21 +44,24 @@ class RDN(nn.Cell):
         n_convs: int = 8,
         growth: int = 64,
         n_feats: int = 64,
-        rgb_mean: tuple[float, float, float] = DIV2K_MEAN,
+        **pictures: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(**pictures)
         if min(n_blocks, n_convs) < 1:
             raise RecipeError(
                 f"an RDN needs at least one block of one convolution; model.n_blocks is {n_blocks!r} and "
                 f"model.n_convs is {n_convs!r}."
             )
-        self.subtract_mean = MeanShift(rgb_mean, sign=-1)
-        self.head = conv(3, n_feats)
+        self.head = conv(self.n_colors, n_feats)
         self.enter = conv(n_feats, n_feats)
         self.blocks = nn.CellList([ResidualDenseBlock(n_feats, n_convs, growth) for _ in range(n_blocks)])
         self.fuse = nn.SequentialCell(conv(n_blocks * n_feats, n_feats, 1), conv(n_feats, n_feats))
-        self.upsampler = upsampler_to_rgb(scale, n_feats, growth)
-        self.add_mean = MeanShift(rgb_mean, sign=1)
+        self.upsampler = upsampler_to_picture(scale, n_feats, self.n_colors, growth)
+
+    @classmethod
+    def ends(cls, scale: int) -> tuple[str, str]:
+        """Return the names of the first and the last convolution."""
+        return "head", last_convolution(scale)
 
     @staticmethod
     def receptive_px(scale: int, n_blocks: int, n_convs: int, **_: Any) -> int:

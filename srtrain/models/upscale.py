@@ -7,6 +7,7 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from srtrain.arrays import Float32
+from srtrain.models.ensemble import channels_of, of_channels
 
 
 class _AnySize(nn.Cell):
@@ -16,7 +17,7 @@ class _AnySize(nn.Cell):
         super().__init__(auto_prefix=False)
         self.model = model
         self.scale = scale
-        self.set_inputs(Tensor(shape=[None, 3, None, None], dtype=ms.float32))
+        self.set_inputs(Tensor(shape=[None, channels_of(model), None, None], dtype=ms.float32))
 
     def construct(self, lq: Tensor) -> Tensor:
         return self.model(lq, self.scale) if self.scale else self.model(lq)
@@ -32,9 +33,13 @@ class Upscaler:
 
     def __init__(self, model: nn.Cell, scale: int = 0) -> None:
         self._cell = _AnySize(model, scale)
+        self._upscale = of_channels(self._run, channels_of(model))
 
     def __call__(self, lq: Float32) -> Float32:
         """Map float32 NCHW RGB in [0, 255] to the network's output, float32 and not clipped."""
+        return self._upscale(lq)
+
+    def _run(self, lq: Float32) -> Float32:
         return np.asarray(self._cell(ms.Tensor(lq)).asnumpy())
 
 

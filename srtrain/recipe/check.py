@@ -11,6 +11,7 @@ from typing import Any
 
 from srtrain.errors import RecipeError
 from srtrain.recipe.schema import Benchmark, Epochs, Recipe
+from srtrain.registry import sources_of
 
 ABOVE_ZERO = (
     "train.steps",
@@ -108,14 +109,16 @@ def type_mistake(key: str, value: Any, annotation: Any) -> str:
 
 def hints_of(target: Callable[..., Any]) -> dict[str, Any]:
     """Return the annotations of the parameters of a class or function."""
-    plain = inspect.unwrap(target)
-    function = plain.__init__ if inspect.isclass(plain) else getattr(plain, "func", plain)
-    try:
-        return typing.get_type_hints(function)
-    except (
-        NameError
-    ):  # a user's annotation may be imported for type checkers only; then types are not checked
-        return {}
+    found: dict[str, Any] = {}
+    for source in reversed(sources_of(inspect.unwrap(target))):
+        function = source.__init__ if inspect.isclass(source) else getattr(source, "func", source)
+        try:
+            found |= typing.get_type_hints(function)
+        except (
+            NameError
+        ):  # a user's annotation may be imported for type checkers only; then types are not checked
+            return {}
+    return found
 
 
 def kind_of(value: Any) -> str:

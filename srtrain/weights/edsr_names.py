@@ -79,12 +79,14 @@ def check_shapes(tensors: Tensors, n_blocks: int, scale: int, path: Path) -> tup
             f"{str(path)!r} is like an EDSR, but its first convolution has the shape {head}."
         )
     n_feats, _, k, _ = head
+    tail = tensors["tail.weight"].shape
+    n_colors = 1 if tail and tail[0] == 1 else 3
     odd = []
     for name in by_their_name("EDSR-PyTorch", n_blocks, scale).values():
         layer, part = name.rsplit(".", 1)
-        n_in = 3 if layer == "head" else n_feats
+        n_in = n_colors if layer == "head" else n_feats
         shuffled = math.prod(FACTORS[scale][:1]) ** 2 * n_feats
-        n_out = {"tail": 3, "upsampler": shuffled}.get(layer.split(".")[0], n_feats)
+        n_out = {"tail": n_colors, "upsampler": shuffled}.get(layer.split(".")[0], n_feats)
         wanted = (n_out,) if part == "bias" else (n_out, n_in, k, k)
         if tensors[name].shape != wanted:
             odd.append(f"{name} is {tensors[name].shape} instead of {wanted}")

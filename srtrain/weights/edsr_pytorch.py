@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srtrain.errors import CheckpointError
+from srtrain.metrics.colour import brightness
 from srtrain.weights import edsr_names, tensor_file
 from srtrain.weights.edsr_names import Tensors
 from srtrain.weights.shuffle import from_torch, to_torch
@@ -74,8 +76,9 @@ def convert(file: TensorFile, path: Path, res_scale: float | None = None) -> tup
     n_feats, kernel_px = edsr_names.check_shapes(tensors, n_blocks, scale, path)
     for name in _before_shuffle(scale):
         tensors[name] = from_torch(tensors[name], edsr_names.FACTORS[scale][0])
-    mean, rgb_range, said_of_mean = _find_mean(means, dialect, path)
-    _to_range_255(tensors, rgb_range)
+    n_colors = tensors["tail.weight"].shape[0]
+    layers = _find_means(means, n_colors, dialect, path)
+    layers.fold(tensors)
     found: dict[str, Any] = {
         "model": "edsr",
         "model_args": {
@@ -83,13 +86,14 @@ def convert(file: TensorFile, path: Path, res_scale: float | None = None) -> tup
             "n_feats": n_feats,
             "kernel_px": kernel_px,
             "res_scale": 0.1 if n_feats >= 256 else 1.0,
-            "rgb_mean": mean,
+            "rgb_mean": layers.mean,
+            **({} if n_colors == 3 else {"n_colors": n_colors}),
         },
         "scale": scale,
         "origin": {
             "file": path.name,
             "names": f"{dialect}, under {file.entry!r}" if file.entry else dialect,
-            "mean": said_of_mean,
+            "mean": layers.origin,
             "res_scale": "assumed from the number of features",
         },
     }
@@ -143,8 +147,10 @@ def write(path: Path, tensors: Mapping[str, NDArray[np.float32]], about: Mapping
         for name, own in names.items()
     }
     mean = 255 * np.array(args["rgb_mean"], np.float32)
+    if len(mean) == 3 and args.get("n_colors", 3) == 1:
+        mean = brightness(mean).astype(np.float32).reshape(1)
     if mean.any():
-        eye = np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)
+        eye = np.eye(len(mean), dtype=np.float32)[:, :, None, None]
         before, after = (
             {"sub_mean.weight": eye, "sub_mean.bias": -mean},
             {"add_mean.weight": eye, "add_mean.bias": mean},
@@ -178,37 +184,84 @@ def _before_shuffle(scale: int) -> list[str]:
     return [f"upsampler.{2 * stage}.{part}" for stage in stages for part in ("weight", "bias")]
 
 
-def _find_mean(means: Mapping[str, NDArray[Any]], dialect: str, path: Path) -> tuple[list[float], float, str]:
-    """Return the mean in [0, 1], the value of white, and how they were detected."""
-    if not means and dialect == "BasicSR":
-        return list(BASICSR_MEAN), 255, "BasicSR's, which is not in the file"
-    if not means:
-        return [0.0, 0.0, 0.0], 255, "none: the file has no sub_mean"
+@dataclass(frozen=True)
+class _Means:
+    """The layers around a network: ``before * (x - mean)`` is the input, and ``after * y + offset`` the output.
+
+    Attributes:
+        mean: a number for each channel, in [0, 1].
+        before: factors of the input in [0, 255].
+        after: factors of the output in [0, 255].
+        offset: what is added beyond the mean, in [0, 255].
+        origin: how all this was found.
+    """
+
+    mean: list[float]
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+    offset: NDArray[np.float64]
+    origin: str
+
+    def fold(self, tensors: Tensors) -> None:
+        """Make everything but the mean a part of the first and last convolution."""
+        if np.any(self.before != 1):
+            tensors["head.weight"] = _float32(tensors["head.weight"] * self.before.reshape(1, -1, 1, 1))
+        if np.any(self.after != 1):
+            tensors["tail.weight"] = _float32(tensors["tail.weight"] * self.after.reshape(-1, 1, 1, 1))
+            tensors["tail.bias"] = _float32(tensors["tail.bias"] * self.after)
+        if not np.allclose(self.offset, 0, atol=1e-4):
+            tensors["tail.bias"] = _float32(tensors["tail.bias"] + self.offset)
+
+
+def _float32(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    return values.astype(np.float32)
+
+
+def _find_means(layers: Mapping[str, NDArray[Any]], n: int, dialect: str, path: Path) -> _Means:
+    """Return the layers for the mean of ``n`` channels, which BasicSR's files do not contain."""
+    one, zero = np.ones(n), np.zeros(n)
+    if not layers and dialect == "BasicSR" and n == 3:
+        return _Means(list(BASICSR_MEAN), one, one, zero, "BasicSR's, which is not in the file")
+    if not layers:
+        return _Means([0.0] * n, one, one, zero, "none: the file has no sub_mean")
     wanted = [f"{layer}.{part}" for layer in ("sub_mean", "add_mean") for part in ("weight", "bias")]
-    if sorted(means) != sorted(wanted) or any(means[name].size != (9, 3)["bias" in name] for name in means):
+    if sorted(layers) != sorted(wanted) or any(
+        layers[name].size != (n * n, n)["bias" in name] for name in layers
+    ):
         raise CheckpointError(
-            f"{str(path)!r} has {edsr_names.some(list(means))} instead of {edsr_names.some(wanted)} for RGB."
+            f"{str(path)!r} has {edsr_names.some(list(layers))} instead of {edsr_names.some(wanted)} for "
+            f"{'RGB' if n == 3 else 'grey'}."
         )
-    minus, plus = means["sub_mean.bias"].astype(np.float64), means["add_mean.bias"].astype(np.float64)
-    eyes = [means[f"{layer}.weight"].reshape(3, 3) for layer in ("sub_mean", "add_mean")]
-    if not np.allclose(minus, -plus) or not all(np.allclose(eye, np.eye(3)) for eye in eyes):
+    minus, plus = (
+        layers[f"{layer}.bias"].astype(np.float64).reshape(n) for layer in ("sub_mean", "add_mean")
+    )
+    matrices = [
+        layers[f"{layer}.weight"].astype(np.float64).reshape(n, n) for layer in ("sub_mean", "add_mean")
+    ]
+    before, after = (np.diag(matrix) for matrix in matrices)
+    # EDSR-PyTorch divides by rgb_std in both layers, so its add_mean undoes its sub_mean only if rgb_std is 1.
+    undone = np.allclose(before * after, 1) and np.allclose(plus * before, -minus)
+    divided_twice = np.allclose(before, after) and np.allclose(plus, -minus)
+    plain = all(np.allclose(matrix, np.diag(np.diag(matrix))) for matrix in matrices) and np.all(before > 0)
+    if not plain or not (undone or divided_twice):
         raise CheckpointError(
             f"the mean of {str(path)!r} is not taken off and put back as in EDSR: sub_mean.bias {minus.tolist()}, "
-            f"add_mean.bias {plus.tolist()}, and weights that are not all the identity (rgb_std is not 1)."
+            f"add_mean.bias {plus.tolist()}, with the weights {before.tolist()} and {after.tolist()} (1 / rgb_std)."
         )
+    mean = -minus / before
     # EDSR-PyTorch's option --rgb_range is 1 or 255; no set of pictures has a mean as dark as 1 in 255.
-    rgb_range = 1 if 0 < plus.max() <= 1 else 255
-    mean = [edsr_names.plain(value / rgb_range) for value in plus]
-    return mean, rgb_range, f"add_mean of the file, for white = {rgb_range}"
-
-
-def _to_range_255(tensors: Tensors, rgb_range: float) -> None:
-    """Scale the first and last layer of a network trained on [0, 1], so that it takes and returns [0, 255]."""
-    if rgb_range != 255:
-        factor = np.float32(255 / rgb_range)
-        tensors["head.weight"] = tensors["head.weight"] / factor
-        for name in ("tail.weight", "tail.bias"):
-            tensors[name] = tensors[name] * factor
+    rgb_range = 1 if 0 < mean.max() <= 1 else 255
+    widen = 255 / rgb_range
+    deviations = (
+        "" if np.allclose(before, 1) else f", rgb_std {', '.join(f'{1 / each:.4g}' for each in before)}"
+    )
+    return _Means(
+        [edsr_names.plain(value / rgb_range) for value in mean],
+        before / widen,
+        after * widen,
+        (plus - mean) * widen,
+        f"add_mean of the file, for white = {rgb_range}{deviations}",
+    )
 
 
 def _check_agreement(found: Mapping[str, Any], about: Mapping[str, Any], path: Path) -> None:

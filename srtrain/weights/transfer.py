@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mindspore import nn
 
 from srtrain.arrays import Float32
@@ -15,6 +15,10 @@ from srtrain.errors import CheckpointError
 from srtrain.models import MODELS
 from srtrain.models.parameters import put
 from srtrain.recipe.record import decode, encode
+from srtrain.registry import parameters_of
+
+PARAMETRISATION = ("zoo_normalisation", "rgb_range", "rgb_std")
+"""Arguments of networks that change the weights and not the function."""
 
 
 @dataclass(frozen=True)
@@ -104,15 +108,20 @@ def plain(weights: Weights) -> Weights:
 def _parametrised(weights: Weights, args: Mapping[str, Any]) -> Weights:
     """Return weights that compute the same in a network with the arguments ``args``, such as ``zoo_normalisation``."""
     about = weights.about
-    if "model_args" not in about or about.get("model") not in MODELS.names():
+    if "model_args" not in about or "scale" not in about or about.get("model") not in MODELS.names():
         return weights
-    own, tensors = dict(about["model_args"]), dict(weights.tensors)
-    for name, factors in getattr(MODELS.get(about["model"]), "parametrisations", {}).items():
-        if bool(own.get(name)) != bool(args.get(name)):
-            for key in factors.keys() & tensors.keys():
-                tensors[key] = tensors[key] * factors[key] if args.get(name) else tensors[key] / factors[key]
-            own[name] = bool(args.get(name))
-    return Weights(weights.source, tensors, {**about, "model_args": own})
+    factors = getattr(MODELS.get(about["model"]), "weight_factors", None)
+    if factors is None:
+        return weights
+    own, wanted = decode(about["model_args"]), decode(dict(args))
+    channels = {"n_colors": own["n_colors"]} if "n_colors" in own else {}
+    there, here = factors(about["scale"], own), factors(about["scale"], {**wanted, **channels})
+    tensors = dict(weights.tensors)
+    for name in (there.keys() | here.keys()) & tensors.keys():
+        tensors[name] = tensors[name] * (here.get(name, 1) / there.get(name, 1)).astype(np.float32)
+    kept = {name: value for name, value in about["model_args"].items() if name not in PARAMETRISATION}
+    kept |= {name: wanted[name] for name in PARAMETRISATION if name in wanted}
+    return Weights(weights.source, tensors, {**about, "model_args": kept})
 
 
 def _same_scale(model: nn.Cell, weights: Weights, scale: int) -> bool:
@@ -166,6 +175,6 @@ def variant(about: Mapping[str, Any]) -> str:
         return ""
     target = MODELS.get(about["model"])
     variants: Mapping[str, Mapping[str, Any]] = getattr(target, "variants", {})
-    defaults = {name: p.default for name, p in inspect.signature(target).parameters.items()}
+    defaults = {name: p.default for name, p in parameters_of(target).items()}
     given = {**defaults, **decode(about["model_args"])}
     return next((name for name, own in variants.items() if all(given[key] == own[key] for key in own)), "")

@@ -13,6 +13,7 @@ from srtrain.arrays import Float32
 from srtrain.device.mode import pynative
 from srtrain.errors import CheckpointError
 from srtrain.models.blocks import MeanShift
+from srtrain.models.ensemble import channels_of
 from srtrain.models.parameters import put
 
 Tensors = dict[str, Float32]
@@ -58,7 +59,11 @@ def convert_range(model: nn.Cell, tensors: Tensors, given: str, wanted: str, sou
     if given == wanted:
         return tensors
     factor = np.float32(WHITE[wanted] / WHITE[given])
-    lq = np.random.default_rng(0).uniform(0, WHITE[given], (1, 3, *_PROBE_PX)).astype(np.float32)
+    lq = (
+        np.random.default_rng(0)
+        .uniform(0, WHITE[given], (1, channels_of(model), *_PROBE_PX))
+        .astype(np.float32)
+    )
     _load(model, tensors)
     before, called = _run(model, lq, WHITE[given])
     if not called:

@@ -15,9 +15,10 @@ import numpy as np
 
 from srtrain.arrays import Float32
 from srtrain.data.resize import imresize
-from srtrain.engines.foreign.form import Array, Declared, Form, Run, brightness
+from srtrain.engines.foreign.form import Array, Declared, Form, Run
 from srtrain.engines.foreign.ranges import RANGES, parse_range
 from srtrain.errors import CheckpointError
+from srtrain.models.ensemble import luma_of
 
 # Sides to try on a network that declares none: the first is a multiple of all powers of two up to 64.
 _SIDES_PX = (64, 48, 120, 112, 128, 224, 256, 512)
@@ -74,7 +75,7 @@ def probe(height: int, width: int, n_channels: int = 3) -> Float32:
     y, x = np.mgrid[:height, :width].astype(np.float32) / 10
     waves = (np.sin(x + 0.5), np.cos(y), np.sin(0.7 * (x - y)))
     rgb = (127.5 * (1 + np.stack(waves)))[None].astype(np.float32)
-    return rgb if n_channels == 3 else brightness(rgb)
+    return rgb if n_channels == 3 else luma_of(rgb)
 
 
 def examine(path: Path, run: Run, declared: Declared, batch: int | None, stated: str | None) -> Form:

@@ -10,15 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srtrain.arrays import Float32
-from srtrain.data.resize import imresize
 from srtrain.engines.foreign.ranges import RANGES
+from srtrain.models.ensemble import of_channels
 
 Array = NDArray[Any]
 Run = Callable[[Array], Array]
 """Runs a network on a batch as the network takes it."""
-
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""The share of R, G and B in the brightness (ITU-R BT.601) that networks of one channel receive."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +110,13 @@ class Adapter:
 
     def __init__(self, run: Run, form: Form) -> None:
         self.run, self.form = run, form
+        self._upscale = of_channels(self._in_their_channels, form.n_channels)
 
     def __call__(self, lq: Float32) -> Float32:
         """Upscale a batch of pictures of one size."""
+        return self._upscale(lq)
+
+    def _in_their_channels(self, lq: Float32) -> Float32:
         form = self.form
         height, width = lq.shape[2:]
         missing = [
@@ -123,22 +124,10 @@ class Adapter:
             for side in (height, width)
         ]
         seen = np.pad(lq, ((0, 0), (0, 0), *((0, n) for n in missing)), "symmetric") if any(missing) else lq
-        luma = brightness(seen) if form.n_channels == 1 else seen
-        sr = form.from_theirs(self.run(form.to_theirs(luma)))
+        sr = form.from_theirs(self.run(form.to_theirs(seen)))
         if sr is None:
             raise ValueError("the output has another shape than the one that was examined")
-        sr = sr[..., : height * form.scale, : width * form.scale]
-        return sr if form.n_channels == 3 else sr + _enlarged(lq - brightness(lq), form.scale)
-
-
-def brightness(rgb: Float32) -> Float32:
-    """Return the brightness of NCHW RGB as N1HW, in the same range."""
-    return np.einsum("nchw,c->nhw", rgb, LUMA)[:, None]
-
-
-def _enlarged(nchw: Float32, scale: int) -> Float32:
-    large = [imresize(np.ascontiguousarray(chw.transpose(1, 2, 0)), scale) for chw in nchw]
-    return np.stack([hwc.transpose(2, 0, 1) for hwc in large])
+        return sr[..., : height * form.scale, : width * form.scale]
 
 
 def _interval(values: str) -> str:

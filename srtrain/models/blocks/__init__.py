@@ -6,27 +6,28 @@ from srtrain.models.blocks.conv import conv
 from srtrain.models.blocks.dense import DenseBlock
 from srtrain.models.blocks.even_sides import CropLike, PadToEven
 from srtrain.models.blocks.group import GroupBlock
-from srtrain.models.blocks.mean_shift import DIV2K_MEAN, Denormalise, MeanShift, Normalise
+from srtrain.models.blocks.mean_shift import DIV2K_MEAN, MeanShift
+from srtrain.models.blocks.picture_network import PictureNetwork
 from srtrain.models.blocks.pixel_shuffle import PixelShuffle
 from srtrain.models.blocks.residual import ResidualBlock
 from srtrain.models.blocks.shrink import ShrinkBlock
-from srtrain.models.blocks.upsampler import Upsampler, upsampler_to_rgb
+from srtrain.models.blocks.upsampler import Upsampler, last_convolution, upsampler_to_picture
 
 __all__ = [
     "DIV2K_MEAN",
     "ChannelShuffle",
     "ContextBlock",
     "CropLike",
-    "Denormalise",
     "DenseBlock",
     "GroupBlock",
     "MeanShift",
-    "Normalise",
     "PadToEven",
+    "PictureNetwork",
     "PixelShuffle",
     "ResidualBlock",
     "ShrinkBlock",
     "Upsampler",
     "conv",
-    "upsampler_to_rgb",
+    "last_convolution",
+    "upsampler_to_picture",
 ]

@@ -26,8 +26,10 @@ class Upsampler(nn.SequentialCell):
         super().__init__(_stages(scale, n_feats, n_feats, kernel_px))
 
 
-def upsampler_to_rgb(scale: int, n_feats: int, n_shuffled: int | None = None) -> nn.SequentialCell:
-    """Return the upsampler of ESRN and RDN, which maps (N, n_feats, H, W) to RGB of (N, 3, scale·H, scale·W).
+def upsampler_to_picture(
+    scale: int, n_feats: int, n_colors: int = 3, n_shuffled: int | None = None
+) -> nn.SequentialCell:
+    """Return the upsampler of ESRN and RDN, which maps (N, n_feats, H, W) to (N, n_colors, scale·H, scale·W).
 
     At x2 and x3, one stage of ESRN leaves 24 channels. The authors' x2 network has 96 channels before the shuffle. 96
     channels cannot be shuffled by 3, so at x3 we keep the 24 channels after it; this is our reading. At x4 the stages
@@ -36,13 +38,19 @@ def upsampler_to_rgb(scale: int, n_feats: int, n_shuffled: int | None = None) ->
     Args:
         scale: 1, 2, 3 or 4.
         n_feats: channels of the input.
+        n_colors: channels of the picture.
         n_shuffled: channels after each shuffle, at every scale; ``None`` means ESRN's.
 
     Raises:
         RecipeError: another scale.
     """
     n_out = n_feats if scale == 1 else n_shuffled or (n_feats if scale == 4 else _SHUFFLED)
-    return nn.SequentialCell(*_stages(scale, n_feats, n_out), conv(n_out, 3))
+    return nn.SequentialCell(*_stages(scale, n_feats, n_out), conv(n_out, n_colors))
+
+
+def last_convolution(scale: int) -> str:
+    """Return the name of the convolution to the picture in a network with this upsampler."""
+    return f"upsampler.{2 * len(Upsampler.stages[scale])}"
 
 
 def _stages(scale: int, n_in: int, n_out: int, kernel_px: int = 3) -> list[nn.Cell]:

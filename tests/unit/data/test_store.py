@@ -4,11 +4,17 @@ import cv2
 import numpy as np
 import pytest
 
+from srtrain.data import DEGRADATIONS
+from srtrain.data.degrade import Degrade
+from srtrain.data.embedded import embedded
 from srtrain.data.folders import Pair, folder
+from srtrain.data.loader import Loader
 from srtrain.data.picture import write_png
 from srtrain.data.resize import imresize
+from srtrain.data.sampler import Sampler
 from srtrain.data.store import Pictures, free_memory_bytes
 from srtrain.errors import DataError
+from srtrain.metrics.colour import brightness
 
 
 @pytest.fixture
@@ -99,3 +105,41 @@ def test_a_damaged_picture_is_named_when_decoded(paired):
     path.write_bytes(bytes(data))
     with pytest.raises(DataError, match=r"b\.png' cannot be decoded"):
         Pictures(folder(str(paired), 2), 2)
+
+
+@pytest.mark.parametrize("cache", ["memory", "mmap", "none"])
+def test_grey_pictures_are_the_brightness_in_three_equal_channels(cache, tmp_path):
+    colour = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+    write_png(tmp_path / "colour.png", colour)
+    write_png(tmp_path / "grey.png", colour[..., 0])
+    pairs = [Pair(name, tmp_path / f"{name}.png", None) for name in ("colour", "grey")]
+    rgb = Pictures(pairs, 2, cache, tmp_path / "cache")
+    grey = Pictures(pairs, 2, cache, tmp_path / "cache", grey=True)  # the packs of colours are not its own
+    for i in range(2):
+        for picture in (grey.gt(i), grey.lq(i)):
+            assert (picture == picture[..., :1]).all()
+    assert np.abs(grey.gt(0)[..., 0] - brightness(colour)).max() <= 0.51
+    assert np.array_equal(grey.gt(1), rgb.gt(1))  # a grey file keeps its values
+    assert np.array_equal(grey.lq(1), rgb.lq(1))
+    lq, gt = grey.patch(0, 2, 3, 5)
+    assert np.array_equal(lq, grey.lq(0)[2:7, 3:8])
+    assert np.array_equal(gt, grey.gt(0)[4:14, 6:16])
+
+
+def test_batches_of_grey_pictures_have_one_channel_also_with_noise():
+    pictures = Pictures(embedded(2, names=("chelsea",)), 2, "memory", grey=True)
+    sampler = Sampler(1, 3, seed=1)
+    batch = Loader(pictures, sampler, 16, augment=False, workers=0).batch(0)
+    assert batch.lq.shape == (3, 1, 8, 8)
+    assert batch.gt.shape == (3, 1, 16, 16)
+    for row, sample in enumerate(batch.samples):
+        lq, gt = pictures.patch(0, sample.place.y, sample.place.x, 8)
+        assert np.array_equal(batch.lq[row, 0], lq[..., 0])
+        assert np.array_equal(batch.gt[row, 0], gt[..., 0])
+    noise = Degrade((DEGRADATIONS.build("noise", sigma=25),))
+    noisy = Loader(pictures, sampler, 96, augment=False, workers=0, degrade=noise).batch(0)
+    clean = Loader(pictures, sampler, 96, augment=False, workers=0).batch(0)
+    assert np.std(noisy.lq.astype(float) - clean.lq) == pytest.approx(25, abs=2)
+    scored = Pictures(pictures.pairs, 2, "none", degrade=noise, grey=True)
+    assert (scored.lq(0) == scored.lq(0)[..., :1]).all()
+    assert np.std(scored.lq(0).astype(float) - pictures.lq(0)) == pytest.approx(25, abs=2)

@@ -78,6 +78,7 @@ CELLS = {
     "ESRN x2": (lambda: ESRN(2, ("S_2_16_32", "G_4_8_16", "C_2_16_16")), 3, 2),
     "RDN x2": (lambda: RDN(2, n_blocks=2, n_convs=3, growth=8, n_feats=16), 3, 2),
     "EDSR, normalised": (lambda: EDSR(2, 1, 8, zoo_normalisation=True), 3, 2),
+    "EDSR, grey": (lambda: EDSR(2, 1, 8, n_colors=1, rgb_range=2.0), 1, 2),
     "ESRN x3": (lambda: ESRN(3, ("G_2_24_24", "S_2_8_16")), 3, 3),
 }
 

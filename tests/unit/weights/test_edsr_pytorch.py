@@ -173,6 +173,43 @@ def test_a_network_of_pictures_in_0_to_1(pynative, tmp_path):
     assert about["origin"]["mean"] == "add_mean of the file, for white = 1"
 
 
+@pytest.mark.parametrize("rgb_range", [1, 255])
+@pytest.mark.parametrize("undone", [False, True])
+def test_a_network_with_rgb_std(pynative, tmp_path, rgb_range, undone):
+    """EDSR-PyTorch divides by rgb_std before and after the network; a corrected version multiplies after it."""
+    mean, deviation = rgb_range * np.float32(DIV2K_MEAN), np.float32([0.5, 2.0, 4.0])
+    weights = their_weights() | {
+        "sub_mean.weight": np.diag(1 / deviation).reshape(3, 3, 1, 1),
+        "sub_mean.bias": -mean / deviation,
+        "add_mean.weight": np.diag(deviation if undone else 1 / deviation).reshape(3, 3, 1, 1),
+        "add_mean.bias": mean if undone else mean / deviation,
+    }
+    tensors, about = edsr_pytorch.read(save(tmp_path / "a.npz", weights))
+    wanted = 255 / rgb_range * their_output(weights, LQ * rgb_range / 255, 2)
+    np.testing.assert_allclose(our_output(tensors, about), wanted, rtol=1e-4, atol=1e-2)
+    assert "rgb_std" not in about["model_args"]
+    assert about["origin"]["mean"] == f"add_mean of the file, for white = {rgb_range}, rgb_std 0.5, 2, 4"
+
+
+@pytest.mark.parametrize("mean", [None, (0.4,)])
+def test_a_grey_network(pynative, tmp_path, mean):
+    grey = their_weights()
+    grey["head.0.weight"], grey["tail.1.weight"] = grey["head.0.weight"][:, :1], grey["tail.1.weight"][:1]
+    grey["tail.1.bias"] = grey["tail.1.bias"][:1]
+    tensors, about = edsr_pytorch.read(save(tmp_path / "a.npz", grey))
+    assert (about["model_args"]["n_colors"], about["model_args"]["rgb_mean"]) == (1, [0])
+    about["model_args"]["rgb_mean"] = mean or [0]
+    edsr_pytorch.write(tmp_path / "b.safetensors", tensors, about)
+    theirs = safetensors.numpy.load_file(tmp_path / "b.safetensors")
+    again, said = edsr_pytorch.read(tmp_path / "b.safetensors")
+    assert said["model_args"]["n_colors"] == 1
+    model = EDSR(2, **about["model_args"])
+    ms.load_param_into_net(model, {n: ms.Parameter(ms.Tensor(t)) for n, t in again.items()})
+    lq = LQ[:1]
+    got = model(ms.Tensor(lq[None].astype(np.float32))).asnumpy()[0]
+    np.testing.assert_allclose(got, their_output(theirs, lq, 2), rtol=1e-4, atol=1e-2)
+
+
 def test_a_mean_of_zero_says_nothing_of_the_range(tmp_path):
     weights = their_weights(mean=(0, 0, 0))
     tensors, about = edsr_pytorch.read(save(tmp_path / "a.npz", weights))
@@ -276,7 +313,11 @@ def changed(**changes):
             "instead of sub_mean.weight, sub_mean.bias, add_mean.weight, add_mean.bias",
         ),
         (changed(sub_mean__bias=np.ones(3)), "not taken off and put back"),
-        (changed(sub_mean__weight=4 * np.eye(3).reshape(3, 3, 1, 1)), "rgb_std is not 1"),
+        (
+            changed(sub_mean__weight=4 * np.eye(3).reshape(3, 3, 1, 1)),
+            r"put back as in EDSR.*the weights \[4.0, 4.0, 4.0\] and \[1.0, 1.0, 1.0\] \(1 / rgb_std\)",
+        ),
+        (changed(sub_mean__weight=np.ones((3, 3, 1, 1))), "put back as in EDSR"),
     ],
 )
 def test_another_network(tmp_path, weights, wanted):

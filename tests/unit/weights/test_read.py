@@ -53,7 +53,8 @@ def test_a_file_that_is_no_checkpoint_is_named(tmp_path):
     [
         ({"n_feats": None}, "n_feats = None is None, but must be int"),
         ({"n_feats": float("inf")}, "n_feats = inf is a float, but must be int"),
-        ({"rgb_mean": [0.5]}, "rgb_mean = .* must be tuple"),
+        ({"rgb_mean": [0.5]}, "rgb_mean = .* does not fit model.n_colors = 3"),
+        ({"rgb_mean": "grey"}, "rgb_mean = .* must be tuple"),
         ({"n_feats": -1}, ""),
         ({"depth": 3}, "takes no argument 'depth'"),
         ({"block": {"spec": 3, "args": {}}}, "is no name with arguments"),

@@ -3,7 +3,7 @@
 import pytest
 
 from srtrain.errors import RecipeError
-from srtrain.models.blocks import Upsampler, upsampler_to_rgb
+from srtrain.models.blocks import Upsampler, upsampler_to_picture
 from srtrain.models.count import n_parameters
 
 
@@ -17,7 +17,7 @@ def test_features_are_upsampled_in_stages(random, run, scale, n_convs):
 
 @pytest.mark.parametrize(("scale", "last"), [(2, 24), (3, 24), (4, 8)])
 def test_features_become_rgb(random, run, scale, last):
-    layer = upsampler_to_rgb(scale, 8)
+    layer = upsampler_to_picture(scale, 8)
     assert run(layer, random(1, 8, 3, 5)).shape == (1, 3, 3 * scale, 5 * scale)
     assert layer[-1].weight.shape == (3, last, 3, 3)
 
@@ -26,12 +26,12 @@ def test_at_scale_1_nothing_is_upsampled(random, run):
     x = random(1, 4, 3, 5)
     assert n_parameters(Upsampler(1, 4)) == 0
     assert (run(Upsampler(1, 4), x) == x).all()
-    layer = upsampler_to_rgb(1, 4)
+    layer = upsampler_to_picture(1, 4)
     assert run(layer, x).shape == (1, 3, 3, 5)
     assert n_parameters(layer) == 4 * 3 * 9 + 3
 
 
-@pytest.mark.parametrize("make", [Upsampler, upsampler_to_rgb])
+@pytest.mark.parametrize("make", [Upsampler, upsampler_to_picture])
 @pytest.mark.parametrize("scale", [0, 5, 8, "2"])
 def test_another_scale_is_refused(make, scale):
     with pytest.raises(RecipeError) as caught:

@@ -68,6 +68,8 @@ def test_every_parameter_of_the_model_zoo_is_taken_under_its_name():
     assert (recipe.data.batch_size, recipe.data.gt_patch_px, recipe.train.epochs) == (16, 192, 6000)
     assert recipe.data.train.args["lr_type"] == "bicubic"
     assert recipe.model.args["rgb_mean"] == (0.4488, 0.4371, 0.4040)
+    assert recipe.model.args["rgb_std"] == (1.0, 1.0, 1.0)
+    assert (recipe.model.args["rgb_range"], recipe.model.args["n_colors"]) == (255, 3)
     assert (recipe.train.sink_steps, recipe.init_from) == (50, "")
 
 
@@ -91,7 +93,6 @@ def test_no_parameter_of_the_model_zoo_is_passed_on_unknown():
     [
         ("config_path", "mine.yaml", "srtrain takes recipes instead of YAML files"),
         ("opt_type", "SGD", "opt_type = SGD is not supported: set optim.optimizer"),
-        ("rgb_range", "1", "rgb_range = 1 is not supported: pictures have the range"),
         ("self_ensemble", "True", "it belongs to the evaluation: srtrain evaluate --method self-ensemble"),
         ("save_sr", "True", "srtrain evaluate --pictures"),
     ],
