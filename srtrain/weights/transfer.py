@@ -68,7 +68,7 @@ def load_weights(model: nn.Cell, weights: Weights, about: Mapping[str, Any]) -> 
     Raises:
         CheckpointError: the architectures differ, or the body does not fit.
     """
-    weights = _parametrised(weights, about.get("model_args", {}))
+    given, weights = weights, _parametrised(weights, about.get("model_args", {}))
     own = model.parameters_dict()
     same_scale = _same_scale(model, weights, about["scale"])
     wanted = {name: name for name in own} if same_scale else _transfer(model, weights, about["scale"])
@@ -86,7 +86,7 @@ def load_weights(model: nn.Cell, weights: Weights, about: Mapping[str, Any]) -> 
     if problems:
         more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise CheckpointError(
-            f"the weights in {weights.source} are of {describe(weights.about)}, and this network is "
+            f"the weights in {weights.source} are of {describe(given.about)}, and this network is "
             f"{describe(about)}: {'; '.join(problems[:5])}{more}."
         )
     for name, source in wanted.items():

@@ -84,7 +84,10 @@ BRIEF = (
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("esr_denoise_search", ("train.mode=pynative", "train.steps=4", "train.log_every=2")),
+        (
+            "esr_denoise_search",
+            ("train.mode=pynative", "train.steps=4", "train.log_every=2", "model.n_colors=1"),
+        ),
         ("esr_x2_search", ()),
         ("esr_x2_t91_search", ("train.mode=pynative", "train.steps=16", "train.log_every=8")),
     ],

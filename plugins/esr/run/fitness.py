@@ -13,6 +13,7 @@ from mindspore import nn
 from srtrain.device.mode import as_function
 from srtrain.errors import TrainingDivergedError, first_line
 from srtrain.models.count import count
+from srtrain.models.ensemble import channels_of, of_channels
 from srtrain.models.upscale import Upscaler
 from srtrain.trainer.api import StepOutput, TrainerApi
 from srtrain.trainer.factory import TrainerFactory
@@ -75,7 +76,8 @@ class Fitness:
 
     def psnr(self, model: nn.Cell) -> float:
         """Return the PSNR of a network on the crops, in dB."""
-        return self.crops.psnr(as_function(model)(self.crops.lq))
+        upscale = of_channels(as_function(model), channels_of(model))
+        return self.crops.psnr(upscale(self.crops.lq))
 
     def drops(self, model: nn.Cell, psnr: float) -> tuple[float | None, ...]:
         """Return for each block the PSNR in dB that is lost without it; ``None`` if it cannot be bypassed."""

@@ -13,6 +13,7 @@ from typing import Any
 from srtrain.errors import RecipeError
 from srtrain.evaluation.evaluator import EvalSet
 from srtrain.hooks import HOOKS
+from srtrain.models.ensemble import channels_of
 from srtrain.models.esrn import ESRN
 from srtrain.recipe import Spec
 from srtrain.registry import check_arguments
@@ -131,7 +132,7 @@ class SearchHook(Hook):
             )
         n_feats = trainer.model.n_feats
         settings = SpaceSettings(**{**self.space, "n_feats": n_feats})
-        space = Space(settings, Costs(self.new_trainer.scale, n_feats))
+        space = Space(settings, Costs(self.new_trainer.scale, n_feats, channels_of(trainer.model)))
         crops = Crops(self.benchmarks, seed=self.seed, **self.crops)
         fitness = Fitness(self.new_trainer, crops, self.objectives, self.strategy.needs_drops)
         journal = Journal(trainer.run_dir / "search", self._digest(crops), trainer.backend.rank)

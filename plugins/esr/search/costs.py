@@ -18,18 +18,20 @@ class Costs:
     Args:
         scale: scale of the networks.
         n_feats: channels outside of the blocks.
+        n_colors: channels of the pictures.
     """
 
-    def __init__(self, scale: int, n_feats: int) -> None:
+    def __init__(self, scale: int, n_feats: int, n_colors: int = 3) -> None:
         self.scale = scale
         self.n_feats = n_feats
+        self.n_colors = n_colors
         self._blocks: dict[tuple[BlockKind, int], int] = {}
 
     @cached_property
     def fixed(self) -> int:
         """Parameters outside of the blocks, which every network has."""
         kind = BlockKind("S", 1, self.n_feats, self.n_feats)
-        one = ESRN(self.scale, blocks=(str(kind),), n_feats=self.n_feats)
+        one = ESRN(self.scale, blocks=(str(kind),), n_feats=self.n_feats, n_colors=self.n_colors)
         return n_parameters(one) - self.block(kind, self.n_feats)
 
     def block(self, kind: BlockKind, n_in: int) -> int:

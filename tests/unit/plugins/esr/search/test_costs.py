@@ -30,5 +30,11 @@ def test_the_sum_is_the_whole(scale):
         assert added_up(costs, names) == n_parameters(ESRN(scale, names)), names
 
 
+def test_at_scale_1_and_for_grey_pictures():
+    names = EXAMPLE[:2]
+    network = ESRN(1, names, n_feats=8, n_colors=1)
+    assert added_up(Costs(1, 8, n_colors=1), names) == n_parameters(network)
+
+
 def test_the_authors_example():
     assert added_up(Costs(2, 32), EXAMPLE) == 520_595
