@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from srtrain.cli import arguments
+from srtrain.errors import RecipeError
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.override import override
 
@@ -39,6 +40,11 @@ def check(args: argparse.Namespace) -> None:
     args.output_px = arguments.parse_px("--output-px", args.output_px, "WIDTHxHEIGHT, such as 1280x720")
     words = [*args.models, *args.overrides]
     overrides = [word for word in words if "=" in word]
+    if len(words) == len(overrides):
+        raise RecipeError(
+            f"there is no network to count: {overrides[0]!r} is a change to a recipe. Name a recipe, a run folder or a "
+            f"file of weights first, as in srtrain count recipes/edsr_baseline_x2.py {overrides[0]}"
+        )
     args.networks = [
         (name, override(load_recipe(Path(name).expanduser()), overrides) if name.endswith(".py") else None)
         for name in words

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from srtrain.cli import arguments
+from srtrain.data import DATASETS
 from srtrain.errors import DataError
 from srtrain.recipe.override import parse_value
 
@@ -14,7 +15,7 @@ EXAMPLES = """\
 examples:
   srtrain data unpack DIV2K_train_HR.zip DIV2K_train_LR_bicubic_X2.zip --to data/DIV2K
   srtrain data bicubic data/T91/HR --scale 2 3 4
-  srtrain data check set5 --root data --scale 2 3 4
+  srtrain data check set5 set14 --root data --scale 2 3 4
   srtrain data check div2k_train --root data --scale 2 --against set5 set14=other/folder
   srtrain data check folder lr_type=on_the_fly --root my_pictures --scale 2 --json
   srtrain data cache div2k_train --root data --scale 2
@@ -66,12 +67,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_set(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "set",
+        "words",
         metavar="SET[=ROOT]",
-        type=arguments.parse_set,
-        help="a data set, such as div2k_train, set5 or folder",
+        nargs="+",
+        help="data sets, such as div2k_train, set5 or folder, and further arguments for them, such as split=valid",
     )
-    arguments.add_overrides(parser, "further arguments of the data set, such as split=valid")
     arguments.add_root(parser)
     arguments.add_scale(parser, "scales to look at (default: 2)", (2,))
 
@@ -80,9 +80,11 @@ def check(args: argparse.Namespace) -> None:
     """Check the scales and read the arguments of the data set."""
     if args.action == "bicubic" and min(args.scale) < 2:
         raise DataError(f"--scale {min(args.scale)} does not make a picture smaller; 2, 3 and 4 are usual.")
-    args.set_arguments = {}
-    for text in getattr(args, "overrides", ()):
+    args.sets, args.set_arguments = [], {}
+    for text in getattr(args, "words", ()):
         key, equals, value = text.partition("=")
-        if not equals:
-            raise DataError(f"{text!r} is not of the form key=value, such as lr_type=unknown.")
-        args.set_arguments[key] = parse_value(value)
+        if not args.sets or not equals or key in DATASETS:
+            args.sets.append(arguments.parse_set(text))
+            DATASETS.get(args.sets[-1][0])  # raises the error about an unknown name
+        else:
+            args.set_arguments[key] = parse_value(value)

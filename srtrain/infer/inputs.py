@@ -134,6 +134,10 @@ def _is_file_name(to: str) -> bool:
 def _add_folder(plan: Plan, folder: Path, to: str | None, scale: int, suffix: str | None) -> None:
     named = folder if folder.name not in ("", "..") else folder.resolve()
     root = Path(to).expanduser() if to is not None else named.with_name(f"{named.name}_x{scale}")
+    if root.resolve() == folder.resolve():
+        raise RecipeError(
+            f"--to {to} is the folder of the inputs, whose files the results would replace. Give another folder."
+        )
     below = [path for path in sorted(folder.rglob("*")) if not path.is_dir() and not _is_hidden(path, folder)]
     found = [path for path in below if path.suffix.lower() in FORMATS and root not in path.parents]
     _note_others(plan, str(folder), [path for path in below if path.suffix.lower() not in FORMATS])

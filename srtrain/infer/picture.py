@@ -9,7 +9,7 @@ import io
 import math
 import struct
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +261,9 @@ def encode_picture(picture: Picture, quality: int = 95) -> bytes:
     """
     pixels, kind = picture.pixels, picture.format
     if pixels.ndim == 3 and pixels.shape[2] in (2, 4) and kind in ("jpeg", "bmp"):
+        if (pixels[..., -1] == np.iinfo(pixels.dtype).max).all():  # nothing is lost without it
+            opaque = pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :3]
+            return encode_picture(replace(picture, pixels=opaque), quality)
         raise DataError(
             f"the picture has alpha, which {kind.upper()} cannot store. Use --format png, webp or tiff."
         )

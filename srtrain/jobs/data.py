@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import json
 
 from srtrain.data import DATASETS
@@ -34,10 +35,9 @@ def run_unpack(args: argparse.Namespace) -> int:
 
 
 def run_check(args: argparse.Namespace) -> int:
-    """Check a data set at each scale, and its test sets; the exit code is 1 if there is a fault."""
-    name, root = args.set
+    """Check data sets at each scale, and their test sets; the exit code is 1 if there is a fault."""
     reports = []
-    for scale in args.scale:
+    for (name, root), scale in itertools.product(args.sets, args.scale):
         own = set_arguments(name, root or args.root, scale, **args.set_arguments)
         report, pictures = check_set(name, own, not args.no_psnr)
         reports.append(report)
@@ -65,8 +65,7 @@ def run_bicubic(args: argparse.Namespace) -> int:
 
 def run_cache(args: argparse.Namespace) -> int:
     """Decode the files that are not in the cache yet."""
-    name, root = args.set
-    for scale in args.scale:
+    for (name, root), scale in itertools.product(args.sets, args.scale):
         pairs = DATASETS.build(name, **set_arguments(name, root or args.root, scale, **args.set_arguments))
         sizes = Pictures(pairs, scale, cache="none").lq_sizes
         mapped = MappedPictures(pairs, scale, sizes, args.dir)

@@ -8,7 +8,7 @@ import pytest
 
 from srtrain.cli.main import execute, read
 from srtrain.data.picture import write_png
-from srtrain.errors import DataError
+from srtrain.errors import DataError, UserError
 
 
 def srtrain(*words):
@@ -36,6 +36,18 @@ def test_bicubic_then_check_then_cache(root, tmp_path, capsys):
     assert "folder x2: 3 pairs, 0.00 GB, 6 files decoded now" in capsys.readouterr().out
     assert srtrain("cache", "folder", "--root", root, "--scale", 2, "--dir", tmp_path / "cache") == 0
     assert "0 files decoded now" in capsys.readouterr().out
+
+
+def test_several_sets_at_once(root, tmp_path, capsys):
+    other = tmp_path / "other" / "HR"
+    other.mkdir(parents=True)
+    write_png(other / "a.png", np.zeros((8, 8, 3), np.uint8))
+    words = ("folder", f"folder={other.parent}", "lr_type=on_the_fly", "--root", root, "--no-psnr", "--json")
+    assert srtrain("check", *words) == 0
+    found = json.loads(capsys.readouterr().out)["sets"]
+    assert [one["n_pictures"] for one in found] == [3, 1]
+    with pytest.raises(UserError, match="no data set named 'set15'"):
+        srtrain("check", "set5", "set15", "--root", root)
 
 
 def test_a_fault_ends_with_one_and_json_says_which(root, capsys):
@@ -71,7 +83,7 @@ def test_unpack(tmp_path, capsys):
 
 
 def test_words_that_are_no_settings(root):
-    with pytest.raises(DataError, match="'on_the_fly' is not of the form key=value"):
+    with pytest.raises(UserError, match="there is no data set named 'on_the_fly'"):
         srtrain("check", "folder", "on_the_fly", "--root", root)
     with pytest.raises(DataError, match="--scale 1 does not make a picture smaller"):
         srtrain("bicubic", root / "HR", "--scale", 1)

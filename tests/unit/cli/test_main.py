@@ -70,7 +70,7 @@ def test_a_plugin_before_a_built_in_command_is_handed_to_it():
 
 def test_the_value_of_plugin_is_not_taken_for_the_command():
     args = cli.parse(["--plugin", "run", "data", "check", "set5"])
-    assert (args.plugin, args.action, args.set) == (["run"], "check", ("set5", ""))
+    assert (args.plugin, args.action, args.words) == (["run"], "check", ["set5"])
 
 
 def test_an_unknown_plugin_of_a_command_is_one_message(capsys):

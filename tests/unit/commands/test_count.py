@@ -51,3 +51,8 @@ def test_mistakes_are_said(capsys, words, says):
 def test_what_is_not_there(capsys):
     assert main(["count", "nowhere.py"]) == 2
     assert "nowhere.py" in capsys.readouterr().err
+
+
+def test_a_change_without_a_recipe_is_named(capsys):
+    assert main(["count", "model=esrn"]) == 2
+    assert "there is no network to count: 'model=esrn' is a change to a recipe" in capsys.readouterr().err

@@ -4,6 +4,7 @@ import pytest
 
 from srtrain.hooks import LAST, LOG, Hook
 from srtrain.hooks.lr import LrHook
+from srtrain.trainer.schedules.cosine import cosine
 from srtrain.trainer.schedules.milestones import milestones
 
 
@@ -26,6 +27,15 @@ def test_each_update_has_the_rate_of_its_step_and_the_log_says_so(make_trainer):
     expected = [0.5, 0.5, 0.05, 0.05, 0.005, 0.005]
     assert rates.used == pytest.approx(expected)
     assert rates.logged == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("steps", "told"), [(5, True), (6, False), (50, False), (1, False)])
+def test_a_run_shorter_than_its_warm_up_says_so(make_trainer, steps, told):
+    trainer = make_trainer([LrHook(cosine(max_steps=steps, warmup=5), 0.5)], steps)
+    said = []
+    trainer.log.info = said.append
+    trainer.train()
+    assert [line for line in said if "shorten optim.schedule.warmup" in line] == said[:told]
 
 
 @pytest.mark.slow

@@ -130,6 +130,14 @@ def test_inputs_and_outputs_that_make_no_sense_together(inputs, to, suffix, mess
         make_plan(inputs, to, 2, suffix)
 
 
+def test_a_folder_is_not_its_own_target(tmp_path):
+    for to in ("photos", "./photos/", str(Path("photos").resolve())):
+        with pytest.raises(
+            RecipeError, match="is the folder of the inputs, whose files the results would replace"
+        ):
+            make_plan(["photos"], to, 2)
+
+
 def test_nothing_found_and_outputs_that_collide():
     with pytest.raises(DataError, match=r"no picture or video matches 'photos/\*\.bmp'"):
         make_plan(["photos/*.bmp"], None, 2)

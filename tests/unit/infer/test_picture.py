@@ -142,6 +142,20 @@ def test_jpeg_and_bmp():
     np.testing.assert_array_equal(bmp.pixels, pixels)
 
 
+@pytest.mark.parametrize("shape", [(9, 8, 2), (9, 8, 4)])
+@pytest.mark.parametrize("kind", ["jpeg", "bmp"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_alpha_that_is_opaque_everywhere_is_left_out(shape, kind, dtype):
+    pixels = np.full(shape, np.iinfo(dtype).max // 3, dtype)
+    pixels[..., -1] = np.iinfo(dtype).max
+    found = decode_picture(encode_picture(Picture(pixels, kind)), "x").pixels
+    assert found.shape[2:] in ((), (3,))
+    np.testing.assert_allclose(found, 85, atol=1)
+    pixels[0, 0, -1] -= 1
+    with pytest.raises(DataError, match="has alpha"):
+        encode_picture(Picture(pixels, kind))
+
+
 def test_what_a_format_does_not_hold_is_refused():
     with pytest.raises(
         DataError, match=r"the picture has alpha, which JPEG cannot store\. Use --format png, webp"
