@@ -8,9 +8,11 @@ from mindspore import Tensor, nn, ops
 
 from srtrain.errors import RecipeError
 from srtrain.models import MODELS
-from srtrain.models.blocks import PixelShuffle, conv
+from srtrain.models.blocks import CropLike, PadToLeast, PixelShuffle, ResizeLike, conv
 
 from .layers import leaky_relu
+
+_LEAST_PX = 15  # one pixel is left after a stride of 2 with 3 px and a pooling of 7 px
 
 
 @MODELS.register("rfdn", from_run=("scale",))
@@ -56,21 +58,28 @@ class RFDN(nn.Cell):
                 f"an RFDN needs at least one block, and an even number of channels from 4 on; model.n_blocks is "
                 f"{n_blocks!r} and model.n_feats is {n_feats!r}."
             )
+        self.pad = PadToLeast(_LEAST_PX)
         self.head = conv(3, n_feats)
         self.blocks = nn.CellList([ResidualDistillationBlock(n_feats) for _ in range(n_blocks)])
         self.fuse = conv(n_blocks * n_feats, n_feats, 1)
         self.body_end = conv(n_feats, n_feats)
         self.upsampler = nn.SequentialCell(conv(n_feats, 3 * scale * scale), PixelShuffle(scale))
+        self.crop = CropLike(scale)
+
+    @staticmethod
+    def least_px(**_: Any) -> int:
+        """Return the least height and width of what the attention takes; smaller pictures are padded."""
+        return _LEAST_PX
 
     def construct(self, lq: Tensor) -> Tensor:
         """Map NCHW RGB in [0, 255] to ``scale`` times the height and width; the output is not clipped."""
-        shallow = x = self.head(lq)
+        shallow = x = self.head(self.pad(lq))
         outputs: tuple[Tensor, ...] = ()
         for block in self.blocks:
             x = block(x)
             outputs += (x,)
         x = self.body_end(leaky_relu(self.fuse(ops.concat(outputs, 1)))) + shallow
-        return self.upsampler(x)
+        return self.crop(self.upsampler(x), lq)
 
 
 class ResidualDistillationBlock(nn.Cell):
@@ -106,13 +115,13 @@ class SpatialAttention(nn.Cell):
         self.halve = nn.Conv2d(inner, inner, 3, 2, pad_mode="valid", has_bias=True)
         self.pool = nn.MaxPool2d(7, 3)
         self.convs = nn.CellList([conv(inner, inner) for _ in range(3)])
+        self.resize = ResizeLike()
         self.leave = conv(inner, n_feats, 1)
 
     def construct(self, x: Tensor) -> Tensor:
-        """Map NCHW to the same shape; the picture has at least 15 pixels in each direction."""
+        """Map NCHW to the same shape; height and width are at least 15."""
         entered = self.enter(x)
         y = self.pool(self.halve(entered))
         y = ops.relu(self.convs[0](y))
         y = self.convs[2](ops.relu(self.convs[1](y)))
-        y = ops.interpolate(y, size=ops.shape(x)[2:], mode="bilinear", align_corners=False)
-        return x * ops.sigmoid(self.leave(y + self.shortcut(entered)))
+        return x * ops.sigmoid(self.leave(self.resize(y, entered) + self.shortcut(entered)))

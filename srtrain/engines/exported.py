@@ -29,6 +29,7 @@ _ABOUT = {
     "origin?": dict,
     "receptive_px?": (Whole(), None),
     "size_multiple?": Whole(1, 1024),
+    "least_px?": Whole(1, 1024),
     "input_px?": ([Whole(1)], None),
     "batch?": (Whole(1), None),
     "precision?": str,

@@ -15,7 +15,7 @@ from srtrain.engines.exported import ExportedEngine, json_beside, metadata
 from srtrain.engines.foreign.form import Declared
 from srtrain.errors import CheckpointError
 from srtrain.files.json_file import read_json
-from srtrain.models.receptive import size_multiple
+from srtrain.models.receptive import least_px, size_multiple
 
 _NO_MEMORY = -100
 
@@ -68,8 +68,11 @@ class NcnnEngine(ExportedEngine):
 
     def _run(self, lq: Float32) -> Float32:
         height, width = lq.shape[2:]
-        if size_multiple(self.about) == 2:  # the MindSpore and ONNX networks do this themselves
-            lq = np.pad(lq, ((0, 0), (0, 0), (0, height % 2), (0, width % 2)), "edge")
+        # The MindSpore and ONNX networks pad themselves.
+        least, multiple = least_px(self.about), size_multiple(self.about)
+        missing = [(max(px, least) - px) + (max(px, least) % multiple) for px in (height, width)]
+        if any(missing):
+            lq = np.pad(lq, ((0, 0), (0, 0), (0, missing[0]), (0, missing[1])), "edge")
         sr = np.stack([self._upscale(picture) for picture in lq])
         return sr[..., : height * self.scale, : width * self.scale] if "scale" in self.about else sr
 

@@ -6,7 +6,15 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from srtrain.models.blocks import ChannelShuffle, CropLike, PadToEven, PixelShuffle, ResidualBlock
+from srtrain.models.blocks import (
+    ChannelShuffle,
+    CropLike,
+    PadToEven,
+    PadToLeast,
+    PixelShuffle,
+    ResidualBlock,
+    ResizeLike,
+)
 from srtrain.models.collapsed import collapse_end
 from srtrain.models.parameters import put
 
@@ -42,6 +50,14 @@ class KeepSize(nn.Cell):
     def construct(self, sr: Tensor, lq: Tensor) -> Tensor:
         """Return ``sr`` unchanged."""
         return sr
+
+
+class MarkResize(nn.Cell):
+    """Replaces ``ResizeLike``, which MindSpore cannot write as ONNX, by a power, which no network needs otherwise."""
+
+    def construct(self, x: Tensor, like: Tensor) -> Tensor:
+        """Return something with the size of ``like`` that depends on both."""
+        return ops.pow(ops.mean(x, (2, 3), True), like)
 
 
 class In01(nn.Cell):
@@ -89,17 +105,24 @@ def fold(model: nn.Cell, plain: bool = False) -> nn.Cell:
     return model
 
 
-def take_padding_off(model: nn.Cell) -> bool:
-    """Remove the padding to even sides and the crop of the output; return whether there was any."""
-    found = False
+def take_padding_off(model: nn.Cell) -> tuple[int, int]:
+    """Remove the padding of the input and the crop of the output; mark resizing for ``onnx_graph.py``.
+
+    Returns:
+        The least side that the network takes, and the number that sides must be multiples of.
+    """
+    least = multiple = 1
     for parent in list(model.cells_and_names()):
         for name, cell in list(parent[1].name_cells().items()):
-            if isinstance(cell, PadToEven):
+            if isinstance(cell, (PadToEven, PadToLeast)):
                 _replace(parent[1], name, nn.Identity())
-                found = True
+                least = max(least, cell.px if isinstance(cell, PadToLeast) else 1)
+                multiple = 2 if isinstance(cell, PadToEven) else multiple
             elif isinstance(cell, CropLike):
                 _replace(parent[1], name, KeepSize())
-    return found
+            elif isinstance(cell, ResizeLike):
+                _replace(parent[1], name, MarkResize())
+    return least, multiple
 
 
 def _replace(parent: nn.Cell, name: str, cell: nn.Cell) -> None:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 INPUT, OUTPUT = "lq", "sr"
 """Names of the graph's input and output."""
 
-PADDING = "to_even_"
-"""Prefix of the nodes that pad a picture to even sides and crop the output."""
+PADDING = "padding_"
+"""Prefix of the nodes that pad the sides of a picture and crop the output."""
 
 
 def rename_tensors(nodes: Iterable[onnx.NodeProto], names: Mapping[str, str]) -> None:

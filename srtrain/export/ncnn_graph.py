@@ -22,7 +22,9 @@ from srtrain.export.graph import INPUT, OUTPUT, PADDING, rename_tensors
 
 _MAGIC = 7767517  # the first line of every .param file
 _FLOAT32 = struct.pack("<I", 0)  # marks the weights that follow as float32
-_BINARY = {"Add": 0, "Sub": 1, "Mul": 2, "Div": 3}
+_BINARY = {"Add": 0, "Sub": 1, "Mul": 2, "Div": 3, "Max": 4}
+_MEAN = 3  # operation of a reduction
+_SQRT = 5  # operation of one operand
 _RELU = 1  # activation_type of a convolution
 _TO_THE_END = -233
 
@@ -50,7 +52,7 @@ def write_ncnn(source: Path, file: Path) -> set[str]:
 
 
 def take_padding_off(graph: onnx.GraphProto) -> None:
-    """Remove the padding to even sides that ``onnx_graph.py`` added. ncnn lacks the operators, so its engine pads."""
+    """Remove the padding of the picture that ``onnx_graph.py`` added. ncnn lacks the operators, so its engine pads."""
     kept = [node for node in graph.node if not node.name.startswith(PADDING)]
     if len(kept) == len(graph.node):
         return
@@ -95,7 +97,12 @@ class _Writer:
             "Slice": self.slice,
             "DepthToSpace": self.depth_to_space,
             "Gather": self.gather,
-            "AveragePool": self.average_pool,
+            "AveragePool": self.pool,
+            "MaxPool": self.pool,
+            "ReduceMean": self.mean,
+            "Sqrt": self.sqrt,
+            "Sigmoid": self.sigmoid,
+            "Resize": self.resize,
             **dict.fromkeys(_BINARY, self.binary),
         }
 
@@ -106,6 +113,8 @@ class _Writer:
             raise UnsupportedError("ncnn: only graphs with one input and one output can be translated.")
         self.add("Input", [], inputs)
         for node in self.graph.node:
+            if node.op_type == "Shape" and self.readers[node.output[0]].op_type == "Resize":
+                continue  # ncnn reads the size itself
             if node.output[0] in self.done:
                 continue
             if node.op_type not in self.kinds:
@@ -189,6 +198,8 @@ class _Writer:
         """Translate arithmetic of two tensors, of a tensor and a number, or of a tensor and one number per channel."""
         constants = [name for name in node.input if name in self.constants]
         code, output = _BINARY[node.op_type], [node.output[0]]
+        if len(node.input) != 2:
+            raise self.unsupported(node, f"the number of operands, {len(node.input)},")
         if not constants:
             self.add("BinaryOp", list(node.input), output, {0: code})
             return
@@ -201,6 +212,8 @@ class _Writer:
             return
         if value.ndim not in (3, 4) or value.size != value.shape[-3]:
             raise self.unsupported(node, f"a constant of shape {value.shape}")
+        if node.op_type == "Max":
+            raise self.unsupported(node, "a constant for each channel")
         if node.op_type in ("Add", "Sub"):
             self.add("Bias", tensor, output, {0: value.size})
             self.store(value if node.op_type == "Add" else -value)
@@ -259,8 +272,8 @@ class _Writer:
             raise self.unsupported(node, "a selection of channels")
         self.add("ShuffleChannel", [node.input[0]], [node.output[0]], {0: n_groups})
 
-    def average_pool(self, node: onnx.NodeProto, attributes: Attributes) -> None:
-        """Translate AveragePool without padding."""
+    def pool(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        """Translate AveragePool and MaxPool without padding."""
         (height, width), strides = attributes["kernel_shape"], attributes.get("strides", [1, 1])
         padded = any(attributes.get("pads", [])) or attributes.get("auto_pad", b"NOTSET") not in (
             b"NOTSET",
@@ -268,8 +281,37 @@ class _Writer:
         )
         if padded or attributes.get("ceil_mode", 0):
             raise self.unsupported(node, "a padding")
-        params: Params = {0: 1, 1: width, 11: height, 2: strides[1], 12: strides[0], 5: 1}
+        average = int(node.op_type == "AveragePool")
+        params: Params = {0: average, 1: width, 11: height, 2: strides[1], 12: strides[0], 5: 1}
         self.add("Pooling", [node.input[0]], [node.output[0]], params)
+
+    def mean(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        """Translate ReduceMean over height and width."""
+        axes = attributes.get("axes")
+        if len(node.input) > 1:  # operator sets from 18 on store the axes here
+            axes = self.constants[node.input[1]].tolist()
+        if sorted(axis % 4 for axis in axes or ()) != [2, 3] or not attributes.get("keepdims", 1):
+            raise self.unsupported(node, f"the axes {axes}")
+        # 5 chooses the numbering of axes without the batch.
+        self.add("Reduction", [node.input[0]], [node.output[0]], {0: _MEAN, 1: 0, 3: [1, 2], 4: 1, 5: 1})
+
+    def sqrt(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        """Translate Sqrt."""
+        self.add("UnaryOp", [node.input[0]], [node.output[0]], {0: _SQRT})
+
+    def sigmoid(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        """Translate Sigmoid."""
+        self.add("Sigmoid", [node.input[0]], [node.output[0]])
+
+    def resize(self, node: onnx.NodeProto, attributes: Attributes) -> None:
+        """Translate Resize to the size of another tensor, which ``onnx_graph.py`` writes."""
+        shape = next((maker for maker in self.graph.node if node.input[-1] in maker.output), None)
+        if shape is None or shape.op_type != "Shape" or attributes.get("mode") != b"linear":
+            raise self.unsupported(node, "a size")
+        if attributes.get("coordinate_transformation_mode", b"half_pixel") != b"half_pixel":
+            raise self.unsupported(node, "the place of pixels")
+        # Bilinear (2), to the size of the second input (5), without aligned corners (6).
+        self.add("Interp", [node.input[0], shape.input[0]], [node.output[0]], {0: 2, 5: 1, 6: 0})
 
     def check_axis(self, node: onnx.NodeProto, axis: int) -> None:
         """Refuse every axis except the channels."""

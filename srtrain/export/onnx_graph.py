@@ -24,7 +24,8 @@ from srtrain.export.options import Options
 from srtrain.models.ensemble import channels_of
 
 _AXES = {0: "batch", 2: "height", 3: "width"}
-_TRACED_PX = (12, 10)  # size for tracing; even. The check runs smaller and larger pictures
+_NO_NUMBERS = "no_numbers"
+_TRACED_PX = (20, 18)  # size for tracing; even. The check runs smaller and larger pictures
 
 
 def write_onnx(model: nn.Cell, file: Path, about: dict[str, Any], options: Options) -> None:
@@ -40,9 +41,10 @@ def write_onnx(model: nn.Cell, file: Path, about: dict[str, Any], options: Optio
         ExportError: the network has an operator that MindSpore cannot write correctly.
     """
     raw = file.with_suffix(".raw.onnx")
-    padded = take_padding_off(model)
+    least, multiple = take_padding_off(model)
     height, width = options.input_px or _TRACED_PX
     channels = channels_of(model)
+    height, width = (max(px, least) for px in (height, width))
     mindspore_onnx.export(
         model,
         ms.Tensor(np.zeros((options.batch or 1, channels, height, width), np.float32)),
@@ -53,8 +55,9 @@ def write_onnx(model: nn.Cell, file: Path, about: dict[str, Any], options: Optio
     )
     graph = onnx.load(str(raw))
     write_out_padding(graph)
-    if padded:
-        pad_to_even(graph, int(about["scale"]))
+    write_out_resizing(graph)
+    if least > 1 or multiple > 1:
+        pad(graph, int(about["scale"]), least, multiple)
     onnx.save(graph, str(raw))
     simplify(raw, file)
     raw.unlink()
@@ -100,14 +103,51 @@ def write_out_padding(model: onnx.ModelProto) -> None:
         node.attribute.append(onnx.helper.make_attribute("pads", padding))
 
 
-def pad_to_even(model: onnx.ModelProto, scale: int) -> None:
-    """Pad the input to even sides and crop the output. MindSpore cannot write these operations for free sizes.
+def write_out_resizing(model: onnx.ModelProto) -> None:
+    """Replace the marks that ``fold.MarkResize`` left by the operator that resizes to the size of another tensor."""
+    graph = model.graph
+    makers = {node.output[0]: node for node in graph.node}
+    marks = [
+        node
+        for node in graph.node
+        if node.op_type == "Pow" and node.input[0] in makers and node.input[1] in makers
+    ]
+    nodes: list[onnx.NodeProto] = []
+    means = [makers[mark.input[0]].output[0] for mark in marks]
+    for node in graph.node:
+        if node.output[0] in means:
+            continue
+        if node not in marks:
+            nodes.append(node)
+            continue
+        small, like, sizes = makers[node.input[0]].input[0], node.input[1], f"{node.output[0]}_sizes"
+        nodes.append(onnx.helper.make_node("Shape", [like], [sizes], name=sizes))
+        how = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+        inputs = [small, _NO_NUMBERS, _NO_NUMBERS, sizes]
+        nodes.append(
+            onnx.helper.make_node("Resize", inputs, list(node.output), name=f"{node.output[0]}_resize", **how)
+        )
+    if marks:  # operator set 11 needs tensors for what later ones leave out
+        graph.initializer.append(numpy_helper.from_array(np.zeros(0, np.float32), _NO_NUMBERS))
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def pad(model: onnx.ModelProto, scale: int, least: int, multiple: int) -> None:
+    """Pad the sides of the input and crop the output. MindSpore cannot write these operations for free sizes.
+
+    Args:
+        model: changed in place.
+        scale: of the network.
+        least: the least side that the network takes.
+        multiple: 2 if sides must be even, else 1.
 
     The names of the new nodes start with ``PADDING``, so ``export/ncnn_graph.py`` can find and remove them.
     """
     graph = model.graph
     rename_tensors(graph.node, {name: PADDING + name for name in (INPUT, OUTPUT)})
     numbers = {"zeros": [0] * 6, "two": [2], "four": [4], "none": [0, 0], "axes": [2, 3], "scale": [scale]}
+    numbers |= {"least": [least], "multiple": [multiple], "huge": [1 << 20]}
     for name, values in numbers.items():
         tensor = numpy_helper.from_array(np.array(values, np.int64), PADDING + name)
         graph.initializer.append(tensor)
@@ -124,8 +164,16 @@ def pad_to_even(model: onnx.ModelProto, scale: int) -> None:
     before = [
         node("Shape", "LQ", "shape"),
         node("Slice", "shape two four", "sides"),
-        node("Mod", "sides two", "odd"),
-        node("Concat", "zeros odd", "pads", axis=0),
+        # The maximum of sides and least, which this operator set has for fractions only.
+        node("Sub", "sides least", "above"),
+        node("Add", "above huge", "shifted"),
+        node("Div", "shifted huge", "is_above"),
+        node("Mul", "above is_above", "kept"),
+        node("Add", "kept least", "large"),
+        node("Mod", "large multiple", "odd"),
+        node("Sub", "large sides", "short"),
+        node("Add", "short odd", "missing"),
+        node("Concat", "zeros missing", "pads", axis=0),
         node("Pad", "LQ pads", "lq", mode="edge"),
     ]
     after = [node("Mul", "sides scale", "ends"), node("Slice", "sr none ends axes", "SR")]

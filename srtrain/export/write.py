@@ -27,7 +27,7 @@ from srtrain.export.options import Options
 from srtrain.files import lack_of_space, sha256_of, whole_files
 from srtrain.models.collapsed import is_collapsed
 from srtrain.models.ensemble import channels_of, of_channels
-from srtrain.models.receptive import receptive_px, size_multiple
+from srtrain.models.receptive import least_px, receptive_px, size_multiple
 from srtrain.weights.read import at_scale, build_model, read_weights
 from srtrain.weights.transfer import Weights
 
@@ -114,6 +114,7 @@ def describe(weights: Weights, options: Options, channels: int) -> dict[str, Any
         **{key: theirs[key] for key in kept if key in theirs},
         "receptive_px": receptive_px(theirs),
         "size_multiple": size_multiple(theirs),
+        "least_px": least_px(theirs),
         "channels": channels,
         "input": f"float32 NCHW {'RGB' if channels == 3 else 'grey'} in [0, {1 if options.program else 255}]",
         "values": "0-1" if options.program else "0-255",

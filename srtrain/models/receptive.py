@@ -37,6 +37,15 @@ def size_multiple(about: Mapping[str, Any]) -> int:
     return int(about["size_multiple"] if "size_multiple" in about else _ask(about, "size_multiple") or 1)
 
 
+def least_px(about: Mapping[str, Any]) -> int:
+    """Return the least height and width that the layers of a network take; the network pads smaller pictures itself.
+
+    Args:
+        about: as for ``receptive_px``; the key is ``least_px``.
+    """
+    return int(about["least_px"] if "least_px" in about else _ask(about, "least_px") or 1)
+
+
 def _ask(about: Mapping[str, Any], question: str) -> Any:
     """Call the static method ``question`` of the network with its arguments; return ``None`` if there is none."""
     if "model" not in about or about["model"] not in MODELS:  # the look-up imports all models, and MindSpore

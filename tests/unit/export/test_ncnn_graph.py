@@ -64,6 +64,46 @@ def test_constants_for_all_or_for_each_channel(tmp_path, kind, shape):
     np.testing.assert_allclose(run(tmp_path / "x.param"), run(file), rtol=1e-5)
 
 
+def test_a_leaky_relu_of_two_operators(tmp_path):
+    nodes = [
+        helper.make_node("Sub", ["x", "half"], ["z"]),
+        helper.make_node("Mul", ["z", "slope"], ["small"]),
+        helper.make_node("Max", ["z", "small"], ["y"]),
+    ]
+    constants = [("half", np.float32(128)), ("slope", np.float32(0.05))]
+    file = graph_of(nodes, tmp_path / "x.onnx", constants)
+    write_ncnn(file, tmp_path / "x.param")
+    np.testing.assert_allclose(run(tmp_path / "x.param"), run(file), rtol=1e-5)
+
+
+def test_attention_over_the_whole_picture(tmp_path):
+    """The standard deviation of each channel, as a factor of it."""
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["mean"], axes=[2, 3]),
+        helper.make_node("Sub", ["x", "mean"], ["offset"]),
+        helper.make_node("Mul", ["offset", "offset"], ["square"]),
+        helper.make_node("ReduceMean", ["square"], ["variance"], axes=[-2, -1]),
+        helper.make_node("Sqrt", ["variance"], ["deviation"]),
+        helper.make_node("Sigmoid", ["deviation"], ["weight"]),
+        helper.make_node("Mul", ["x", "weight"], ["y"]),
+    ]
+    file = graph_of(nodes, tmp_path / "x.onnx")
+    write_ncnn(file, tmp_path / "x.param")
+    np.testing.assert_allclose(run(tmp_path / "x.param"), run(file), rtol=1e-4, atol=1e-3)
+
+
+def test_a_maximum_is_pooled_and_enlarged_to_the_size_of_another_tensor(tmp_path):
+    nodes = [
+        helper.make_node("MaxPool", ["x"], ["small"], kernel_shape=[7, 5], strides=[3, 2]),
+        helper.make_node("Shape", ["x"], ["sizes"]),
+        helper.make_node("Resize", ["small", "", "", "sizes"], ["large"], mode="linear"),
+        helper.make_node("Sub", ["x", "large"], ["y"]),
+    ]
+    file = graph_of(nodes, tmp_path / "x.onnx")
+    write_ncnn(file, tmp_path / "x.param")
+    np.testing.assert_allclose(run(tmp_path / "x.param"), run(file), rtol=1e-4, atol=1e-3)
+
+
 def test_kernels_strides_and_paddings_that_are_not_square(tmp_path):
     weight = np.random.default_rng(0).normal(size=(3, 3, 3, 5)).astype(np.float32)
     node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[2, 1, 0, 3], dilations=[1, 1])
@@ -82,6 +122,10 @@ def test_kernels_strides_and_paddings_that_are_not_square(tmp_path):
         ),
         (helper.make_node("Concat", ["x", "x"], ["y"], axis=2), "axis 2 of Concat"),
         (helper.make_node("Sub", ["c", "x"], ["y"]), "a constant left operand of Sub"),
+        (helper.make_node("Max", ["x", "c", "x"], ["y"]), "the number of operands, 3, of Max"),
+        (helper.make_node("Max", ["x", "each"], ["y"]), "a constant for each channel of Max"),
+        (helper.make_node("ReduceMean", ["x"], ["y"], axes=[1]), r"the axes \[1\] of ReduceMean"),
+        (helper.make_node("Resize", ["x", "", "two"], ["y"]), "a size of Resize"),
         (helper.make_node("Mul", ["x", "row"], ["y"]), r"a constant of shape \(1, 1, 1, 4\) of Mul"),
         (helper.make_node("Slice", ["x", "at", "end", "axis"], ["y"]), r"a range 1:2:1 of axis 2 of Slice"),
         (helper.make_node("Conv", ["x", "x"], ["y"]), "a computed kernel of Conv"),
@@ -102,6 +146,8 @@ def test_what_is_not_translated_is_named(tmp_path, node, words):
     constants = [
         ("c", np.float32([[[[5]]]])),
         ("row", np.ones((1, 1, 1, 4), np.float32)),
+        ("each", np.ones((1, 3, 1, 1), np.float32)),
+        ("two", np.float32([1, 1, 2, 2])),
         ("swapped", np.array([0, 2, 1])),
         *((name, np.array([number])) for name, number in (("at", 1), ("end", 2), ("axis", 2))),
     ]

@@ -36,7 +36,9 @@ def test_the_names_in_files_are_those_of_the_authors(network, names):
     assert names | {"fea_conv.weight"} <= set(torch_names(network(2, n_blocks=1, n_feats=16)).values())
 
 
-@pytest.mark.parametrize(("network", "size"), [(IMDN, (1, 1)), (IMDN, (9, 5)), (RFDN, (15, 22))])
+@pytest.mark.parametrize(
+    ("network", "size"), [(IMDN, (1, 1)), (IMDN, (9, 5)), (RFDN, (15, 22)), (RFDN, (1, 9))]
+)
 def test_any_size_becomes_that_size_times_the_scale(network, size):
     sr = as_function(network(3, n_blocks=1, n_feats=16))(np.ones((2, 3, *size), np.float32))
     assert sr.shape == (2, 3, 3 * size[0], 3 * size[1])
