@@ -7,7 +7,7 @@ Expected:  35.03 dB on DIV2K 801-900 (div2k_rgb); 35.063 dB with the ×8 self-en
 Time:      2.76 s per epoch, 310 minutes in all on eight Ascend 910 (from the model zoo's README)
 """
 
-from _edsr import model_zoo, small
+from _edsr import model_zoo, small_zoo
 
 from srtrain.recipe import Recipe
 
@@ -17,4 +17,4 @@ def recipe() -> Recipe:
 
 
 def smoke() -> Recipe:
-    return small(recipe())
+    return small_zoo(recipe())

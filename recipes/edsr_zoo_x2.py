@@ -5,7 +5,7 @@ Expected:  35.03 dB on DIV2K 801-900 (div2k_rgb); 35.063 dB with the ×8 self-en
 Time:      16.5 s per epoch, 29 hours in all on one Ascend 910 (from the model zoo's README)
 """
 
-from _edsr import model_zoo, small
+from _edsr import model_zoo, small_zoo
 
 from srtrain.recipe import Recipe
 
@@ -15,4 +15,4 @@ def recipe() -> Recipe:
 
 
 def smoke() -> Recipe:
-    return small(recipe())
+    return small_zoo(recipe())

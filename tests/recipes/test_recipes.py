@@ -163,7 +163,8 @@ def test_a_row_with_a_plus_is_the_plain_one_with_the_self_ensemble(name: str, pl
 def test_the_model_zoos_rows_are_its_configuration(name: str, scale: int, start: str) -> None:
     """The table of parameters in the model zoo's README, except for what it got wrong."""
     recipe = edsr(name)
-    assert (recipe.scale, recipe.model.args, recipe.init_from) == (scale, FULL, start)
+    zoo = {**FULL, "zoo_normalisation": True}
+    assert (recipe.scale, recipe.model.args, recipe.init_from) == (scale, zoo, start)
     assert (recipe.data.gt_patch_px, recipe.data.batch_size, recipe.optim.lr) == (192, 16, 1e-4)
     assert (recipe.train.epochs, recipe.train.steps_per_epoch) == (6000, 50)
     assert recipe.optim.schedule == parse_value("Spec('milestones', at=(4000ep,), gamma=0.5)")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import ops
 
 from srtrain.cli.main import main
+from srtrain.data.picture import read_rgb, write_png
+from srtrain.data.resize import make_lq
 from srtrain.errors import CheckpointError
+from srtrain.metrics.protocol import PROTOCOLS, quantise
 from srtrain.models.edsr import EDSR
 from srtrain.models.upscale import Upscaler
 from srtrain.weights import edsr_pytorch
@@ -196,3 +201,58 @@ def test_a_folded_step_of_adam_is_255_times_as_small_in_the_head_and_as_large_in
         }
     assert moved[False]["head.weight"] / moved[True]["head.weight"] == pytest.approx(255, rel=0.02)
     assert moved[True]["tail.weight"] / moved[False]["tail.weight"] == pytest.approx(255, rel=0.02)
+
+
+RECIPE = """
+from srtrain.recipe import Benchmark, Data, Optim, Recipe, Spec, Train
+
+def recipe():
+    pictures = Spec("folder", root={root!r}, lr_type="on_the_fly")
+    return Recipe(
+        name="start", scale=2,
+        model=Spec("edsr", n_resblocks={n_blocks}, n_feats={n_feats}, res_scale={res_scale}, zoo_normalisation=True),
+        data=Data(train=pictures, gt_patch_px=16, batch_size=1),
+        train=Train(steps=1, mode="pynative"),
+        optim=Optim(lr=1e-12),  # the update changes nothing that can be measured
+        benchmarks={{"crop": Benchmark(pictures, psnr={psnr})}},
+    )
+"""
+
+
+@pytest.mark.slow
+def test_every_command_takes_the_file_and_finds_the_same(tmp_path, capsys, repo_root):
+    """The scores that the model zoo's formula gives are those of each command, whichever way the weights take."""
+    tensors = zoo_tensors(2)
+    file = write_zoo(tmp_path / "zoo.ckpt", tensors)
+    root = tmp_path / "data"
+    (root / "HR").mkdir(parents=True)
+    gt = read_rgb(repo_root / "srtrain/data/pictures/chelsea.png")[100:148, 100:160]
+    write_png(root / "HR" / "crop.png", gt)
+    lq = make_lq(gt, 2)
+    sr = quantise(
+        zoo_output(tensors, lq.transpose(2, 0, 1)[None].astype(np.float32), 2)[0].transpose(1, 2, 0)
+    )
+    psnr = PROTOCOLS.build("paper_y").psnr(sr, gt, 2)
+
+    def score(model):
+        words = ["evaluate", str(model), "--sets", f"folder={root}", "--lr-type", "on_the_fly", "--json"]
+        assert main(words) == 0
+        return json.loads(capsys.readouterr().out)["rows"][0]["psnr"]
+
+    assert score(file) == pytest.approx(psnr, abs=2e-3)
+    write_png(tmp_path / "lq.png", lq)
+    assert main(["infer", str(file), str(tmp_path / "lq.png"), "--to", str(tmp_path / "sr.png")]) == 0
+    assert np.abs(read_rgb(tmp_path / "sr.png").astype(int) - sr).max() <= 1
+    assert main(["export", str(file), "--to", str(tmp_path / "zoo.onnx")]) == 0
+    capsys.readouterr()
+    assert score(tmp_path / "zoo.onnx") == pytest.approx(psnr, abs=2e-3)
+
+    recipe = tmp_path / "start.py"
+    sizes = {"n_blocks": N_BLOCKS, "n_feats": N_FEATS, "res_scale": RES_SCALE}
+    recipe.write_text(RECIPE.format(root=str(root), psnr=float(psnr), **sizes))
+    assert main(["verify", str(recipe), "--weights", str(file)]) == 0
+    run = tmp_path / "run"
+    assert main(["run", str(recipe), f"init_from={file}", f"run_dir={run}"]) == 0
+    assert main(["verify", str(recipe), "--weights", str(run)]) == 0
+    capsys.readouterr()
+    assert score(run) == pytest.approx(psnr, abs=2e-3)
