@@ -160,6 +160,7 @@ def _check_scales(recipe: Recipe) -> None:
 
 def registry_of(key: str) -> Registry:
     """Return the registry of the names under a key, such as ``data.degrade[0]`` or ``benchmarks.set5.data``."""
+    key = re.sub(r"(\.sets\[\d+\])+$", "", key)  # of a mix
     plain = re.sub(r"^benchmarks\.[^.]+", "benchmarks.NAME", re.sub(r"\[\d+\]$", "", key))
     return NAMED_BY["hooks" if plain.startswith("hooks.") else plain]
 
@@ -167,7 +168,7 @@ def registry_of(key: str) -> Registry:
 def specs_of(recipe: Recipe) -> Iterator[tuple[str, Spec]]:
     """Yield every Spec of a recipe whose name is in a registry, with its key."""
     yield "model", recipe.model
-    yield "data.train", recipe.data.train
+    yield from _with_sets("data.train", recipe.data.train)
     for index, step in enumerate(recipe.data.degrade):
         yield f"data.degrade[{index}]", step
     yield "optim.schedule", recipe.optim.schedule
@@ -176,12 +177,21 @@ def specs_of(recipe: Recipe) -> Iterator[tuple[str, Spec]]:
     yield "precision", recipe.precision
     yield "device", recipe.device
     for name, benchmark in wanted_benchmarks(recipe):
-        yield f"benchmarks.{name}.data", benchmark.data
+        yield from _with_sets(f"benchmarks.{name}.data", benchmark.data)
         for index, step in enumerate(benchmark.degrade):
             yield f"benchmarks.{name}.degrade[{index}]", step
     for name, spec in recipe.hooks.items():
         if spec is not None:
             yield f"hooks.{name}", spec
+
+
+def _with_sets(key: str, spec: Spec) -> Iterator[tuple[str, Spec]]:
+    """Yield the Spec of a data set and, of a mix, those of its sets."""
+    yield key, spec
+    sets = spec.args.get("sets")
+    for index, one in enumerate(sets if isinstance(sets, tuple) else ()):
+        if isinstance(one, Spec):
+            yield from _with_sets(f"{key}.sets[{index}]", one)
 
 
 def _check_spec(key: str, registry: Registry, spec: Spec) -> None:

@@ -14,10 +14,11 @@ import srtrain
 from srtrain import plugins
 from srtrain.data import DATASETS, DEGRADATIONS
 from srtrain.data.degrade import Degrade
+from srtrain.data.folders import needs_root, with_option
 from srtrain.data.store import Pictures
 from srtrain.device import BACKENDS
 from srtrain.device.backend import Backend
-from srtrain.errors import RecipeError
+from srtrain.errors import DataError, RecipeError
 from srtrain.evaluation.evaluator import EvalSet
 from srtrain.metrics import PROTOCOLS
 from srtrain.models import BLOCKS, MODELS
@@ -85,15 +86,19 @@ def build_pictures(
         DataError: folders or pictures are missing, or do not match.
         RecipeError: the data set needs a folder, and neither its arguments nor ``data.root`` name one.
     """
-    needs_root = "root" in DATASETS.from_run(spec.name) and "root" not in spec.args
-    if needs_root and not recipe.data.root:
+    if needs_root(spec.name, spec.args) and not recipe.data.root:
         raise RecipeError(
             f"{key} = {spec.name!r} needs the folder of the data: add data.root=FOLDER (or {key}.root=FOLDER)."
         )
     scale = scale or recipe.scale
-    pairs = build_spec(DATASETS, spec, 1, {"root": recipe.data.root, "scale": scale})
     cache_dir = Path(recipe.data.cache_dir).expanduser() if recipe.data.cache_dir else None
-    return Pictures(pairs, scale, cache, cache_dir, degrade, is_grey(recipe))
+    try:
+        pairs = build_spec(DATASETS, spec, 1, {"root": recipe.data.root, "scale": scale})
+        return Pictures(pairs, scale, cache, cache_dir, degrade, is_grey(recipe))
+    except DataError as error:
+        if spec.name == "mix":  # whose sets have arguments of their own
+            raise
+        raise with_option(error, f"{key}.lr_type=on_the_fly") from error
 
 
 def is_grey(recipe: Recipe) -> bool:

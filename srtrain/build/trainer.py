@@ -31,6 +31,7 @@ from srtrain.data.loader import BatchSource, Loader
 from srtrain.data.sampler import Sampler
 from srtrain.data.scales import ScalesLoader
 from srtrain.data.store import Pictures
+from srtrain.data.transforms import HFLIP, ROT90, VFLIP
 from srtrain.device import PRECISIONS
 from srtrain.device.backend import Backend
 from srtrain.errors import RecipeError, UserError, counted
@@ -168,11 +169,15 @@ def _build_loader(recipe: Recipe, pictures: Sequence[Pictures], rank: int, world
     data = recipe.data
     sampler = Sampler(len(pictures[0]), data.batch_size, recipe.seed, rank, world_size)
     degrade = build_degrade(data.degrade)
+    turns = HFLIP * data.hflip | VFLIP * data.vflip | ROT90 * data.rot90
     if len(pictures) == 1:
-        return Loader(pictures[0], sampler, data.gt_patch_px, data.augment, data.workers, degrade)
+        return Loader(pictures[0], sampler, data.gt_patch_px, data.augment, data.workers, degrade, turns)
     lq_px = data.gt_patch_px // recipe.scale
     return ScalesLoader(
-        [Loader(one, sampler, lq_px * one.scale, data.augment, data.workers, degrade) for one in pictures],
+        [
+            Loader(one, sampler, lq_px * one.scale, data.augment, data.workers, degrade, turns)
+            for one in pictures
+        ],
         recipe.seed,
     )
 

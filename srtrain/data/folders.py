@@ -6,8 +6,10 @@ Nothing is decoded here. Every data set is a function in `DATASETS` that returns
 from __future__ import annotations
 
 import functools
+import inspect
+import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec
@@ -15,6 +17,8 @@ from typing import ParamSpec
 from srtrain.data import DATASETS
 from srtrain.data.header import FOREIGN_SUFFIXES, SUFFIXES
 from srtrain.errors import DataError, counted
+from srtrain.recipe.schema import Spec
+from srtrain.registry import parameters_of
 
 ON_THE_FLY = "on_the_fly"
 """The ``lr_type`` that reads no low-resolution files: they are made from the ground truth."""
@@ -53,17 +57,123 @@ def registered(name: str) -> Callable[[Callable[P, Layout]], Callable[P, list[Pa
     """Register a data set that is described by a `Layout`."""
 
     def register(layout: Callable[P, Layout]) -> Callable[P, list[Pair]]:
+        in_roots = in_first_root(layout)
+
         @functools.wraps(layout)
         def pairs(*args: P.args, **kwargs: P.kwargs) -> list[Pair]:
-            found = layout(*args, **kwargs)
+            found = in_roots(*args, **kwargs)
             return found.choose(pair_folders(found))
 
         pairs.__module__ = __name__  # a partial says "functools"
-        LAYOUTS[name] = layout
-        DATASETS.register(name, from_run=("root", "scale"))(pairs)
+        LAYOUTS[name] = in_roots
+        filled = tuple(key for key in ("root", "scale") if key in inspect.signature(layout).parameters)
+        DATASETS.register(name, from_run=filled)(pairs)
         return pairs
 
     return register
+
+
+def in_first_root(layout: Callable[P, Layout]) -> Callable[P, Layout]:
+    """Let a layout take several roots, joined with ``os.pathsep``: the first one that has the set is used.
+
+    Raises:
+        DataError: no root has the set; the message says for each root what is missing.
+    """
+    signature = inspect.signature(layout)
+    of_one_root: Callable[..., Layout] = layout
+
+    @functools.wraps(layout)
+    def found(*args: P.args, **kwargs: P.kwargs) -> Layout:
+        given = signature.bind(*args, **kwargs)
+        roots = split_roots(str(given.arguments.get("root", "")))
+        if len(roots) < 2:
+            return layout(*args, **kwargs)
+        reasons = []
+        for root in roots:
+            given.arguments["root"] = root
+            try:
+                candidate = of_one_root(*given.args, **given.kwargs)
+            except DataError as error:
+                reasons.append(f"{root!r}: {error}")
+                continue
+            if candidate.gt_dir.is_dir():
+                return candidate
+            reasons.append(f"{root!r}: there is no folder {str(candidate.gt_dir)!r}.")
+        raise DataError("\n  ".join([f"none of {counted(len(roots), 'folder')} has the data set:", *reasons]))
+
+    return found
+
+
+def split_roots(root: str) -> list[str]:
+    """Return the folders of ``A:B`` (``A;B`` on Windows); a folder with such a name is one folder."""
+    if os.pathsep not in root or Path(root).expanduser().exists():
+        return [root]
+    return [part for part in root.split(os.pathsep) if part]
+
+
+def needs_root(name: str, args: Iterable[str]) -> bool:
+    """Return whether a data set takes its folder from the run, because its arguments do not give one."""
+    if "root" not in DATASETS.from_run(name) or "root" in args:
+        return False
+    parameter = parameters_of(DATASETS.get(name))["root"]
+    return parameter.default is parameter.empty
+
+
+@registered("pairs")
+def pairs(
+    scale: int, gt_dir: str, lq_dir: str = "", first: int | None = None, last: int | None = None
+) -> Layout:
+    """List two folders that lie anywhere: the ground truth and the low resolution, paired by name.
+
+    Args:
+        scale: from the run.
+        gt_dir: folder of the ground truth (``root_HR`` in other configurations).
+        lq_dir: folder of the low resolution (``root_LR``), or one that contains ``X2``, ``X3``, …; empty makes the
+            input from the ground truth with imresize.
+        first: first picture, from 1; ``None`` starts at the beginning.
+        last: last picture, included; ``None`` goes to the end.
+
+    Raises:
+        DataError: a missing or empty folder, files without a partner, places beyond the end.
+    """
+    what = f"data set of {gt_dir!r} and {lq_dir!r}" if lq_dir else f"data set of {gt_dir!r}"
+    high = _existing(Path(gt_dir).expanduser(), what)
+    low = None
+    if lq_dir:
+        low = _of_scale(_existing(Path(lq_dir).expanduser(), what), scale, "leave the low resolution out")
+    return Layout(what, high, low, scale, _by_place(what, first, last))
+
+
+@DATASETS.register("mix", from_run=("root", "scale"))
+def mix(scale: int, sets: tuple[Spec, ...], weights: tuple[int, ...] = (), root: str = "") -> list[Pair]:
+    """List several data sets one after the other; a weight of n lists each picture of its set n times.
+
+    A patch is then cut n times as often from it as from a picture with weight 1. Its file is decoded once.
+
+    Args:
+        scale: from the run.
+        sets: the data sets, such as ``(Spec("div2k_train"), Spec("folder", root="data/Flickr2K"))``.
+        weights: a whole number of 1 or more for each set; empty means 1 for each.
+        root: from the run: ``data.root``, for the sets that have no ``root`` of their own.
+
+    Raises:
+        DataError: there is no set, the weights do not fit, a set has no folder, or the error of a set.
+    """
+    weights = weights or (1,) * len(sets)
+    if not sets:
+        raise DataError("a mix needs data sets: sets=(Spec('div2k_train'), Spec('folder', root='FOLDER')).")
+    if len(weights) != len(sets) or min(weights) < 1:
+        raise DataError(
+            f"a mix of {counted(len(sets), 'data set')} needs a weight of 1 or more for each; weights={weights!r}."
+        )
+    found = []
+    for one, weight in zip(sets, weights, strict=True):
+        if needs_root(one.name, one.args) and not root:
+            raise DataError(
+                f"the data set {one.name!r} of a mix needs its folder: Spec({one.name!r}, root='FOLDER')."
+            )
+        found += DATASETS.build(one.name, {"root": root, "scale": scale}, **one.args) * weight
+    return found
 
 
 @registered("folder")
@@ -90,6 +200,13 @@ def folder(
     base = _existing(Path(root).expanduser(), what)
     gt_dir = base / "HR" if (base / "HR").is_dir() else base
 
+    lq_dir = _lq_dir(base / f"LR_{lr_type}", scale, lr_type)
+    return Layout(what, gt_dir, lq_dir, scale, _by_place(what, first, last))
+
+
+def _by_place(what: str, first: int | None, last: int | None) -> Callable[[list[Pair]], list[Pair]]:
+    """Return a choice of pairs by their places in the sorted list, from 1, both included."""
+
     def choose(pairs: list[Pair]) -> list[Pair]:
         start, end = 1 if first is None else first, len(pairs) if last is None else last
         if not 1 <= start <= end <= len(pairs):
@@ -99,7 +216,7 @@ def folder(
             )
         return pairs[start - 1 : end]
 
-    return Layout(what, gt_dir, _lq_dir(base / f"LR_{lr_type}", scale, lr_type), scale, choose)
+    return choose
 
 
 @registered("div2k")
@@ -190,7 +307,8 @@ def _div2k_layout(
             raise DataError(
                 f"{what} in {str(gt_dir)!r} is incomplete: of the pictures {start} to {end}, {len(missing)} "
                 f"{'is' if len(missing) == 1 else 'are'} missing: {first_five([f'{n:04d}' for n in missing])}. Unpack "
-                f"the official zip files again (srtrain data unpack), or choose with first= and last=."
+                f"the official zip files again (srtrain data unpack). In a recipe, the data set 'div2k' "
+                f"with first= and last= uses fewer."
             )
         return [pair for pair, number in zip(pairs, numbers, strict=True) if start <= number <= end]
 
@@ -198,7 +316,7 @@ def _div2k_layout(
 
 
 def _benchmark_layout(title: str, n_pictures: int, root: str, scale: int, lr_type: str = "bicubic") -> Layout:
-    """List a benchmark set: ``root`` is its own folder, or holds it (also under ``benchmark``).
+    """List a benchmark set: ``root`` is its own folder, holds it (also under ``benchmark``), or lies beside it.
 
     Args:
         title: name of the set and of its folder.
@@ -212,7 +330,8 @@ def _benchmark_layout(title: str, n_pictures: int, root: str, scale: int, lr_typ
         DataError: as `folder`, and another number of pictures than the set is known to have.
     """
     base = Path(root).expanduser()
-    places = [base / title, base / "benchmark" / title, base]
+    above = Path(os.path.normpath(base.absolute())).parent  # data/Set5 lies beside data/DIV2K
+    places = [base / title, base / "benchmark" / title, base, above / title, above / "benchmark" / title]
     home = next((place for place in places if (place / "HR").is_dir()), None)
     if home is None:
         raise DataError(
@@ -360,12 +479,17 @@ def _existing(directory: Path, what: str) -> Path:
 
 
 def _lq_dir(base: Path, scale: int, lr_type: str) -> Path | None:
-    """Return ``base/X{scale}``, or ``base`` for the parts of DIV2K that lack that level.
+    """Return the folder of one scale, or ``None`` where low resolution is made.
 
     At x1, bicubic low resolution is the ground truth, so there is no folder.
     """
     if lr_type == ON_THE_FLY or (scale == 1 and lr_type == "bicubic"):
         return None
+    return _of_scale(base, scale, f"set lr_type={ON_THE_FLY!r}")
+
+
+def _of_scale(base: Path, scale: int, way_out: str) -> Path:
+    """Return ``base/X{scale}``, or ``base`` for the parts of DIV2K that lack that level."""
     with_scale = base / f"X{scale}"
     if base.is_dir() and not with_scale.is_dir() and not any(base.glob("X[0-9]*")):
         return base
@@ -374,9 +498,14 @@ def _lq_dir(base: Path, scale: int, lr_type: str) -> Path | None:
         hint = f"It has {', '.join(there)}" if there else f"There is no folder {str(base)!r}"
         raise DataError(
             f"there are no low-resolution pictures for x{scale} in {str(with_scale)!r}. {hint}. "
-            f"Make them with 'srtrain data bicubic', or set lr_type={ON_THE_FLY!r} to make them while reading."
+            f"Make them with 'srtrain data bicubic', or {way_out} to make them while reading."
         )
     return with_scale
+
+
+def with_option(error: DataError, option: str) -> DataError:
+    """Return an error that names ``lr_type`` as the command at hand takes it, such as ``--lr-type on_the_fly``."""
+    return DataError(str(error).replace(f"lr_type={ON_THE_FLY!r}", option))
 
 
 def _without_scale(stem: str, scale: int) -> str:

@@ -23,7 +23,7 @@ from srtrain.data.buffers import Buffers
 from srtrain.data.degrade import Degrade
 from srtrain.data.sampler import Draw, Sampler
 from srtrain.data.store import Pictures, refuse_lq_files
-from srtrain.data.transforms import Place, place, turned
+from srtrain.data.transforms import N_TURNS, Place, place, turned
 from srtrain.errors import DataError
 
 __all__ = ["Batch", "BatchSource", "Loader", "Pictures", "Sample"]
@@ -142,6 +142,7 @@ class Loader(BatchSource):
         augment: bool = True,
         workers: int = 2,
         degrade: Degrade | None = None,
+        turns: int = N_TURNS - 1,
     ) -> None:
         if gt_patch_px < pictures.scale or gt_patch_px % pictures.scale:
             low, scale = max(gt_patch_px // pictures.scale, 1) * pictures.scale, pictures.scale
@@ -161,6 +162,7 @@ class Loader(BatchSource):
         self.pictures = pictures
         self.sampler = sampler
         self.augment = augment
+        self.turns = turns
         self.degrade = degrade
         # For each of lq and gt: those that wait, those in the making, and two that the trainer holds.
         self._buffers = Buffers(n_kept=2 * (2 * workers + 3))
@@ -178,7 +180,7 @@ class Loader(BatchSource):
         gt = self._buffers.take((len(draws), channels, gt_px, gt_px))
         samples = []
         for row, draw in enumerate(draws):
-            where = place(draw, self.pictures.lq_sizes[draw.picture], lq_px, self.augment)
+            where = place(draw, self.pictures.lq_sizes[draw.picture], lq_px, self.augment, self.turns)
             patches = self._patches(draw, where)
             for patch, planes in zip(patches, (lq[row], gt[row]), strict=True):
                 _into_planes(turned(patch, where.turn), planes)
@@ -210,5 +212,5 @@ def _refuse_small_pictures(pictures: Pictures, lq_px: int) -> None:
         raise DataError(
             f"a patch of {lq_px * scale} px is larger than {len(small)} of {len(pictures)} pictures: "
             f"{pictures.name(small[0])!r} is {width * scale}×{height * scale} px (width × height). "
-            f"Use a smaller gt_patch_px, or remove these pictures."
+            f"Use a smaller data.gt_patch_px, or remove these pictures."
         )

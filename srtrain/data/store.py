@@ -80,17 +80,21 @@ class Pictures:
         self.pairs = list(pairs)
         self.scale = scale
         self.grey = grey
+        once = list(dict.fromkeys(self.pairs))  # a mix lists a pair several times
+        place = {pair: i for i, pair in enumerate(once)}
+        self._place = [place[pair] for pair in self.pairs]
         files = sorted({path for pair in self.pairs for path in (pair.gt, pair.lq) if path is not None})
         headers = dict(zip(files, in_parallel(look, files), strict=True))
         for notice in notices(headers):
             _log.warning("%s", notice)
-        self.lq_sizes = [checked_lq_size(pair, scale, headers) for pair in self.pairs]
-        self._source: Source = DecodedAlways(self.pairs, scale, read_grey if grey else read_rgb)
+        sizes = [checked_lq_size(pair, scale, headers) for pair in once]
+        self.lq_sizes = [sizes[i] for i in self._place]
+        self._source: Source = DecodedAlways(once, scale, read_grey if grey else read_rgb)
         if cache == "memory":
-            _refuse_if_too_large(self.lq_sizes, scale)
-            self._source = DecodedOnce(self._source, len(self.pairs))
+            _refuse_if_too_large(sizes, scale)
+            self._source = DecodedOnce(self._source, len(once))
         elif cache == "mmap":
-            self._source = MappedPictures(self.pairs, scale, self.lq_sizes, cache_dir, grey)
+            self._source = MappedPictures(once, scale, sizes, cache_dir, grey)
         if degrade is not None:
             refuse_lq_files(self.pairs)
             self._source = Degraded(self._source, scale, degrade, grey)
@@ -107,17 +111,17 @@ class Pictures:
 
         It is cropped at the bottom and right to lq × scale.
         """
-        return self._source.gt(i)
+        return self._source.gt(self._place[i])
 
     def lq(self, i: int) -> UInt8:
         """Return a low-resolution picture, uint8 HWC RGB, not to be written to."""
-        return self._source.lq(i)
+        return self._source.lq(self._place[i])
 
     def patch(self, i: int, y: int, x: int, lq_px: int) -> tuple[UInt8, UInt8]:
         """Return the (lq, gt) views of a square patch whose corner and side are in low-resolution pixels."""
         s = self.scale
-        lq = self._source.lq(i)[y : y + lq_px, x : x + lq_px]
-        gt = self._source.gt(i)[y * s : (y + lq_px) * s, x * s : (x + lq_px) * s]
+        lq = self.lq(i)[y : y + lq_px, x : x + lq_px]
+        gt = self.gt(i)[y * s : (y + lq_px) * s, x * s : (x + lq_px) * s]
         return lq, gt
 
     def release(self) -> None:
@@ -237,7 +241,7 @@ def _refuse_if_too_large(lq_sizes: Sequence[Size], scale: int) -> None:
         raise DataError(
             f"cache='memory' would need {needed / 1e9:.1f} GB ({needed} bytes) for "
             f"{counted(len(lq_sizes), 'picture')}, but {free / 1e9:.1f} GB are free. "
-            f"Use cache='mmap', which stays on the disk, or fewer pictures."
+            f"Use data.cache=mmap, which stays on the disk, or fewer pictures."
         )
 
 

@@ -13,6 +13,9 @@ from srtrain.data.sampler import Draw
 N_TURNS = 8
 """Number of orientations of a square: two flips and a transposition, each done or not."""
 
+HFLIP, VFLIP, ROT90 = 1, 2, 4
+"""The bits of an orientation."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -23,12 +26,15 @@ class Place:
     turn: int
 
 
-def place(draw: Draw, lq_size: tuple[int, int], lq_px: int, augment: bool) -> Place:
-    """Choose the patch of a sample, uniformly over all positions (and all orientations if ``augment``)."""
+def place(draw: Draw, lq_size: tuple[int, int], lq_px: int, augment: bool, turns: int = N_TURNS - 1) -> Place:
+    """Choose the patch of a sample, uniformly over all positions.
+
+    With ``augment``, its orientation is chosen too, uniformly over those that consist of the bits in ``turns``.
+    """
     v, u, w = draw.uniform
     y = int(v * (lq_size[0] - lq_px + 1))
     x = int(u * (lq_size[1] - lq_px + 1))
-    return Place(y, x, int(w * N_TURNS) if augment else 0)
+    return Place(y, x, int(w * N_TURNS) & turns if augment else 0)
 
 
 def turned(patch: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:

@@ -16,12 +16,13 @@ import numpy as np
 
 from srtrain.data import DATASETS, DEGRADATIONS
 from srtrain.data.degrade import Degrade
+from srtrain.data.folders import with_option
 from srtrain.device import BACKENDS
 from srtrain.device.backend import Backend
 from srtrain.engines.bicubic import Bicubic
 from srtrain.engines.engine import Engine
 from srtrain.engines.tiles import Tiled
-from srtrain.errors import RecipeError, cannot
+from srtrain.errors import DataError, RecipeError, cannot
 from srtrain.evaluation.comparison import Row, plot, to_json, to_text, write_pictures, write_worst
 from srtrain.evaluation.evaluator import EvalSet, Evaluator
 from srtrain.files import write_whole
@@ -269,9 +270,12 @@ def _open_set(name: str, root: str, kind: Kind, lr_type: str | None, degrade: De
     """Open a set; with degradations, the low resolution is made from the ground truth unless it is named."""
     wanted = lr_type or ("on_the_fly" if degrade else None)
     takes_type = wanted and "lr_type" in parameters_of(DATASETS.get(name))
-    pictures = open_set(
-        name, root, kind.scale, degrade, kind.grey, **({"lr_type": wanted} if takes_type else {})
-    )
+    try:
+        pictures = open_set(
+            name, root, kind.scale, degrade, kind.grey, **({"lr_type": wanted} if takes_type else {})
+        )
+    except DataError as error:
+        raise with_option(error, "--lr-type on_the_fly") from error
     protocol = PROTOCOLS.build("div2k_rgb" if name.startswith("div2k") else "paper_y")
     return EvalSet(name, pictures, kind.scale, protocol)
 

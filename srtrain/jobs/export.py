@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from srtrain.data.folders import with_option
 from srtrain.data.store import Pictures
+from srtrain.errors import DataError
 from srtrain.evaluation.evaluator import EvalSet
 from srtrain.export.programs import Program
 from srtrain.export.quantise import export_quantised
@@ -89,4 +91,7 @@ def open_pictures(given: tuple[str, str], scale: int, embedded: tuple[str, ...])
         return open_set(name, root, scale, names=embedded)
     if name == "folder" and not (Path(root) / "LR_bicubic" / f"X{scale}").is_dir():
         return open_set(name, root, scale, lr_type="on_the_fly")
-    return open_set(name, root, scale)
+    try:
+        return open_set(name, root, scale)
+    except DataError as error:
+        raise with_option(error, f"folder={root}") from error

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 from typing import Any
 
 from srtrain.data import DATASETS
 from srtrain.data.degrade import Degrade
+from srtrain.data.folders import split_roots
 from srtrain.data.store import Pictures
 from srtrain.errors import RecipeError
 from srtrain.registry import check_arguments, parameters_of
@@ -16,7 +19,7 @@ def set_arguments(name: str, root: str, scale: int, **more: Any) -> dict[str, An
 
     Args:
         name: of the data set.
-        root: its folder; left out where the set takes none.
+        root: its folder; of ``pairs``, the folders of the ground truth and the low resolution, joined with ``:``.
         scale: of the pairs.
         more: further arguments.
 
@@ -26,12 +29,21 @@ def set_arguments(name: str, root: str, scale: int, **more: Any) -> dict[str, An
     """
     target = DATASETS.get(name)
     arguments: dict[str, Any] = {"scale": scale, **more}
-    if "root" in parameters_of(target) and "root" not in arguments:
-        if not root:
+    parameters = parameters_of(target)
+    if "root" in parameters and "root" not in arguments:
+        if root:
+            arguments["root"] = root
+        elif parameters["root"].default is inspect.Parameter.empty:
             raise RecipeError(
                 f"the data set {name!r} needs its folder: add --root FOLDER or write {name}=FOLDER."
             )
-        arguments["root"] = root
+    elif "gt_dir" in parameters and "gt_dir" not in arguments:
+        folders = split_roots(root)
+        if not root or len(folders) > 2:
+            raise RecipeError(
+                f"the data set {name!r} needs its folders: write {name}=GROUND_TRUTH{os.pathsep}LOW_RESOLUTION."
+            )
+        arguments |= dict(zip(("gt_dir", "lq_dir"), folders, strict=False))
     check_arguments(f"data set {name!r}", target, arguments)
     return arguments
 

@@ -57,13 +57,21 @@ def _changed(recipe: Recipe, change: Callable[[str], str]) -> Recipe:
     def path(value: str) -> str:
         return change(value) if value and "://" not in value else value
 
+    def roots(value: str) -> str:
+        one = os.pathsep not in value or "://" in value or Path(value).expanduser().exists()
+        return path(value) if one else os.pathsep.join(path(part) for part in value.split(os.pathsep))
+
     def spec(value: Spec) -> Spec:
         return Spec(value.name, **{name: argument(name, v) for name, v in value.args.items()})
 
     def argument(name: str, value: Any) -> Any:
         if isinstance(value, Spec):
             return spec(value)
-        return path(value) if isinstance(value, str) and name.endswith(_ENDINGS) else value
+        if isinstance(value, tuple):
+            return tuple(spec(item) if isinstance(item, Spec) else item for item in value)
+        if isinstance(value, str) and name.endswith(_ENDINGS):
+            return roots(value) if name.endswith("root") else path(value)
+        return value
 
     def benchmark(value: Benchmark | None) -> Benchmark | None:
         return value and dataclasses.replace(value, data=spec(value.data))
@@ -73,7 +81,7 @@ def _changed(recipe: Recipe, change: Callable[[str], str]) -> Recipe:
         recipe,
         init_from=path(recipe.init_from),
         data=dataclasses.replace(
-            data, root=path(data.root), cache_dir=path(data.cache_dir), train=spec(data.train)
+            data, root=roots(data.root), cache_dir=path(data.cache_dir), train=spec(data.train)
         ),
         train=dataclasses.replace(train, compile_cache=path(train.compile_cache)),
         benchmarks={name: benchmark(value) for name, value in recipe.benchmarks.items()},

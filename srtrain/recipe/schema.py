@@ -50,12 +50,16 @@ class Data:
     """The training data.
 
     Attributes:
-        root: folder of the data, for every data set of this recipe that has no ``root`` of its own.
+        root: folder of the data, for every data set of this recipe that has no ``root`` of its own. Several folders are
+            joined with ``:`` (``;`` on Windows), as in ``data/DIV2K:other/data``; the first one with the set is used.
         train: the training set, from ``DATASETS``.
         gt_patch_px: side of the square patch of ground truth; the side of the input is this divided by the scale. A
             network for several scales sees patches of this input at each of them.
         batch_size: samples of one update, over all ranks together.
-        augment: random flips and 90° turns, the same for input and ground truth.
+        augment: random flips and 90° turns, the same for input and ground truth; ``False`` switches all three off.
+        hflip: mirror left to right in half of the samples, as a part of ``augment``.
+        vflip: mirror top to bottom in half of the samples, as a part of ``augment``.
+        rot90: transpose half of the samples, as a part of ``augment``; with a flip this is a turn by 90°.
         degrade: degradations of the input beyond bicubic downscaling, from ``DEGRADATIONS``, applied in this order;
             in training only (a benchmark has its own ``degrade``).
         cache: where decoded pictures are kept: ``memory``, ``mmap`` or ``none``.
@@ -68,6 +72,9 @@ class Data:
     gt_patch_px: int = 96
     batch_size: int = 16
     augment: bool = True
+    hflip: bool = True
+    vflip: bool = True
+    rot90: bool = True
     degrade: tuple[Spec, ...] = ()
     cache: str = "memory"
     cache_dir: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -145,6 +146,28 @@ def test_a_set_without_its_folder(capsys: pytest.CaptureFixture[str]) -> None:
         "the data set 'set5' needs its folder: add --root FOLDER or write set5=FOLDER"
         in capsys.readouterr().err
     )
+
+
+def test_two_folders_of_any_name_are_a_set(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    low = tmp_path / "low"
+    assert main(["data", "bicubic", str(pictures / "HR"), "--to", str(low), "--scale", "2"]) == 0
+    capsys.readouterr()
+    words = ["evaluate", "bicubic", "--scale", "2", "--json", "--sets"]
+    assert main([*words, f"pairs={pictures / 'HR'}{os.pathsep}{low}"]) == 0
+    found = json.loads(capsys.readouterr().out)["rows"][0]
+    assert main([*words, f"folder={pictures}", "--lr-type", "on_the_fly"]) == 0
+    assert found["psnr"] == json.loads(capsys.readouterr().out)["rows"][0]["psnr"]
+    assert main([*words, "pairs"]) == 2
+    assert f"write pairs=GROUND_TRUTH{os.pathsep}LOW_RESOLUTION." in capsys.readouterr().err
+
+
+def test_missing_low_resolution_names_the_option_of_evaluate(
+    pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "bicubic", "--scale", "2", "--sets", f"folder={pictures}"]) == 2
+    assert "or set --lr-type on_the_fly to make them while reading" in capsys.readouterr().err
 
 
 RECIPE = """

@@ -177,3 +177,13 @@ def test_a_mistake_in_what_a_run_recorded_is_told_with_the_file(tmp_path) -> Non
     for original, source in ((good, tmp_path), (wrong, tmp_path / "mine.py")):  # the user's own mistake
         with pytest.raises(RecipeError, match=rf"^{mistake}"):
             check_run(wrong, original, source)
+
+
+def test_the_sets_of_a_mix_are_checked_under_their_keys() -> None:
+    sets = (Spec("folder", root="x"), Spec("flickr"), Spec("folder", rot="x"))
+    mixed = Data(train=Spec("mix", sets=sets), gt_patch_px=48)
+    with pytest.raises(RecipeError) as caught:
+        check_names(dataclasses.replace(recipe(), data=mixed))
+    first, second = str(caught.value).splitlines()
+    assert first.startswith("data.train.sets[1]: there is no data set named 'flickr'")
+    assert second.startswith("data.train.sets[2]: data set 'folder'")

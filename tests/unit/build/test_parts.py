@@ -3,6 +3,7 @@
 import dataclasses
 
 import mindspore as ms
+import numpy as np
 import pytest
 
 from srtrain.build.parts import (
@@ -13,7 +14,8 @@ from srtrain.build.parts import (
     in_steps,
     training_digest,
 )
-from srtrain.errors import RecipeError
+from srtrain.data.picture import write_png
+from srtrain.errors import DataError, RecipeError
 from srtrain.recipe import Benchmark, Data, Epochs, Recipe, Spec, Train
 from srtrain.trainer.schedules import SCHEDULES
 
@@ -95,3 +97,14 @@ def test_the_digest_changes_with_what_affects_the_weights():
     same = dataclasses.replace(RECIPE, name="t", benchmarks={}, train=Train(steps=9, log_every=3))
     assert training_digest(same) == training_digest(RECIPE)
     assert training_digest(dataclasses.replace(RECIPE, seed=1)) != training_digest(RECIPE)
+
+
+def test_missing_low_resolution_names_the_key_of_this_set(tmp_path):
+    (tmp_path / "HR").mkdir()
+    write_png(tmp_path / "HR" / "a.png", np.zeros((48, 48, 3), np.uint8))
+    set_here = Spec("folder", root=str(tmp_path))
+    with pytest.raises(DataError, match=r"or set benchmarks\.b\.data\.lr_type=on_the_fly to make them"):
+        build_pictures(RECIPE, "benchmarks.b.data", set_here, "none")
+    with pytest.raises(DataError, match=r"or set lr_type='on_the_fly' to make them"):  # in the Spec
+        build_pictures(RECIPE, "data.train", Spec("mix", sets=(set_here,)), "none")
+    assert len(build_pictures(RECIPE, "data.train", Spec("mix", sets=(Spec("embedded"),)), "none")) == 3

@@ -67,3 +67,21 @@ def test_hooks_that_evaluate_are_refused_where_networks_are_compiled_for_one_siz
     ):
         build_trainer(recipe, tmp_path, FixedSizes(), Log())
     build_trainer(override(recipe, ["hooks.mine=None"]), tmp_path, FixedSizes(), Log())
+
+
+@pytest.mark.parametrize(
+    ("words", "seen"),
+    [
+        ((), set(range(8))),
+        (("data.hflip=False",), {0, 2, 4, 6}),
+        (("data.vflip=False", "data.rot90=False"), {0, 1}),
+        (("data.augment=False",), {0}),
+    ],
+)
+@pytest.mark.parametrize("model", ["edsr", "mdsr"])
+def test_a_run_turns_its_patches_as_the_recipe_says(tmp_path, words, seen, model):
+    recipe = Recipe(**{**vars(SMALL), "hooks": {}, "model": Spec(model, n_resblocks=1, n_feats=4)})
+    trainer = build_trainer(
+        override(recipe, ["data.batch_size=32", "data.workers=0", *words]), tmp_path, Backend(), Log()
+    )
+    assert {sample.place.turn for step in range(3) for sample in trainer.loader.batch(step).samples} == seen

@@ -1,5 +1,7 @@
 """Which files make a data set, and the errors if they do not fit together."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from srtrain.data.folders import div2k, folder
 from srtrain.data.picture import write_png
 from srtrain.data.store import Pictures
 from srtrain.errors import DataError
+from srtrain.recipe import Spec
 
 
 def touch(directory, *names):
@@ -175,3 +178,94 @@ def test_what_has_the_name_of_a_picture_does_not_disappear(tmp_path):
         Pictures(pairs[:2], 2)
     with pytest.raises(DataError, match=r"c\.png': it is a folder"):
         Pictures(pairs[2:], 2)
+
+
+def readme_layout(tmp_path):
+    """DIV2K with its official folders, and the test sets beside it."""
+    for split, first in (("train", 1), ("valid", 801)):
+        names = [f"{n:04d}.png" for n in range(first, first + 2)]
+        touch(tmp_path / "data" / "DIV2K" / f"DIV2K_{split}_HR", *names)
+    touch(tmp_path / "data" / "Set5" / "HR", *(f"{n}.png" for n in range(5)))
+    return tmp_path / "data"
+
+
+@pytest.mark.parametrize("root", ["data/DIV2K", "data", "data/Set5:data/DIV2K", "data/DIV2K:data/Set5", "."])
+def test_the_layout_of_the_readme_works_from_every_folder(tmp_path, monkeypatch, root):
+    """Training names data/DIV2K, and Set5 lies beside it."""
+    data = readme_layout(tmp_path)
+    if root == ".":
+        monkeypatch.chdir(data / "DIV2K")
+    else:
+        monkeypatch.chdir(tmp_path)
+    given = {"root": root.replace(":", os.pathsep), "scale": 2, "lr_type": "on_the_fly"}
+    assert [p.name for p in DATASETS.build("div2k", split="train", **given)] == ["0001", "0002"]
+    assert [p.name for p in DATASETS.build("div2k", split="valid", **given)] == ["0801", "0802"]
+    assert len(DATASETS.build("set5", **given)) == 5
+
+
+def test_the_first_root_with_the_set_is_used(tmp_path):
+    touch(tmp_path / "a" / "Set5" / "HR", *(f"a{n}.png" for n in range(5)))
+    touch(tmp_path / "b" / "Set5" / "HR", *(f"b{n}.png" for n in range(5)))
+    for first, other in ("ab", "ba"):
+        root = f"{tmp_path / first}{os.pathsep}{tmp_path / other}"
+        found = DATASETS.build("set5", root=root, scale=2, lr_type="on_the_fly")
+        assert [pair.name for pair in found] == [f"{first}{n}" for n in range(5)]
+
+
+def test_a_set_in_none_of_the_roots_says_what_is_missing_in_each(tmp_path):
+    touch(tmp_path / "a" / "DIV2K_train_HR", "0001.png")
+    root = f"{tmp_path / 'a'}{os.pathsep}{tmp_path / 'gone'}"
+    with pytest.raises(DataError) as caught:
+        DATASETS.build("div2k_train", root=root, scale=2)
+    head, first, second = str(caught.value).split("\n")
+    assert head == "none of 2 folders has the data set:"
+    assert "a': there are no low-resolution pictures for x2" in first
+    assert "gone': DIV2K train set: there is no folder" in second
+
+
+def test_a_folder_with_the_separator_in_its_name_is_one_folder(tmp_path):
+    root = tmp_path / f"x{os.pathsep}y"
+    touch(root, "a.png")
+    assert len(DATASETS.build("folder", root=str(root), scale=2, lr_type="on_the_fly")) == 1
+
+
+def test_pairs_lie_in_two_folders_of_any_name(tmp_path):
+    touch(tmp_path / "high", "a.png", "b.png", "c.png")
+    touch(tmp_path / "low", "ax2.png", "bx2.png", "c.png")
+    touch(tmp_path / "scales" / "X2", "ax2.png", "bx2.png", "cx2.png")
+    high = str(tmp_path / "high")
+    for low, last in (("low", "c.png"), ("scales", "cx2.png")):
+        found = DATASETS.build("pairs", scale=2, gt_dir=high, lq_dir=str(tmp_path / low), first=2)
+        assert [(p.gt.name, p.lq.name) for p in found] == [("b.png", "bx2.png"), ("c.png", last)]
+    assert [p.lq for p in DATASETS.build("pairs", scale=2, gt_dir=high)] == [None] * 3
+    with pytest.raises(
+        DataError, match=r"for x3 in .*It has X2.* or leave the low resolution out to make them"
+    ):
+        DATASETS.build("pairs", scale=3, gt_dir=high, lq_dir=str(tmp_path / "scales"))
+    with pytest.raises(DataError, match=r"there is no folder '.*gone'"):
+        DATASETS.build("pairs", scale=2, gt_dir=high, lq_dir=str(tmp_path / "gone"))
+
+
+def test_a_mix_lists_its_sets_as_often_as_they_weigh(tmp_path):
+    touch(tmp_path / "one", "a.png")
+    touch(tmp_path / "two", "b.png", "c.png")
+    one, two = (Spec("folder", root=str(tmp_path / name), lr_type="on_the_fly") for name in ("one", "two"))
+    found = DATASETS.build("mix", scale=2, sets=(one, two), weights=(3, 1))
+    assert [pair.name for pair in found] == ["a", "a", "a", "b", "c"]
+    assert len(DATASETS.build("mix", scale=2, sets=(one, two))) == 3
+    of_run = Spec("folder", lr_type="on_the_fly")
+    assert len(DATASETS.build("mix", {"root": str(tmp_path / "two")}, scale=2, sets=(one, of_run))) == 3
+
+
+@pytest.mark.parametrize(
+    ("sets", "weights", "says"),
+    [
+        ((), (), "a mix needs data sets: sets="),
+        ((Spec("embedded"),), (1, 2), r"1 data set needs a weight of 1 or more for each; weights=\(1, 2\)"),
+        ((Spec("embedded"),), (0,), "a weight of 1 or more"),
+        ((Spec("div2k_train"),), (), r"needs its folder: Spec\('div2k_train', root='FOLDER'\)"),
+    ],
+)
+def test_a_mix_that_cannot_be_made(sets, weights, says):
+    with pytest.raises(DataError, match=says):
+        DATASETS.build("mix", scale=2, sets=sets, weights=weights)

@@ -9,7 +9,7 @@ from srtrain.data.degrade import Degrade
 from srtrain.data.embedded import embedded
 from srtrain.data.folders import Pair, folder
 from srtrain.data.loader import Loader
-from srtrain.data.picture import write_png
+from srtrain.data.picture import read_rgb, write_png
 from srtrain.data.resize import imresize
 from srtrain.data.sampler import Sampler
 from srtrain.data.store import Pictures, free_memory_bytes
@@ -143,3 +143,16 @@ def test_batches_of_grey_pictures_have_one_channel_also_with_noise():
     scored = Pictures(pictures.pairs, 2, "none", degrade=noise, grey=True)
     assert (scored.lq(0) == scored.lq(0)[..., :1]).all()
     assert np.std(scored.lq(0).astype(float) - pictures.lq(0)) == pytest.approx(25, abs=2)
+
+
+@pytest.mark.parametrize("cache", ["memory", "mmap", "none"])
+def test_a_picture_that_is_listed_several_times_is_decoded_once(paired, cache, tmp_path):
+    a, b = folder(str(paired), 2)
+    pictures = Pictures([b, a, b, b], 2, cache, tmp_path / "cache")
+    assert len(pictures) == 4
+    assert pictures.lq_sizes == [(12, 12), (15, 20), (12, 12), (12, 12)]
+    assert [pictures.name(i) for i in range(4)] == ["b", "a", "b", "b"]
+    for i, file in enumerate(("b", "a", "b", "b")):
+        assert np.array_equal(pictures.lq(i), read_rgb(paired / "LR_bicubic" / "X2" / f"{file}x2.png"))
+    if cache != "none":
+        assert np.shares_memory(pictures.gt(0), pictures.gt(3))

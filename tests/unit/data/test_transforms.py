@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from srtrain.data.sampler import Draw, Sampler
-from srtrain.data.transforms import Place, place, turned
+from srtrain.data.transforms import HFLIP, ROT90, VFLIP, Place, place, turned
 
 
 def square(side=6):
@@ -45,3 +45,12 @@ def test_without_augmentation_nothing_is_turned():
     draw = Draw(step=0, index=0, picture=0, uniform=(0.5, 0.5, 0.99))
     assert place(draw, (11, 11), 10, augment=False) == Place(y=1, x=1, turn=0)
     assert place(draw, (11, 11), 10, augment=True) == Place(y=1, x=1, turn=7)
+
+
+@pytest.mark.parametrize(
+    ("turns", "seen"),
+    [(0, {0}), (HFLIP, {0, 1}), (VFLIP, {0, 2}), (ROT90, {0, 4}), (HFLIP | ROT90, {0, 1, 4, 5})],
+)
+def test_each_flip_can_be_switched_off(turns, seen):
+    draws = [d for step in range(40) for d in Sampler(3, 8, seed=0).draw(step)]
+    assert {place(draw, (11, 11), 10, True, turns).turn for draw in draws} == seen
