@@ -8,13 +8,16 @@ import shlex
 from pathlib import Path
 
 import mindspore as ms
+import numpy as np
 import pytest
 
 from srtrain.cli.main import main
+from srtrain.data.picture import read_rgb, write_png
 from srtrain.hooks import EVAL, FIRST, LAST, LOG, NORMAL, SAVE, STATE, TrainerApi
 from srtrain.recipe import Spec
 from srtrain.recipe.load import load_recipe
 from srtrain.trainer.hook import POINTS
+from srtrain.weights import tensor_file
 
 # Enough of a run to see the effect, and no more.
 TINY = [
@@ -42,12 +45,9 @@ class Page:
         text = file.read_text(encoding="utf-8")
         self.folder = folder
         self.files = dict(re.findall(r"^```python title=(\S+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
-        self.commands = [
-            shlex.split(line)
-            for block in re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-            for line in block.splitlines()
-        ]
-        assert len(self.files) + len(self.commands) == len(re.findall(r"^```\w", text, re.MULTILINE))
+        blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        self.commands = [shlex.split(line) for block in blocks for line in block.splitlines()]
+        assert len(self.files) + len(blocks) == len(re.findall(r"^```\w", text, re.MULTILINE))
         for name, code in self.files.items():
             (folder / name).write_text(code, encoding="utf-8")
 
@@ -168,3 +168,28 @@ def test_a_model_of_a_file_is_trained_and_starts_another_scale(page):
     assert "skipped: tail.weight, tail.bias" in log
     assert "left as initialised: tail.weight, tail.bias" in log
     assert parameters_in(docs.folder / "x3")["tail.weight"] == (27, 4, 3, 3)
+
+
+@pytest.mark.slow
+def test_weights_of_pytorch_are_read_as_the_page_says(page, capsys):
+    """The weights repeat every pixel, in PyTorch's order of channels and for values in [0, 1]."""
+    docs = page("new_model.md")
+    shapes = {"feature_maps.0": (8, 3, 5, 5), "feature_maps.2": (8, 8, 3, 3), "sub_pixel.0": (12, 8, 3, 3)}
+    tensors = {f"{name}.weight": np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    tensors |= {f"{name}.bias": np.zeros(shape[0], np.float32) for name, shape in shapes.items()}
+    for colour in range(3):
+        tensors["feature_maps.0.weight"][colour, colour, 2, 2] = 1
+        tensors["feature_maps.2.weight"][colour, colour, 1, 1] = 1
+        tensors["sub_pixel.0.weight"][4 * colour : 4 * colour + 4, colour, 1, 1] = 1
+    tensor_file.write(Path("espcn.pth"), {f"module.{name}": tensor for name, tensor in tensors.items()}, {})
+    photo = np.random.default_rng(4).integers(0, 256, (9, 8, 3), dtype=np.uint8)
+    write_png(Path("photo.png"), photo)
+    commands = [command[1:] for command in docs.commands if "my_espcn.py" in command]
+    for command in commands[:-1]:
+        assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert "espcn x2" in printed
+    assert "range      0-1" in printed
+    np.testing.assert_array_equal(read_rgb(Path("photo_x2.png")), photo.repeat(2, 0).repeat(2, 1))
+    log = docs.run("espcn", commands[-1], "model.n_feats=8", "hooks.require_gain=None")
+    assert "6 loaded" in log
