@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from srtrain.cli import arguments
+from srtrain.cli.recipe import read_recipe
 from srtrain.errors import CheckpointError, RecipeError, listing
 from srtrain.metrics import PROTOCOLS
 from srtrain.recipe.override import parse_value
-from srtrain.weights import is_weights_file
+from srtrain.weights.network import Network, takes_network
 
 HELP = "score checkpoints and exported models on benchmarks"
 EXAMPLES = """\
@@ -20,6 +21,7 @@ examples:
   srtrain evaluate runs/edsr_x2 --sets div2k_valid=data/DIV2K --method plain self-ensemble
   srtrain evaluate bicubic --sets set5 --root data --scale 2 3 4
   srtrain evaluate edsr_x2.onnx EDSR_x2.pt --sets set5 --root data --protocol paper_y basicsr_rgb
+  srtrain evaluate recipes/imdn_x2.py --weights IMDN_x2.pth data.root=data
   srtrain evaluate IMDN_x2.pth --model imdn --plugin light --sets set5 --root data
   srtrain evaluate edsr_x2.onnx --sets set5 --root data --provider cuda --device-id 0
   srtrain evaluate edsr_x2.mindir --engine mindspore_lite --sets div2k_valid=data/DIV2K --scale 2 --device-id 0 \\
@@ -39,9 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--sets",
         metavar="SET[=ROOT]",
         nargs="+",
-        required=True,
         type=arguments.parse_set,
-        help="data sets, such as set5 div2k_valid",
+        help="data sets, such as set5 div2k_valid (default: the benchmarks of the recipe)",
     )
     arguments.add_root(parser)
     parser.add_argument("--lr-type", metavar="NAME", help="bicubic, unknown or on_the_fly")
@@ -95,7 +96,15 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         "models",
         metavar="MODEL",
         nargs="*",
-        help="a run folder (its best checkpoint), a step_… folder, a file of weights, an exported model, or bicubic",
+        help="a run folder (its best checkpoint), a step_… folder, a file of weights, an exported model, or bicubic; "
+        "or a recipe with --weights",
+    )
+    arguments.add_overrides(parser, "changes to the recipe, such as data.root=data")
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        type=Path,
+        help="weights for the network of the recipe that stands in place of the models",
     )
     parser.add_argument(
         "--model",
@@ -121,27 +130,29 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
-    """Check that there is a model, a folder for what is to be written, and the protocols."""
+    """Check that there is a model, a folder for what is to be written, and the protocols.
+
+    ``args`` gets ``network`` (of weights files) and ``resolved`` (the recipe, or ``None``).
+    """
     names = [
         word for word in args.model if word.isidentifier() and word != "bicubic" and not Path(word).exists()
     ]
     args.models += [word for word in args.model if word not in names]
-    if len(names) > 1:
-        raise RecipeError(
-            f"--model {' '.join(names)}: all weights files of one command are for one network. Convert the others "
-            f"first: srtrain convert torch."
-        )
-    scale = args.scale[0] if len(args.scale) == 1 else None
-    args.network = arguments.network_from(names[0] if names else None, args.model_args, scale, args.range)
-    if args.network is not None and not any(is_weights_file(Path(model)) for model in args.models):
-        raise RecipeError(
-            f"--model {names[0]} names the network of a weights file, and there is none among the models: "
-            f"{listing(args.models) or '(none)'}."
-        )
-    if not args.models:
-        raise RecipeError(
-            "there is nothing to evaluate: name a model, such as runs/edsr_x2, edsr_x2.onnx or bicubic."
-        )
+    args.resolved = None
+    if args.weights is not None or any(word.endswith(".py") for word in args.models):
+        _read_recipe(args, names)
+    else:
+        _read_network(args, names)
+        if args.overrides:
+            raise RecipeError(
+                f"{' '.join(args.overrides)} changes a recipe, and there is none among the models."
+            )
+        if not args.models:
+            raise RecipeError(
+                "there is nothing to evaluate: name a model, such as runs/edsr_x2, edsr_x2.onnx or bicubic."
+            )
+        if not args.sets:
+            raise RecipeError("there is nothing to evaluate on: add --sets, such as --sets set5 --root data.")
     if (args.pictures or args.worst or args.plot) and args.to is None:
         raise RecipeError("--pictures, --worst and --plot write files: add --to FOLDER.")
     if args.against is not None and not args.against.exists():
@@ -151,3 +162,42 @@ def check(args: argparse.Namespace) -> None:
     args.degrade = [_degradation(words) for words in args.degrade]
     arguments.check_engine_options(args)
     arguments.check_names(PROTOCOLS, args.protocol or (), args)
+
+
+def _read_network(args: argparse.Namespace, names: Sequence[str]) -> None:
+    """Add the network that ``--model`` names for weights files."""
+    if len(names) > 1:
+        raise RecipeError(
+            f"--model {' '.join(names)}: all weights files of one command are for one network. Convert the others "
+            f"first: srtrain convert torch."
+        )
+    scale = args.scale[0] if len(args.scale) == 1 else None
+    args.network = arguments.network_from(names[0] if names else None, args.model_args, scale, args.range)
+    if args.network is not None and not any(takes_network(Path(model)) for model in args.models):
+        raise RecipeError(
+            f"--model {names[0]} names the network of a weights file, and there is none among the models: "
+            f"{listing(args.models) or '(none)'}."
+        )
+
+
+def _read_recipe(args: argparse.Namespace, names: Sequence[str]) -> None:
+    """Read the recipe among the models; its weights take its place.
+
+    Raises:
+        RecipeError: the recipe has no weights or the other way round, it is not alone, or it cannot be read.
+    """
+    recipes = [word for word in args.models if word.endswith(".py")]
+    args.overrides += [word for word in args.models if "=" in word]
+    others = [word for word in args.models if word not in (*recipes, *args.overrides)]
+    if len(recipes) != 1 or args.weights is None or others or names or args.model_args:
+        raise RecipeError(
+            "a recipe is evaluated together with its weights, and with no other model: "
+            "srtrain evaluate RECIPE.py --weights FILE [key=value …]."
+        )
+    args.recipe = recipes[0]
+    read_recipe(args)
+    recipe = args.resolved
+    if not args.sets and not any(recipe.benchmarks.values()):
+        raise RecipeError(f"{args.recipe!r} has no benchmarks. Name data sets: --sets set5 --root data.")
+    args.models, args.root = [str(args.weights.expanduser())], args.root or recipe.data.root
+    args.network = Network(recipe.model.name, recipe.model.args, (recipe.scale,), args.range)

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from srtrain.build.parts import about as about_recipe
+from srtrain.build.parts import build_benchmarks
 from srtrain.data import DATASETS, DEGRADATIONS
 from srtrain.data.degrade import Degrade
 from srtrain.data.folders import with_option
@@ -22,7 +24,7 @@ from srtrain.device.backend import Backend
 from srtrain.engines.bicubic import Bicubic
 from srtrain.engines.engine import Engine
 from srtrain.engines.tiles import Tiled
-from srtrain.errors import DataError, RecipeError, cannot
+from srtrain.errors import CheckpointError, DataError, RecipeError, cannot
 from srtrain.evaluation.comparison import Row, plot, to_json, to_text, write_pictures, write_worst
 from srtrain.evaluation.evaluator import EvalSet, Evaluator
 from srtrain.files import write_whole
@@ -35,11 +37,12 @@ from srtrain.models import MODELS
 from srtrain.models.count import Cost, count
 from srtrain.models.ensemble import SelfEnsemble
 from srtrain.models.scales import scales_of
+from srtrain.recipe import Recipe
 from srtrain.registry import parameters_of
 from srtrain.trainer.run_folder import environment
-from srtrain.weights import is_weights_file
 from srtrain.weights.described import model_args, network_of
-from srtrain.weights.transfer import variant
+from srtrain.weights.network import takes_network
+from srtrain.weights.transfer import describe, differences, variant
 
 _REFERENCE_BYTES = 4_000_000_000  # for the checkpoint of --against; its tiles change nothing
 
@@ -91,14 +94,7 @@ def run(args: argparse.Namespace) -> int:
     backend.start("graph", args.threads)
     try:
         engines = _engines(args, args.engine_options)
-        degrade = Degrade([DEGRADATIONS.build(name, **given) for name, given in args.degrade])
-        sets = {  # all of them, so that a missing folder is found before hours of work
-            kind: [
-                _open_set(name, root or args.root, kind, args.lr_type, degrade if args.degrade else None)
-                for name, root in args.sets
-            ]
-            for kind in map(Kind.of, engines.values())
-        }
+        sets = _sets(args, engines)  # all of them, so that a missing folder is found before hours of work
         if args.against is not None and backend.rank == 0:
             _compare(engines, sets, args.against, args.threads)
         rows = evaluate(engines, sets, scoring, backend)
@@ -107,6 +103,39 @@ def run(args: argparse.Namespace) -> int:
     finally:
         backend.close()
     return 0
+
+
+def _sets(args: argparse.Namespace, engines: Mapping[str, Engine]) -> dict[Kind, list[EvalSet]]:
+    """Return the data sets for each kind of engine: those that are named, or else the recipe's benchmarks."""
+    kinds = [Kind.of(engine) for engine in engines.values()]
+    if not args.sets:
+        benchmarks = build_benchmarks(args.resolved)
+        return {
+            kind: [benchmark for benchmark in benchmarks if benchmark.scale == kind.scale] for kind in kinds
+        }
+    degrade = Degrade([DEGRADATIONS.build(name, **given) for name, given in args.degrade])
+    return {
+        kind: [
+            _open_set(name, root or args.root, kind, args.lr_type, degrade if args.degrade else None)
+            for name, root in args.sets
+        ]
+        for kind in kinds
+    }
+
+
+def _check_network(given: str, about: Mapping[str, Any], recipe: Recipe | None) -> None:
+    """Refuse weights of another network than the recipe's.
+
+    Raises:
+        CheckpointError: name or scale of the network differ, or an argument that both state.
+    """
+    if recipe is None:
+        return
+    wanted = about_recipe(recipe)
+    if any(about.get(key) != wanted[key] for key in ("model", "scale")) or differences(about, wanted):
+        raise CheckpointError(
+            f"the weights in {given!r} are of {describe(about)}, and the recipe's network is {describe(wanted)}."
+        )
 
 
 def evaluate(
@@ -213,8 +242,9 @@ def _at_all_scales(given: str, args: argparse.Namespace, options: Mapping[str, A
     """Open a model; open a checkpoint of a network for several scales once for each scale (that is wanted)."""
     stated = None if is_checkpoint(Path(given)) else args.range
     kind = _engine_name(given, args.engine)
-    network = args.network if is_weights_file(Path(given)) else None
+    network = args.network if takes_network(Path(given)) else None
     first = open_engine(given, kind, args.threads, stated, options, network=network)
+    _check_network(given, first.about, args.resolved)
     name = first.about.get("model", "")
     known = scales_of(name, model_args(first.about)) if is_checkpoint(Path(given)) and name in MODELS else ()
     scales = [scale for scale in known if scale in args.scale or not args.scale]

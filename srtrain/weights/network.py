@@ -38,14 +38,20 @@ class Network:
         return json.dumps([self.model, encode(dict(self.model_args)), self.scales, self.value_range])
 
 
+def takes_network(path: Path) -> bool:
+    """Return whether ``path`` may be a file that does not know its network."""
+    return is_weights_file(path) or (path.suffix == ".ckpt" and not path.is_dir())
+
+
 def check_network(path: Path, network: Network | None) -> None:
     """Refuse a network for a file that says itself which network it holds.
 
     Raises:
         RecipeError: ``path`` is something else than a file of weights.
     """
-    if network is not None and not is_weights_file(path):
+    if network is not None and not takes_network(path):
+        known = ", ".join([*SUFFIXES, ".ckpt"])
         raise RecipeError(
-            f"--model {network.model} (model= in Python) is for files of weights ({', '.join(SUFFIXES)}), and "
-            f"{str(path)!r} knows its network. Leave it out."
+            f"--model {network.model} (model= in Python) is for files of weights ({known}), and {str(path)!r} knows "
+            f"its network. Leave it out."
         )

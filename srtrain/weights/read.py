@@ -19,6 +19,7 @@ from srtrain.trainer.checkpoint import find_weights, read_tensors, run_folder_of
 from srtrain.weights import edsr_names, edsr_pytorch, foreign, is_weights_file, model_zoo, tensor_file
 from srtrain.weights.described import model_args, network_of
 from srtrain.weights.network import Network
+from srtrain.weights.tensor_file import TensorFile
 from srtrain.weights.transfer import Weights, load_weights, plain
 
 
@@ -30,8 +31,8 @@ def read_weights(path: Path, res_scale: float | None = None, network: Network | 
             or a file in one of the formats of ``srtrain.weights.SUFFIXES``.
         res_scale: factor of the residual branches, for files of other frameworks, which do not contain it; ``None``
             assumes the usual one.
-        network: the network that a file of another framework is for. ``None`` detects an EDSR. Files of srtrain know
-            their network.
+        network: the network that a file of another framework is for, or a ``.ckpt`` file without its ``state.json``.
+            ``None`` detects an EDSR. Other files of srtrain know their network.
 
     Raises:
         CheckpointError: nothing of the kind, or broken, or the tensors do not fit the network.
@@ -42,6 +43,8 @@ def read_weights(path: Path, res_scale: float | None = None, network: Network | 
     tensors = {name: np.asarray(value.asnumpy()) for name, value in read_tensors(file, about).items()}
     if not about and model_zoo.is_zoo(tensors):
         return Weights(file, *model_zoo.convert(file, tensors, res_scale))
+    if not about and network is not None:
+        return _fitted(TensorFile(tensors, "", None, "ms"), file, network)
     return plain(Weights(file, tensors, about))
 
 
@@ -67,6 +70,11 @@ def _read_file(path: Path, res_scale: float | None, network: Network | None) -> 
             f"{edsr_names.some(list(file.tensors))}. Name the network: --model NAME --scale N, with --plugin where a "
             f"plugin supplies it (docs/others_weights.md)."
         )
+    return _fitted(file, path, network)
+
+
+def _fitted(file: TensorFile, path: Path, network: Network) -> Weights:
+    """Return the tensors of a file that does not know its network as the weights of this one."""
     tensors, found = foreign.fit(file, path, network)
     blocks = [value for value in network.model_args.values() if isinstance(value, str) and value in BLOCKS]
     entries = [MODELS.get(network.model), *map(BLOCKS.get, blocks)]

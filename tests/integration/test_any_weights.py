@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import mindspore as ms
 import numpy as np
 import pytest
 
 import srtrain
 from srtrain.cli.main import main
 from srtrain.data.picture import read_rgb, write_png
+from srtrain.plugins import activate
 from srtrain.weights import tensor_file
+from srtrain.weights.network import Network
+from srtrain.weights.read import build_model, read_weights
 
 NETWORK = '''"""One convolution and a pixel shuffle; the names are those of PyTorch."""
 from mindspore import nn
@@ -130,3 +135,60 @@ def test_a_network_is_named_for_weights_files_alone(
     assert "--model one_conv (model= in Python) is for files of weights" in capsys.readouterr().err
     assert main(["evaluate", "bicubic", *named, "--sets", "embedded", "--scale", "2"]) == 2
     assert "there is none among the models: bicubic" in capsys.readouterr().err
+
+
+RECIPE = """from srtrain.recipe import Benchmark, Data, Recipe, Spec, Train
+
+def recipe() -> Recipe:
+    return Recipe(
+        name="own",
+        scale=2,
+        model=Spec("one_conv", n_feats=4),
+        data=Data(train=Spec("embedded")),
+        train=Train(steps=1),
+        benchmarks={"chelsea": Benchmark(Spec("embedded", names=("chelsea",)))},
+    )
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> str:
+    (tmp_path / "own.py").write_text(RECIPE)
+    return str(tmp_path / "own.py")
+
+
+@pytest.mark.slow
+def test_a_recipe_and_weights_are_evaluated_without_expected_scores(
+    recipe: str, plugin: str, nearest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the benchmarks of the recipe; with weights of PyTorch and with a .ckpt file that knows nothing."""
+    activate(plugin)
+    weights = read_weights(nearest, network=Network("one_conv"))
+    bare = tmp_path / "bare.ckpt"
+    ms.save_checkpoint(build_model(weights), str(bare))
+    scores = set()
+    for file in (nearest, bare):
+        assert main(["evaluate", recipe, "--weights", str(file), "--plugin", plugin, "--json"]) == 0
+        (row,) = json.loads(capsys.readouterr().out)["rows"]
+        assert (row["set"], row["scale"]) == ("chelsea", 2)
+        scores.add(round(row["psnr"], 6))
+    assert len(scores) == 1
+    assert main(["evaluate", recipe, "--weights", str(nearest), "--plugin", plugin, "model.n_feats=8"]) == 2
+    assert "does not fit the network one_conv x2 (n_feats=8)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["bicubic", "--weights", "a.pth"], ["--weights", "a.pth", "--model", "rdn"]]
+)
+def test_a_recipe_is_evaluated_alone_and_with_weights(
+    words: list[str], recipe: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", recipe, *words]) == 2
+    assert (
+        "a recipe is evaluated together with its weights, and with no other model" in capsys.readouterr().err
+    )
+
+
+def test_something_to_evaluate_on_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "bicubic", "--scale", "2"]) == 2
+    assert "there is nothing to evaluate on: add --sets" in capsys.readouterr().err
