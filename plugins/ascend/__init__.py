@@ -1,5 +1,5 @@
-"""Ascend NPUs. Mixed precision (O0 to O3 and auto) and the profile hook also run on a CPU."""
+"""Ascend NPUs. Mixed precision (O0 to O3 and auto) and the hooks also run on a CPU."""
 
-from . import backend, precision, profile
+from . import backend, dump, precision, profile
 
-__all__ = ["backend", "precision", "profile"]
+__all__ = ["backend", "dump", "precision", "profile"]

@@ -15,7 +15,7 @@ examples:
   srtrain doctor --dry-run recipes/edsr_x2.py      # compile it for an Ascend card that need not be here
   srtrain doctor --json | jq '.findings[] | select(.level != "ok")'
 """
-RUN = "srtrain.jobs.doctor:run"
+RUN = "srtrain.jobs.diagnose.doctor:run"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,4 +34,4 @@ def check(args: argparse.Namespace) -> None:
         if args.json:
             raise RecipeError("--dry-run prints no JSON: leave --json out.")
         load_recipe(args.dry_run)
-        args.run = "srtrain.jobs.dry_run:run"
+        args.run = "srtrain.jobs.diagnose.dry_run:run"

@@ -30,7 +30,9 @@ def _names_of_other_tests() -> Iterator[None]:
     yield
     for registry in registries():
         for name, entry in registry.additions().items():
-            if (id(registry), name) not in before and not entry.__module__.startswith("plugins."):
+            if (id(registry), name) not in before and not entry.__module__.startswith(
+                ("plugins.", "srtrain_plugins.")
+            ):
                 del registry._entries[name]
                 registry._from_run.pop(name, None)
 

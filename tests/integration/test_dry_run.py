@@ -8,8 +8,8 @@ import pytest
 
 from srtrain.cli.main import main
 from srtrain.errors import UserError
-from srtrain.jobs.doctor import cann_version
-from srtrain.jobs.dry_run import changes
+from srtrain.jobs.diagnose.doctor import cann_version
+from srtrain.jobs.diagnose.dry_run import changes
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.override import override
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from srtrain.cli.main import main
@@ -188,3 +191,32 @@ def test_200_steps_at_o2_and_o3_end_where_float32_does(run, tmp_path: Path) -> N
     assert scores["O3"] == pytest.approx(scores["O0"], abs=0.1)
     assert scores["O0"] > 33
     assert numbers(tmp_path / "O2", "loss") != numbers(tmp_path / "O0", "loss")
+
+
+@pytest.mark.slow
+def test_a_dump_has_the_tensors_of_the_update(repo_root: Path, tmp_path: Path) -> None:
+    """In a process of its own, because MindSpore reads the configuration once."""
+    words = [
+        *("run", str(repo_root / "recipes" / "quickstart.py"), f"run_dir={tmp_path / 'run'}"),
+        *("--plugin", "ascend", "hooks.dump=dump", "hooks.dump.operators=('Conv2D',)"),
+        *("model.n_resblocks=1", "model.n_feats=4", "data.gt_patch_px=16", "data.batch_size=4"),
+        *("hooks.require_gain=None", "hooks.evaluate=None", "hooks.pictures=None", "train.steps=2"),
+        "device.kernels=plain",  # otherwise the body is one operator of our own
+    ]
+    subprocess.run([sys.executable, "-m", "srtrain", *words], check=True, timeout=600)
+    shapes = {np.load(file).shape for file in (tmp_path / "run" / "dump").rglob("*.npy")}
+    assert {(4, 4, 8, 8), (4, 4, 3, 3)} <= shapes  # feature maps and weights of the body
+
+
+def test_a_dump_that_cannot_work_is_refused_and_leaves_nothing(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hook = ("train.steps=2", "train.mode=pynative", "hooks.dump=dump")
+    assert run("run", *hook, "hooks.dump.overflow_only=True") == 2
+    assert "hooks.dump.overflow_only = True works on Ascend cards only" in capsys.readouterr().err
+    assert run("run", *hook, "hooks.dump.runs=''") == 2
+    assert "hooks.dump.runs is empty" in capsys.readouterr().err
+    monkeypatch.setenv("MINDSPORE_DUMP_CONFIG", "/other.json")
+    assert run("run", *hook) == 2
+    assert "MINDSPORE_DUMP_CONFIG is set to '/other.json'" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -116,6 +116,7 @@ def test_a_plugin_alone_prints_the_help_with_its_commands(plugin, capsys):
 
 EXAMPLES = {
     "blend": ["x", "y", "--at", "0.5", "--to", "z"],
+    "certify": [],
     "convert": ["edsr-pytorch", "x.pt", "--to", "y"],
     "count": ["x.py"],
     "data": ["check", "set5"],
@@ -159,6 +160,7 @@ MISTAKES = [
     ["data", "bicubic", "x", "--scale", "1"],
     ["evaluate", "--sets", "set5"],
     ["doctor", "--dry-run", "nowhere.py"],
+    ["certify", "--steps", "1"],
     ["evaluate", "bicubic", "--sets", "set5", "--protocol", "paper_x"],
     ["export", "nowhere", "--to", "x.onnx"],
     ["export", ".", "--to", "x.onxx"],

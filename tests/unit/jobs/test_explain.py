@@ -30,7 +30,9 @@ def test_every_argument_of_every_name_has_a_meaning(plugin):
         part.name
         for registry in dict.fromkeys(NAMED_BY.values())
         for name in registry.names()
-        if registry.get(name).__module__.startswith(("srtrain.", "plugins."))  # not those of other tests
+        if registry.get(name).__module__.startswith(
+            ("srtrain.", "plugins.", "srtrain_plugins.")
+        )  # not those of other tests
         for entry in describe(name)
         for part in entry.parts
         if not part.meaning

@@ -11,7 +11,7 @@ import pytest
 from mindspore.run_check._check_version import AscendEnvChecker
 
 from srtrain.cli.main import main
-from srtrain.jobs import doctor, machine
+from srtrain.jobs.diagnose import doctor, machine
 from srtrain.launch.cluster import LAUNCHER_VARIABLE
 
 

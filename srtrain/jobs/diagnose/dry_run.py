@@ -8,9 +8,10 @@ import subprocess
 import sys
 import tempfile
 
+from srtrain.files import python_program
 from srtrain.hooks import HOOKS
-from srtrain.jobs.doctor import cann_version, check_cann, check_packages, check_python
-from srtrain.jobs.machine import OK, PROBLEM
+from srtrain.jobs.diagnose.doctor import cann_version, check_cann, check_packages, check_python
+from srtrain.jobs.diagnose.machine import OK, PROBLEM
 from srtrain.recipe import Recipe
 from srtrain.recipe.load import load_recipe
 
@@ -44,7 +45,7 @@ def compile_updates(recipe: str) -> int:
     with tempfile.TemporaryDirectory(prefix="srtrain-dry-run-") as folder:
         words = ["run", recipe, "--plugin", "ascend", f"run_dir={folder}/run", *changes(load_recipe(recipe))]
         environment = {"RANK_SIZE": "1", "RANK_ID": "0", **os.environ, "MS_SIMULATION_LEVEL": level}
-        command = [sys.executable, "-m", "srtrain.cli", *words]
+        command = [*python_program("srtrain"), *words]
         code = subprocess.run(command, env=environment, check=False).returncode
     if code == 0:
         print(

@@ -15,8 +15,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from srtrain.errors import counted, listing
-from srtrain.jobs import machine
-from srtrain.jobs.machine import OK, PROBLEM, WARNING, Finding
+from srtrain.jobs.diagnose import machine
+from srtrain.jobs.diagnose.machine import OK, PROBLEM, WARNING, Finding
 from srtrain.kernels.compile import CannotBuildError
 from srtrain.kernels.library import load_library
 

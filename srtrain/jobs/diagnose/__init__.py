@@ -1,0 +1,1 @@
+"""Check this machine, and what its devices compute: the work of ``doctor`` and ``certify``."""
