@@ -2,5 +2,6 @@
 
 from .run.full import FullCommand
 from .run.hook import SearchHook
+from .run.pipeline import PipelineCommand
 
-__all__ = ["FullCommand", "SearchHook"]
+__all__ = ["FullCommand", "PipelineCommand", "SearchHook"]

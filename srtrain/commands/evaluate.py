@@ -27,6 +27,7 @@ examples:
   srtrain evaluate edsr_x2.mindir --engine mindspore_lite --sets div2k_valid=data/DIV2K --scale 2 --device-id 0 \\
       --against runs/edsr_x2 > infer_x2.log
   srtrain evaluate runs/edsr_denoise --sets set5 --root data --degrade noise sigma=25 --protocol basicsr_rgb
+  srtrain evaluate --models-in runs --sets set5 set14 --root data
   srtrain evaluate runs/a runs/b --sets set5 --root data --to report --pictures --worst 3 --plot
 """
 RUN = "srtrain.jobs.evaluate:run"
@@ -113,6 +114,9 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="network that the weights files of other frameworks are for, such as rdn; or another MODEL",
     )
+    parser.add_argument(
+        "--models-in", metavar="FOLDER", type=Path, help="also score every model that lies in this folder"
+    )
     arguments.add_network_arguments(parser)
 
 
@@ -138,6 +142,10 @@ def check(args: argparse.Namespace) -> None:
         word for word in args.model if word.isidentifier() and word != "bicubic" and not Path(word).exists()
     ]
     args.models += [word for word in args.model if word not in names]
+    if args.models_in is not None and not args.models_in.is_dir():
+        raise CheckpointError(
+            f"--models-in {str(args.models_in)!r} is not a folder. Give one with models in it."
+        )
     args.resolved = None
     if args.weights is not None or any(word.endswith(".py") for word in args.models):
         _read_recipe(args, names)
@@ -147,7 +155,7 @@ def check(args: argparse.Namespace) -> None:
             raise RecipeError(
                 f"{' '.join(args.overrides)} changes a recipe, and there is none among the models."
             )
-        if not args.models:
+        if not args.models and args.models_in is None:
             raise RecipeError(
                 "there is nothing to evaluate: name a model, such as runs/edsr_x2, edsr_x2.onnx or bicubic."
             )

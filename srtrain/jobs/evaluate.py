@@ -21,6 +21,7 @@ from srtrain.data.degrade import Degrade
 from srtrain.data.folders import with_option
 from srtrain.device import BACKENDS
 from srtrain.device.backend import Backend
+from srtrain.engines import ENGINES
 from srtrain.engines.bicubic import Bicubic
 from srtrain.engines.engine import Engine
 from srtrain.engines.tiles import Tiled
@@ -40,6 +41,7 @@ from srtrain.models.scales import scales_of
 from srtrain.recipe import Recipe
 from srtrain.registry import parameters_of
 from srtrain.trainer.run_folder import environment
+from srtrain.weights import SUFFIXES
 from srtrain.weights.described import model_args, network_of
 from srtrain.weights.network import takes_network
 from srtrain.weights.transfer import describe, differences, variant
@@ -88,6 +90,8 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate everything, then report; return the exit code."""
     for name in args.protocol or ():
         PROTOCOLS.get(name)
+    if args.models_in is not None:
+        args.models += models_in(args.models_in)
     _make_folder(args.to)
     scoring = Scoring(args.protocol, args.method, args.to or Path(), args.pictures, args.worst)
     backend: Backend = BACKENDS.build(args.device, **args.device_args)
@@ -136,6 +140,32 @@ def _check_network(given: str, about: Mapping[str, Any], recipe: Recipe | None) 
         raise CheckpointError(
             f"the weights in {given!r} are of {describe(about)}, and the recipe's network is {describe(wanted)}."
         )
+
+
+def models_in(folder: Path) -> list[str]:
+    """Return the models in a folder: run folders, checkpoints, weights and exported files.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    kinds: list[Any] = [ENGINES.get(name) for name in ENGINES.names()]
+    suffixes = {suffix for kind in kinds for suffix in kind.suffixes} | {*SUFFIXES}
+    found = [
+        str(path)
+        for path in sorted(folder.iterdir())
+        if (_has_checkpoint(path) if path.is_dir() else path.suffix in suffixes)
+    ]
+    if not found:
+        raise CheckpointError(
+            f"there is no model in {str(folder)!r}: no run folder, no checkpoint, and no file that ends in "
+            f"{', '.join(sorted(suffixes))}."
+        )
+    return found
+
+
+def _has_checkpoint(folder: Path) -> bool:
+    """Return whether a folder is a run folder with checkpoints, their folder, or one of them."""
+    return any(next(folder.glob(pattern), None) for pattern in ("checkpoints/step_*", "step_*", "state.json"))
 
 
 def evaluate(

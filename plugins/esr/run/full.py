@@ -9,13 +9,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from srtrain.cli import COMMANDS
 from srtrain.consent import allowed
 from srtrain.device.interrupt import EXIT_INTERRUPTED
-from srtrain.errors import CheckpointError, RecipeError, SrtrainError
+from srtrain.errors import CheckpointError, RecipeError, SrtrainError, UserError, counted
 from srtrain.evaluation.table import aligned
 from srtrain.files import python_program, write_whole
 from srtrain.files.json_file import Whole, checked, fault_of, read_json, read_text, reason_of
@@ -27,6 +29,8 @@ from srtrain.trainer.owned import is_recorded
 _CANDIDATE = {"number": Whole(), "blocks": [str], "reason": str}
 _TRAINED = {**_CANDIDATE, "objectives": {"parameters": float, "multi_adds": float, "psnr": float}}
 _ROW = {"benchmark": str, "method": str, "psnr": (float, None), "ssim": (float, None), "protocol": str}
+
+HEAD = ("candidate", "parameters", "G multi-adds", "benchmark", "PSNR", "SSIM", "protocol")
 
 HELP = "train the best networks of a search in full, and compare them"
 EXAMPLES = """\
@@ -49,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="train the N networks of pareto.json with the highest PSNR; default: 1",
+        help="train the N networks with the highest PSNR, those of pareto.json first; default: 1",
     )
     parser.add_argument(
         "--numbers", type=numbers, default=[], metavar="K,L", help="also train these candidates"
@@ -64,24 +68,97 @@ def numbers(text: str) -> list[int]:
 
 def run(args: argparse.Namespace) -> int:
     """Train the networks one after the other, each in its own process, then print their scores."""
-    search = load_recipe(args.search)
-    recipe = override(load_recipe(args.recipe, "smoke" if args.smoke else "recipe"), args.overrides)
-    if search.scale != recipe.scale:
-        raise RecipeError(
-            f"the search {str(args.search)!r} has scale {search.scale}, but the recipe {args.recipe!r} has scale "
-            f"{recipe.scale}. Use a recipe with the same scale."
-        )
-    rows = []
-    for candidate in chosen(args.search, args.best, args.numbers):
-        folder = train(args, search, recipe, candidate)
-        rows += results(folder, candidate)
-    head = ("candidate", "parameters", "G multi-adds", "benchmark", "PSNR", "SSIM", "protocol")
-    print(aligned(head, rows))
-    write_whole(
-        args.search / "search" / "full.json",
-        json.dumps([dict(zip(head, r, strict=True)) for r in rows], indent=1),
-    )
+    full = Full(args.recipe, args.smoke, args.overrides, args.plugin)
+    show(args.search, full.train_all(args.search, args.best, args.numbers))
     return 0
+
+
+def show(search: Path, rows: list[dict[str, Any]]) -> None:
+    """Print the scores, and write them beside the other results of the search."""
+    print(aligned(HEAD, as_text(rows)))
+    table = [dict(zip(HEAD, row, strict=True)) for row in as_text(rows)]
+    write_whole(search / "search" / "full.json", json.dumps(table, indent=1))
+
+
+@dataclass(frozen=True)
+class Full:
+    """How networks are trained in full.
+
+    Attributes:
+        recipe: a file.
+        smoke: whether to run its one-minute twin.
+        overrides: changes to it.
+        plugins: that the command line named.
+    """
+
+    recipe: str
+    smoke: bool
+    overrides: Sequence[str]
+    plugins: Sequence[str]
+
+    def load(self) -> Recipe:
+        """Return the recipe with its changes."""
+        return override(load_recipe(self.recipe, "smoke" if self.smoke else "recipe"), list(self.overrides))
+
+    def train_all(self, search_dir: Path, n_best: int, numbers: Sequence[int] = ()) -> list[dict[str, Any]]:
+        """Train candidates of a search; return their scores on the benchmarks of the recipe.
+
+        Raises:
+            RecipeError: the search has another scale, or there are no such candidates.
+            SrtrainError: a training failed.
+        """
+        search, recipe = load_recipe(search_dir), self.load()
+        if search.scale != recipe.scale:
+            raise RecipeError(
+                f"the search {str(search_dir)!r} has scale {search.scale}, but the recipe {self.recipe!r} has scale "
+                f"{recipe.scale}. Use a recipe with the same scale."
+            )
+        rows: list[dict[str, Any]] = []
+        for candidate in chosen(search_dir, n_best, list(numbers)):
+            rows += measured(self.train(search_dir, search, candidate), candidate)
+        return rows
+
+    def train(self, search_dir: Path, search: Recipe, candidate: dict[str, Any]) -> Path:
+        """Train one candidate, or resume its training, and return its run folder.
+
+        Raises:
+            SrtrainError: the training failed; its own output says why.
+        """
+        folder = Path("runs") / f"{search_dir.resolve().name}_{candidate['number']}"
+        words = [
+            *("run", self.recipe, *(["--smoke"] if self.smoke else []), *self.overrides),
+            *(f"run_dir={folder}", f"model.blocks={tuple(candidate['blocks'])!r}"),
+            f"model.n_feats={search.model.args['n_feats']}",
+        ]
+        run_srtrain(
+            f"candidate {candidate['number']}",
+            words,
+            folder,
+            allowed(search.plugins, search_dir, self.plugins),
+        )
+        return folder
+
+
+def run_srtrain(what: str, words: Sequence[str], folder: Path, plugins: Sequence[str]) -> None:
+    """Start or resume a run in a process of its own.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted.
+        SrtrainError: it failed.
+    """
+    words = [*words, *(word for name in plugins for word in ("--plugin", name))]
+    words += ["--resume"] if is_recorded(folder) else []
+    print(f"{what}: srtrain {shlex.join(words)}", file=sys.stderr)
+    code = _run(words)
+    if code == EXIT_INTERRUPTED:
+        raise KeyboardInterrupt
+    if code == UserError.exit_code:
+        raise SystemExit(code)  # the run has said what is wrong
+    if code:
+        raise SrtrainError(
+            f"the run in {str(folder)!r} failed with exit code {code}; see the output above or its run.log. Repeat the "
+            f"command to continue."
+        )
 
 
 def chosen(search: Path, n_best: int, others: list[int]) -> list[dict[str, Any]]:
@@ -107,35 +184,16 @@ def chosen(search: Path, n_best: int, others: list[int]) -> list[dict[str, Any]]
         raise RecipeError(
             f"--numbers {unknown}: {str(search)!r} has no such candidate, or the candidate failed."
         )
-    found = {candidate["number"]: candidate for candidate in front[:n_best]}
+    ranked = [*front, *sorted(known.values(), key=lambda one: -one["objectives"]["psnr"])]
+    best = {candidate["number"]: candidate for candidate in ranked}  # the front first
+    if not 0 <= n_best <= len(best):
+        raise RecipeError(
+            f"--best {n_best}: {str(search)!r} has {counted(len(best), 'trained network')}. Give a number from 0 to "
+            f"{len(best)}."
+        )
+    found = dict(list(best.items())[:n_best])
     found |= {number: known[number] for number in others}
     return list(found.values())
-
-
-def train(args: argparse.Namespace, search: Recipe, recipe: Recipe, candidate: dict[str, Any]) -> Path:
-    """Train one candidate, or resume its training, and return its run folder.
-
-    Raises:
-        SrtrainError: the training failed; its own output says why.
-    """
-    folder = Path("runs") / f"{args.search.resolve().name}_{candidate['number']}"
-    search_plugins = allowed(search.plugins, args.search, args.plugin)
-    words = [
-        *("run", args.recipe, *(["--smoke"] if args.smoke else []), *args.overrides),
-        *(f"run_dir={folder}", f"model.blocks={tuple(candidate['blocks'])!r}"),
-        f"model.n_feats={search.model.args['n_feats']}",
-        *(word for name in search_plugins for word in ("--plugin", name)),
-        *(["--resume"] if is_recorded(folder) else []),
-    ]
-    print(f"candidate {candidate['number']}: srtrain {shlex.join(words)}", file=sys.stderr)
-    code = _run(words)
-    if code == EXIT_INTERRUPTED:
-        raise KeyboardInterrupt
-    if code:
-        raise SrtrainError(
-            f"the training in {str(folder)!r} failed with exit code {code}; see the output above or its run.log."
-        )
-    return folder
 
 
 def _run(words: list[str]) -> int:
@@ -150,8 +208,8 @@ def _run(words: list[str]) -> int:
     return process.returncode
 
 
-def results(folder: Path, candidate: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Return the rows of the table: the last evaluation on each benchmark.
+def measured(folder: Path, candidate: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the last evaluation on each benchmark, with the candidate and its cost.
 
     Raises:
         CheckpointError: the file of the run's metrics is missing or damaged.
@@ -164,18 +222,24 @@ def results(folder: Path, candidate: dict[str, Any]) -> list[tuple[str, ...]]:
             f"{str(file)!r} is damaged: {reason_of(error)}. Evaluate the run instead: srtrain evaluate {folder}."
         ) from error
     last = {row["benchmark"]: row for row in rows if row["method"] == "plain"}
-    cost = candidate["objectives"]
+    cost = {name: candidate["objectives"][name] for name in ("parameters", "multi_adds")}
+    kept = ("benchmark", "psnr", "ssim", "protocol")
+    return [{"number": candidate["number"], **cost, **{k: row[k] for k in kept}} for row in last.values()]
+
+
+def as_text(rows: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """Return the rows of the table as text."""
     return [
         (
-            str(candidate["number"]),
-            f"{cost['parameters']:,.0f}",
-            f"{cost['multi_adds'] / 1e9:.1f}",
-            name,
+            str(row["number"]),
+            f"{row['parameters']:,.0f}",
+            f"{row['multi_adds'] / 1e9:.1f}",
+            row["benchmark"],
             "n/a" if row["psnr"] is None else f"{row['psnr']:.3f}",
             "n/a" if row["ssim"] is None else f"{row['ssim']:.4f}",
             row["protocol"],
         )
-        for name, row in last.items()
+        for row in rows
     ]
 
 
