@@ -120,8 +120,11 @@ def test_what_the_library_cannot_run_is_evaluated_by_mindspore(new_model):
     assert isinstance(upscaler(Own(), Backend()), Upscaler)
     assert isinstance(upscaler(new_model(), Backend(kernels="plain")), Upscaler)
     assert isinstance(
-        upscaler(MODELS.build("esrn", {"scale": 2}, blocks=("C_2_16_16",)), Backend()), Upscaler
+        upscaler(MODELS.build("edsr", {"scale": 2}, n_resblocks=1, n_feats=8, kernel_px=5), Backend()),
+        Upscaler,
     )
+    halves = upscaler(MODELS.build("esrn", {"scale": 2}, blocks=("C_2_16_16",)), Backend())
+    assert not isinstance(halves, Upscaler)
 
 
 def test_the_kernels_of_a_run_have_a_name():
