@@ -13,6 +13,7 @@ from srtrain.build.kernels import kernels_of
 from srtrain.build.parts import build_backend
 from srtrain.build.trainer import build_trainer
 from srtrain.consent import remember
+from srtrain.device import BACKENDS
 from srtrain.device.backend import Backend
 from srtrain.recipe import Recipe
 from srtrain.recipe.places import anchored, found_again
@@ -32,6 +33,9 @@ def run(args: argparse.Namespace) -> int:
     check_run(recipe, args.original, Path(args.recipe))
     if args.print_config:
         print(to_text(recipe, args.original))
+        print(
+            f"# kernels on this machine: {kernels_of(BACKENDS.build(recipe.device.name, **recipe.device.args))}"
+        )
         return 0
     if args.print_hooks:
         print(plan_text(planned_hooks(recipe)))

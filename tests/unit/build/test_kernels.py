@@ -9,6 +9,7 @@ from mindspore import nn
 from srtrain.build import kernels as kernels_module
 from srtrain.build.kernels import kernels_of, network_to_train, upscaler
 from srtrain.build.trainer import build_trainer
+from srtrain.cli.main import main
 from srtrain.device.backend import Backend
 from srtrain.device.precision import Precision
 from srtrain.errors import DeviceError, RecipeError
@@ -140,3 +141,9 @@ def test_a_run_that_computes_activations_again_uses_mindspores(tmp_path):
     assert convolutions(trainer.update.network) == []
     recipe = Recipe(**{**vars(RECIPE), "train": Train(steps=1, log_every=1)})
     assert len(convolutions(build_trainer(recipe, tmp_path, Backend(), Log()).update.network)) == 1
+
+
+def test_print_config_names_them(repo_root, capsys):
+    for words, told in (((), kernels_of(Backend())), (("device.kernels=plain",), "plain")):
+        assert main(["run", str(repo_root / "recipes" / "quickstart.py"), "--print-config", *words]) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == f"# kernels on this machine: {told}"
