@@ -194,6 +194,19 @@ def test_200_steps_at_o2_and_o3_end_where_float32_does(run, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+def test_200_steps_in_bfloat16_end_where_float32_does(run, tmp_path: Path) -> None:
+    """At lr=2e-3, single runs end up to 0.033 dB apart in either direction (plugins/ascend/README.md)."""
+    schedule = ("optim.lr=5e-4", "optim.schedule=cosine", "optim.schedule.warmup=20", "train.log_every=50")
+    network = ("model.n_resblocks=2", "model.n_feats=16", "data.gt_patch_px=32", "train.steps=200")
+    evaluate = ("hooks.evaluate=evaluate", "hooks.evaluate.every=200", "hooks.checkpoint.every=200")
+    for name, *level in (("O0", "precision=O0"), ("O1", "precision=O1", "precision.dtype=bfloat16")):
+        assert run(name, *schedule, *network, *evaluate, *level) == 0
+    (expected,), (score,) = numbers(tmp_path / "O0", "psnr"), numbers(tmp_path / "O1", "psnr")
+    assert score == pytest.approx(expected, abs=0.02)
+    assert numbers(tmp_path / "O1", "loss") != numbers(tmp_path / "O0", "loss")
+
+
+@pytest.mark.slow
 def test_a_dump_has_the_tensors_of_the_update(repo_root: Path, tmp_path: Path) -> None:
     """In a process of its own, because MindSpore reads the configuration once."""
     words = [
