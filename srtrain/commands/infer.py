@@ -1,19 +1,22 @@
-"""``srtrain infer MODEL INPUT…``: upscale pictures and videos."""
+"""``srtrain infer [MODEL] INPUT…``: upscale pictures and videos."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from srtrain.cli import arguments
 from srtrain.errors import RecipeError
+from srtrain.zoo import names
 
 HELP = "upscale pictures, folders and videos"
 EXAMPLES = """\
 examples:
-  srtrain infer edsr_x2.onnx photo.jpg                     writes photo_x2.jpg beside it
+  srtrain infer photo.jpg                                  with the best built-in model; writes photo_x2.jpg beside it
+  srtrain infer photos --scale 4 --to large                a folder, its structure kept
+  srtrain infer edsr_small_x2 photo.jpg                    with a built-in model by name (srtrain models)
   srtrain infer runs/edsr_x2 photo.png --to large.png --compare
-  srtrain infer edsr_x2.onnx photos --to large             a folder, its structure kept
   srtrain infer edsr_x2.onnx 'photos/**/*.tif' film.mp4 --to large --overwrite
   srtrain infer edsr_x2.onnx huge.png --memory 800MB --self-ensemble
   cat a.png | srtrain infer edsr_x2.onnx - > b.png
@@ -24,13 +27,11 @@ RUN = "srtrain.jobs.infer:run"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the model, the pictures, and how to upscale them."""
     parser.add_argument(
-        "model", metavar="MODEL", help="an exported model, a run folder, or a file of weights"
-    )
-    parser.add_argument(
-        "inputs",
-        metavar="INPUT",
+        "words",
+        metavar="[MODEL] INPUT",
         nargs="+",
-        help="picture, video, folder, quoted pattern, or - for standard input",
+        help="the model (a built-in one by name, an exported file, a run folder, or a file of weights; left out, the "
+        "best built-in one), then pictures, videos, folders, quoted patterns, or - for standard input",
     )
     parser.add_argument(
         "--to", metavar="PATH", help="file or folder of the outputs, or - (default: beside the inputs)"
@@ -53,10 +54,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         dest="network",
         metavar="NAME",
-        help="network that a weights file of another framework is for, such as rdn",
+        help="the model, and all words are inputs then; or the network that a weights file of another framework is for, "
+        "such as rdn",
     )
     arguments.add_network_arguments(parser)
-    arguments.add_one_scale(parser)
+    parser.add_argument(
+        "--scale",
+        metavar="N",
+        type=int,
+        help="scale of the built-in model (default: 2), or of a network for several scales (default: its recipe's)",
+    )
     arguments.add_engine(parser)
     arguments.add_range(parser)
     arguments.add_engine_options(parser)
@@ -89,9 +96,12 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
 def check(args: argparse.Namespace) -> None:
     """Check the options that need no file; add ``to_standard`` and turn ``tile`` into pixels or ``None``."""
     arguments.check_engine_options(args)
+    args.model = None
+    if args.network is not None and (args.network in names() or Path(args.network).expanduser().exists()):
+        args.model, args.network = args.network, None
     network = arguments.network_from(args.network, args.model_args, args.scale, args.range)
     args.model_args = {} if network is None else network.model_args
-    args.to_standard = args.to == "-" or (args.to is None and "-" in args.inputs)
+    args.to_standard = args.to == "-" or (args.to is None and "-" in args.words)
     if args.to_standard and args.compare:
         raise RecipeError(
             "--compare writes a file beside the output, and standard output has no place for it: add --to FILE."

@@ -25,6 +25,8 @@ STANDARD = Path("-")
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm")
 
+_OF_MODELS = ("recipe.json", "checkpoints", "state.json", "model.ckpt")  # in run folders and checkpoints
+
 
 @dataclass(frozen=True)
 class Job:
@@ -89,6 +91,22 @@ def make_plan(inputs: Sequence[str], to: str | None, scale: int, suffix: str | N
     _leave_out_earlier_outputs(plan)
     _check_jobs(plan.jobs)
     return plan
+
+
+def starts_with_input(words: Sequence[str]) -> bool:
+    """Return whether the first word is something to upscale, and not a model.
+
+    That is ``-``, a name or a pattern with the suffix of a picture or a video, or a folder with such a file in it that
+    is neither a run folder nor a checkpoint.
+    """
+    path, suffixes = Path(words[0]).expanduser(), (*FORMATS, *VIDEO_SUFFIXES)
+    if words[0] == "-" or (path.suffix.lower() in suffixes and not path.is_dir()):
+        return True
+    if glob.has_magic(words[0]) and not path.exists():
+        return True
+    if not path.is_dir() or any((path / name).exists() for name in _OF_MODELS):
+        return False
+    return any(file.suffix.lower() in suffixes for file in path.rglob("*"))
 
 
 def _check_to(inputs: Sequence[str], to: str | None, suffix: str | None) -> None:

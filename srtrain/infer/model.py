@@ -137,7 +137,8 @@ def load(
     """Open a network for `Model.upscale`.
 
     Args:
-        path: a run folder, a checkpoint, a file of weights, or an exported model.
+        path: a run folder, a checkpoint, a file of weights, an exported model, or the name of a built-in model such as
+            ``edsr_small_x2``.
         engine: name of the engine; ``auto`` chooses one for the file.
         threads: number of cores to use; 0 uses all.
         memory: see `Model`, also for the arguments after it.

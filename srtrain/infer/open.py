@@ -18,10 +18,11 @@ from srtrain.engines import ENGINES
 from srtrain.engines.engine import Engine, check_options, engine_for, engine_named
 from srtrain.engines.exported import ExportedEngine
 from srtrain.engines.foreign.ranges import parse_range
-from srtrain.errors import CheckpointError, DeviceError, ExportError, RecipeError
+from srtrain.errors import CheckpointError, DeviceError, ExportError, RecipeError, did_you_mean, listing
 from srtrain.infer.cached import cached_export
 from srtrain.kernels.compile import instruction_set
 from srtrain.weights.network import Network, check_network
+from srtrain.zoo import located, names
 
 CHECKPOINTS = "mindspore"
 """The engine that runs checkpoints and weights directly."""
@@ -44,7 +45,7 @@ def open_engine(
     """Open a checkpoint or an exported file.
 
     Args:
-        path: a run folder, a checkpoint, or a file that an engine reads.
+        path: a run folder, a checkpoint, a file that an engine reads, or the name of a built-in model.
         engine: name of the engine. ``auto`` chooses it by the suffix; for checkpoints, it chooses the fastest engine
             that
             is installed.
@@ -63,7 +64,7 @@ def open_engine(
         DeviceError: the engine is not installed, or needs a device that this machine does not have.
         ExportError: the checkpoint cannot be exported for the engine that was named.
     """
-    path = Path(path).expanduser()
+    path = located(Path(path).expanduser())
     if value_range is not None:
         parse_range(value_range)
     _check_path(path)
@@ -85,7 +86,8 @@ def open_engine(
 def _check_path(path: Path) -> None:
     if not path.exists():
         raise CheckpointError(
-            f"{str(path)!r} does not exist. Give a run folder, a step_… folder, a weights file or an exported file."
+            f"{str(path)!r} does not exist. Give a run folder, a step_… folder, a weights file, an exported file, or a "
+            f"built-in model.{did_you_mean(path.name, names())} Built-in models: {listing(names())}."
         )
     if not (path.is_file() or path.is_dir()):  # reading a pipe would wait for ever
         raise CheckpointError(f"{str(path)!r} is not a regular file.")

@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +17,11 @@ from srtrain.data.picture import cannot_write, write_bytes
 from srtrain.device import BACKENDS
 from srtrain.engines.memory import parse_bytes
 from srtrain.errors import DataError, MachineError, RecipeError, SrtrainError, counted, first_line
-from srtrain.infer.inputs import STANDARD, Job, make_plan
+from srtrain.infer.inputs import STANDARD, Job, make_plan, starts_with_input
 from srtrain.infer.model import Model, load
 from srtrain.infer.open import tell_device
 from srtrain.infer.picture import FORMATS, Picture, Room, decode_picture, encode_picture, read_picture
+from srtrain.zoo import best
 
 
 @dataclass(frozen=True)
@@ -47,23 +49,47 @@ def run(args: argparse.Namespace) -> int:
         raise RecipeError(f"--format {args.format} is not a known format. Known: {known}.")
     # Standard output may be the picture, so messages go to standard error then.
     with contextlib.redirect_stdout(sys.stderr) if args.to_standard else contextlib.nullcontext():
-        model = _open(args)
+        name, inputs = model_and_inputs(args.words, args.model, args.scale)
+        model = _open(name, args)
         Image.MAX_IMAGE_PIXELS = None  # the user chose the pictures, and tiles exist for large ones
-        plan = make_plan(args.inputs, args.to, model.scale, suffix)
+        plan = make_plan(inputs, args.to, model.scale, suffix)
         tell_device(model.tiled.engine, args.engine_options)
         for note in [*([model.about["foreign"]] if "foreign" in model.about else []), *plan.notes]:
             print(f"note: {note}")
-        title = Path(args.model).stem + (", self-ensemble" if args.self_ensemble else "")
+        title = Path(name).stem + (", self-ensemble" if args.self_ensemble else "")
         room = Room(parse_bytes(args.memory), model.scale)
         output = Output(args.quality, args.overwrite, title if args.compare else None, room)
         return upscale_all(plan.jobs, model, output)
 
 
-def _open(args: argparse.Namespace) -> Model:
+def model_and_inputs(words: Sequence[str], model: str | None, scale: int | None) -> tuple[str, list[str]]:
+    """Return the model and the inputs that a command line means.
+
+    Args:
+        words: the inputs, after the model if ``model`` is ``None`` and the first word is no picture.
+        model: the model of ``--model``.
+        scale: of the built-in model, if no model is named; 2 by default.
+
+    Raises:
+        RecipeError: there is a model but no input, or no built-in model has this scale.
+    """
+    if model is not None:
+        return model, list(words)
+    if starts_with_input(words):
+        return best(2 if scale is None else scale), list(words)
+    if len(words) == 1:
+        raise RecipeError(
+            f"{words[0]!r} is the only word, and it is neither a picture nor a video nor a folder of pictures. Write "
+            f"srtrain infer photo.jpg, or the model first: srtrain infer MODEL photo.jpg."
+        )
+    return words[0], list(words[1:])
+
+
+def _open(name: str, args: argparse.Namespace) -> Model:
     if args.device:
         BACKENDS.build(args.device, **args.device_args).start("graph", args.threads)
     return load(
-        args.model,
+        name,
         engine=args.engine,
         threads=args.threads,
         memory=args.memory,

@@ -21,6 +21,7 @@ from srtrain.weights.described import model_args, network_of
 from srtrain.weights.network import Network
 from srtrain.weights.tensor_file import TensorFile
 from srtrain.weights.transfer import Weights, load_weights, plain
+from srtrain.zoo import located
 
 
 def read_weights(path: Path, res_scale: float | None = None, network: Network | None = None) -> Weights:
@@ -28,7 +29,7 @@ def read_weights(path: Path, res_scale: float | None = None, network: Network | 
 
     Args:
         path: a run folder (its best checkpoint), a ``step_…`` folder, a ``.ckpt`` file, also of MindSpore's model zoo,
-            or a file in one of the formats of ``srtrain.weights.SUFFIXES``.
+            a file in one of the formats of ``srtrain.weights.SUFFIXES``, or the name of a built-in model.
         res_scale: factor of the residual branches, for files of other frameworks, which do not contain it; ``None``
             assumes the usual one.
         network: the network that a file of another framework is for, or a ``.ckpt`` file without its ``state.json``.
@@ -37,6 +38,7 @@ def read_weights(path: Path, res_scale: float | None = None, network: Network | 
     Raises:
         CheckpointError: nothing of the kind, or broken, or the tensors do not fit the network.
     """
+    path = located(path)
     if is_weights_file(path):
         return _read_file(path, res_scale, network)
     file, about = find_weights(path)

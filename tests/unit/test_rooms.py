@@ -23,6 +23,7 @@ ROOMS = {
             "files",
             "plugins",
             "consent",
+            "zoo",
             "recipe",
             "metrics",
             "device",
