@@ -152,7 +152,7 @@ def _of_field(owner: type, head: str, key: str) -> Description:
 
 def _of_class(owner: type, key: str) -> Description:
     parts = tuple(_of_field(owner, name, f"{key}.{name}") for name in typing.get_type_hints(owner))
-    return Description(key, "a group of keys", "", "", _summary(owner), parts)
+    return Description(key, "a group of keys", "", "", summary(owner), parts)
 
 
 def _of_spec(key: str, name: str, rest: list[str]) -> list[Description]:
@@ -201,7 +201,7 @@ def _of_entry(registry: Registry, name: str, key: str) -> Description:
         if argument not in filled or parameter.default is not _NONE
     )
     where = f"{registry.kind} {name!r}"
-    return Description(f"{key}={name}" if key != name else name, where, "", "", _summary(target), parts)
+    return Description(f"{key}={name}" if key != name else name, where, "", "", summary(target), parts)
 
 
 def _of_optimizer(key: str, name: str) -> Description:
@@ -237,7 +237,7 @@ def documented(target: Any) -> dict[str, str]:
     return found
 
 
-def _summary(target: Callable[..., Any]) -> str:
+def summary(target: Callable[..., Any]) -> str:
     """Return the docstring without its sections, in one paragraph."""
     text = inspect.cleandoc(getattr(target, "func", target).__doc__ or "")
     text = re.split(r"^(?:Args|Attributes|Raises|Returns):$", text, maxsplit=1, flags=re.MULTILINE)[0]

@@ -34,7 +34,11 @@ def common() -> argparse.ArgumentParser:
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
     """Add a recipe, its overrides and its device."""
-    parser.add_argument("recipe", metavar="RECIPE", help="a .py recipe, or a run folder")
+    parser.add_argument(
+        "recipe",
+        metavar="RECIPE",
+        help="a recipe: its name (srtrain recipes) or its file; or a run folder",
+    )
     add_overrides(parser, "changes to the recipe, such as optim.lr=2e-4")
     add_device(parser, "backend, such as cpu; the same as device=NAME")
 

@@ -26,6 +26,7 @@ from typing import Any
 
 from srtrain import __version__, plugins
 from srtrain.cli import COMMANDS, arguments
+from srtrain.cli.completion import SHELLS, PrintCompletion
 from srtrain.device.interrupt import end_on_ctrl_c
 from srtrain.errors import (
     MACHINE_FAULTS,
@@ -191,6 +192,12 @@ def _build_parser(commands: Mapping[str, Any]) -> argparse.ArgumentParser:
         prog="srtrain", description="Super-resolution on MindSpore.", parents=[arguments.common()]
     )
     parser.add_argument("--version", action="version", version=f"srtrain {__version__}")
+    parser.add_argument(
+        "--print-completion",
+        action=PrintCompletion,
+        choices=SHELLS,
+        help='print a script that completes words: eval "$(srtrain --print-completion bash)"',
+    )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     for name, command in commands.items():
         own = subparsers.add_parser(

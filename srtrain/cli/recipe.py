@@ -8,7 +8,7 @@ from pathlib import Path
 
 from srtrain.consent import allowed
 from srtrain.errors import RecipeError
-from srtrain.recipe.load import load_recipe
+from srtrain.recipe.load import load_recipe, recipe_named
 from srtrain.recipe.override import override
 from srtrain.recipe.places import found_again
 
@@ -16,7 +16,8 @@ from srtrain.recipe.places import found_again
 def read_recipe(args: argparse.Namespace, function: str = "recipe") -> None:
     """Load the recipe in ``args.recipe`` and apply the overrides. No plugin is needed for that.
 
-    A run folder, or the ``recipe.json`` in it, means the run in that folder, wherever it was when the run began.
+    ``args.recipe`` becomes a path if it is the name of a recipe. A run folder, or the ``recipe.json`` in it, means the
+    run in that folder, wherever it was when the run began.
 
     ``args`` gets ``original`` (the recipe as its file has it), ``resolved`` (with the overrides), the plugins of the
     recipe in front of those of ``--plugin``, and ``beside`` (the folder where plugin files are looked for too).
@@ -26,6 +27,7 @@ def read_recipe(args: argparse.Namespace, function: str = "recipe") -> None:
             plugin that the user has not consented to.
     """
     overrides = [*args.overrides, *([f"device={args.device}"] if args.device else [])]
+    args.recipe = str(recipe_named(args.recipe) or args.recipe)
     args.original = load_recipe(args.recipe, function)
     run_folder = run_folder_of(args.recipe)
     if run_folder is not None:

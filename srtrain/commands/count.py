@@ -7,7 +7,7 @@ from pathlib import Path
 
 from srtrain.cli import arguments
 from srtrain.errors import RecipeError
-from srtrain.recipe.load import load_recipe
+from srtrain.recipe.load import load_recipe, recipe_named
 from srtrain.recipe.override import override
 
 HELP = "count the parameters and multi-adds of networks"
@@ -23,7 +23,7 @@ RUN = "srtrain.jobs.count:run"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the networks and the size of the picture."""
     parser.add_argument(
-        "models", metavar="MODEL", nargs="+", help="a recipe, a run folder, or a file of weights"
+        "models", metavar="MODEL", nargs="+", help="a recipe or its name, a run folder, or a file of weights"
     )
     arguments.add_overrides(parser, "changes to the recipes among the models")
     parser.add_argument(
@@ -46,7 +46,13 @@ def check(args: argparse.Namespace) -> None:
             f"file of weights first, as in srtrain count recipes/edsr_baseline_x2.py {overrides[0]}"
         )
     args.networks = [
-        (name, override(load_recipe(Path(name).expanduser()), overrides) if name.endswith(".py") else None)
+        (name, override(load_recipe(file), overrides) if (file := _recipe_file(name)) else None)
         for name in words
         if "=" not in name
     ]
+
+
+def _recipe_file(name: str) -> Path | None:
+    """Return the file of a recipe; ``None`` for weights and run folders."""
+    file = recipe_named(name)
+    return file if file is not None and file.suffix == ".py" else None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from srtrain.cli.recipe import run_folder_of
 from srtrain.consent import allowed
-from srtrain.recipe.load import load_recipe
+from srtrain.recipe.load import load_recipe, recipe_named
 
 HELP = "list plugins: found, active, broken, and what each registers"
 EXAMPLES = """\
@@ -31,6 +31,7 @@ def check(args: argparse.Namespace) -> None:
     The job activates the plugins itself, because it reports the broken ones instead of stopping there.
     """
     args.asked = dict.fromkeys(args.plugin, "--plugin")
+    args.recipe = args.recipe and str(recipe_named(args.recipe) or args.recipe)
     args.beside = Path(args.recipe or ".").parent
     if args.recipe:
         wanted, run_folder = load_recipe(args.recipe).plugins, run_folder_of(args.recipe)

@@ -6,18 +6,22 @@ import argparse
 import ast
 import shutil
 import textwrap
-from importlib.util import find_spec
 from pathlib import Path
 
 from srtrain import plugins
 from srtrain.build.check import check_names, registry_of, specs_of
-from srtrain.build.describe import Description, all_keys, describe, documented
+from srtrain.build.describe import Description, all_keys, describe, documented, summary
 from srtrain.consent import allowed
+from srtrain.data import DATASETS
+from srtrain.engines import ENGINES
+from srtrain.hooks import HOOKS
+from srtrain.metrics import PROTOCOLS
+from srtrain.models import BLOCKS, MODELS
 from srtrain.recipe import Recipe
-from srtrain.recipe.load import load_recipe
+from srtrain.recipe.load import load_recipe, recipe_named
 from srtrain.recipe.text import differences, show
-
-_RECIPES = "srtrain_recipes"  # the package that the folder recipes/ is installed as
+from srtrain.trainer.losses import LOSSES
+from srtrain.trainer.schedules import SCHEDULES
 
 
 def run(args: argparse.Namespace) -> int:
@@ -34,15 +38,24 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def recipe_named(word: str) -> Path | None:
-    """Return the recipe that a word means: a file, a run folder, or the name of a recipe that srtrain comes with."""
-    path = Path(word).expanduser()
-    if path.suffix in (".py", ".json") or (path.is_dir() and (path / "recipe.json").is_file()):
-        return path
-    spec = find_spec(_RECIPES)
-    folders = [Path("recipes"), *map(Path, (spec.submodule_search_locations or ()) if spec else ())]
-    found = (folder / f"{word}.py" for folder in folders if not word.startswith("_"))
-    return next((file for file in found if file.is_file()), None)
+_LISTED = {
+    "models": MODELS,
+    "blocks": BLOCKS,
+    "losses": LOSSES,
+    "hooks": HOOKS,
+    "schedules": SCHEDULES,
+    "engines": ENGINES,
+    "protocols": PROTOCOLS,
+    "datasets": DATASETS,
+}
+
+
+def list_names(args: argparse.Namespace) -> int:
+    """Print each registered name of a kind with the first sentence of its docstring; return the exit code."""
+    registry = _LISTED[args.kind]
+    for name in registry.names():
+        print(f"{name:<24}{summary(registry.get(name)).split('. ')[0].rstrip('.')}".rstrip())
+    return 0
 
 
 def _of_recipe(file: Path) -> str:

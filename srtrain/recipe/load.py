@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,6 +16,31 @@ from srtrain.files.json_file import read_text, reason_of
 from srtrain.recipe.check import check_recipe
 from srtrain.recipe.record import from_json, to_json
 from srtrain.recipe.schema import Recipe
+
+PACKAGE = "srtrain_recipes"
+"""The package that the folder ``recipes/`` of the project is installed as."""
+
+
+def recipe_folders() -> list[Path]:
+    """Return the folders in which recipes are found by name: ``recipes`` here, then srtrain's own."""
+    spec = find_spec(PACKAGE)
+    return [Path("recipes"), *map(Path, (spec.submodule_search_locations or ()) if spec else ())]
+
+
+def recipe_names(folder: Path) -> list[str]:
+    """Return the names of the recipes in a folder, sorted; files that recipes share are none."""
+    return sorted(file.stem for file in folder.glob("*.py") if not file.name.startswith("_"))
+
+
+def recipe_named(word: str) -> Path | None:
+    """Return the recipe that a word means: a file, a run folder, or the name of a recipe that srtrain comes with."""
+    path = Path(word).expanduser()
+    if path.suffix in (".py", ".json") or (path.is_dir() and (path / "recipe.json").is_file()):
+        return path
+    if path.exists() or len(path.parts) != 1 or word.startswith("_"):
+        return None
+    found = (folder / f"{word}.py" for folder in recipe_folders())
+    return next((file for file in found if file.is_file()), None)
 
 
 def load_recipe(path: str | Path, function: str = "recipe") -> Recipe:
@@ -31,10 +57,12 @@ def load_recipe(path: str | Path, function: str = "recipe") -> Recipe:
     if file.is_dir():
         file = file / "recipe.json"
     if not file.is_file():
-        beside = [p.name for p in file.parent.glob("*.py")] if file.parent.is_dir() else []
+        known = [p.name for p in file.parent.glob("*.py")] if file.parent.is_dir() else []
+        if not file.suffix:
+            known += [name for folder in recipe_folders() for name in recipe_names(folder)]
         raise RecipeError(
-            f"there is no recipe {str(path)!r}.{did_you_mean(file.name, beside)} "
-            f"Give a .py recipe file, or a run folder to resume."
+            f"there is no recipe {str(path)!r}.{did_you_mean(file.name, known)} "
+            f"Give a .py recipe file, a run folder to resume, or a name from 'srtrain recipes'."
         )
     if file.suffix == ".json":
         if function != "recipe":

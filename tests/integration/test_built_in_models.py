@@ -9,7 +9,7 @@ from srtrain import zoo
 from srtrain.cli.main import main
 from srtrain.files import import_file
 from srtrain.models.edsr import EDSR
-from srtrain.recipe import Recipe, Spec
+from srtrain.recipe import Recipe, Spec, Train
 from srtrain.recipe.record import to_json
 from srtrain.trainer.checkpoint import CheckpointStore
 
@@ -48,7 +48,9 @@ def run_folder(tmp_path):
     folder = tmp_path / "runs" / "tiny_x2"
     about = {"model": "edsr", "model_args": ARGS, "scale": 2}
     CheckpointStore(folder / "checkpoints", about).save(7, {"model": EDSR(2, **ARGS).parameters_dict()}, {})
-    (folder / "recipe.json").write_text(to_json(Recipe("tiny_x2", 2, Spec("edsr", **ARGS), seed=5)))
+    (folder / "recipe.json").write_text(
+        to_json(Recipe("tiny_x2", 2, Spec("edsr", **ARGS), train=Train(steps=7), seed=5))
+    )
     (folder / "command.txt").write_text("python tools/run.py recipes/quickstart.py seed=5 model.n_feats=4\n")
     return folder
 

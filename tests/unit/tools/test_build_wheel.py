@@ -74,3 +74,28 @@ def test_a_picture_is_upscaled_in_another_folder(installed, checkpoint, tiny, re
     source = checkpoint(**tiny)
     installed("-m", "srtrain", "infer", str(source), "cat.png", "--to", "large")
     assert [file.name for file in (installed.elsewhere / "large").iterdir()] == ["cat.png"]
+
+
+def test_models_and_recipes_are_found_in_another_folder(installed, repo_root):
+    """After ``pip install`` a photograph can be upscaled and a recipe be run by name, without the checkout."""
+    assert (installed.site / "srtrain" / "py.typed").is_file()
+    cards = [line.split()[0] for line in installed("-m", "srtrain", "models").splitlines()[1:]]
+    built_in = sorted(file.stem for file in (repo_root / "srtrain" / "zoo").glob("*.safetensors"))
+    assert cards == built_in
+    card = installed("-m", "srtrain", "models", cards[0])
+    assert str(installed.site / "srtrain" / "zoo" / f"{cards[0]}.safetensors") in card
+    assert "quickstart" in installed("-m", "srtrain", "recipes")
+    installed("-m", "srtrain", "recipes", "copy", "edsr_x2", "--to", "mine")
+    assert {file.name for file in (installed.elsewhere / "mine").iterdir()} == {"_edsr.py", "edsr_x2.py"}
+    config = installed("-m", "srtrain", "run", "edsr_x2", "--print-config", "data.root=pictures")
+    assert "data.root = 'pictures'" in config
+    shutil.copy(
+        repo_root / "srtrain" / "data" / "pictures" / "chelsea.png", installed.elsewhere / "photo.png"
+    )
+    installed("-m", "srtrain", "infer", "photo.png")
+    header = (
+        (installed.elsewhere / "photo.png").read_bytes()[16:24],
+        (installed.elsewhere / "photo_x2.png").read_bytes()[16:24],
+    )
+    small, large = ([int.from_bytes(px[:4]), int.from_bytes(px[4:])] for px in header)
+    assert large == [2 * side for side in small]

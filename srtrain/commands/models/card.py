@@ -1,43 +1,21 @@
-"""``srtrain models [NAME …]``: list the built-in models, or print their cards."""
+"""Cards of the built-in models as text."""
 
 from __future__ import annotations
 
-import argparse
-import json
+from collections.abc import Sequence
 from typing import Any
 
 from srtrain import zoo
-from srtrain.cli import arguments
+from srtrain.cli.main import function_named
 from srtrain.errors import counted
-from srtrain.evaluation.table import aligned
 
-HELP = "list the built-in models, or print their cards"
-EXAMPLES = """\
-examples:
-  srtrain models                        every model with its scores and speed
-  srtrain models edsr_small_x2          how it was trained, what it scores, what it costs, its licence
-  srtrain infer edsr_small_x2 photo.jpg
-"""
 _HEAD = ("model", "scale", "PSNR", "benchmark", "parameters", "s/megapixel")
 _SCORES = ("set", "protocol", "method", "PSNR", "bicubic", "SSIM")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the names."""
-    parser.add_argument("names", metavar="NAME", nargs="*", help="models whose cards are printed")
-    arguments.add_json(parser)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Print; return the exit code."""
-    cards = [zoo.card_of(name) for name in args.names or zoo.names()]
-    if args.json:
-        print(json.dumps(cards, indent=2))
-    elif args.names:
-        print("\n\n".join(map(_text, cards)))
-    else:
-        print(aligned(_HEAD, [*map(_row, cards)]))
-    return 0
+def table_of(cards: Sequence[dict[str, Any]]) -> str:
+    """Return a line for each card."""
+    return _aligned(_HEAD, [*map(_row, cards)])
 
 
 def _row(card: dict[str, Any]) -> tuple[str, ...]:
@@ -52,7 +30,7 @@ def _row(card: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _text(card: dict[str, Any]) -> str:
+def text_of(card: dict[str, Any]) -> str:
     """Return a card as text."""
     network, training, speed = card["network"], card["training"], card["speed"]
     arguments_ = ", ".join(f"{name}={value}" for name, value in network["model_args"].items())
@@ -81,4 +59,9 @@ def _text(card: dict[str, Any]) -> str:
         for score in card["scores"]
     ]
     lines = [card["name"], *(f"  {label:<12}{text}" for label, text in facts.items())]
-    return "\n".join([*lines, "", *(f"  {line}" for line in aligned(_SCORES, rows).splitlines())])
+    return "\n".join([*lines, "", *(f"  {line}" for line in _aligned(_SCORES, rows).splitlines())])
+
+
+def _aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table; the function is imported here because its room loads NumPy and OpenCV."""
+    return str(function_named("srtrain.evaluation.table:aligned")(head, rows))
