@@ -32,7 +32,7 @@ from srtrain.files.json_file import read_json
 from srtrain.infer.model import load
 from srtrain.infer.open import open_engine
 from srtrain.jobs.count import network_of_weights
-from srtrain.jobs.evaluate import Scoring, evaluate
+from srtrain.jobs.evaluate import Kind, Scoring, evaluate
 from srtrain.jobs.sets import open_set
 from srtrain.metrics import PROTOCOLS
 from srtrain.models import MODELS
@@ -147,7 +147,7 @@ def _score(name: str, engine: Engine, set_name: str, root: str) -> dict[str, Any
     scale = engine.scale
     benchmark = EvalSet(set_name, open_set(set_name, root, scale), scale, PROTOCOLS.build(PROTOCOL))
     scoring = Scoring([PROTOCOL], ["plain"], Path(), False, 0)
-    (row,) = evaluate({name: engine}, {scale: [benchmark]}, scoring, Backend())
+    (row,) = evaluate({name: engine}, {Kind.of(engine): [benchmark]}, scoring, Backend())
     result = row.result
     return {
         "set": set_name,

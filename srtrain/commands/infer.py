@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         dest="network",
         metavar="NAME",
-        help="the model, and all words are inputs then; or the network that a weights file of another framework is for, "
+        help="the model, and all words are inputs then; or the network of a weights file of another framework, "
         "such as rdn",
     )
     arguments.add_network_arguments(parser)

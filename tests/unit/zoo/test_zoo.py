@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from srtrain import zoo
-from srtrain.cli.main import main
+from srtrain.cli.main import main, read
 from srtrain.errors import CheckpointError, RecipeError
 from srtrain.files import sha256_of
 from srtrain.infer.inputs import starts_with_input
@@ -142,3 +142,11 @@ def test_a_damaged_card_is_named(models):
     (models / "a_x2.json").write_text("{}")
     with pytest.raises(CheckpointError, match=r"a_x2\.json' is damaged .* Install srtrain again\."):
         zoo.card_of("a_x2")
+
+
+def test_the_option_model_names_a_model_or_the_network_of_a_weights_file(models, photos):
+    for given in ("a_x2", "zoo"):
+        args = read(["infer", "photo.jpg", "photos", "--model", given])
+        assert (args.model, args.network, args.words) == (given, None, ["photo.jpg", "photos"])
+    args = read(["infer", "a.pth", "photo.jpg", "--model", "rdn"])
+    assert (args.model, args.network) == (None, "rdn")
