@@ -56,7 +56,7 @@ def test_a_run_folder_means_run_and_plugins_follow_the_command(tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ([], "no command to run. Give a recipe, a run folder, or a command: blend, convert, count, data, "),
+        ([], "no command to run. Give a recipe, a run folder, or a command: .*, run, verify"),
         (["evalute", "x"], "'evalute' is not a recipe .* or a command\\. Did you mean 'evaluate'\\?"),
         (["launch", "x.py"], "'launch' is not a recipe"),
     ],

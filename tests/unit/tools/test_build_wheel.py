@@ -1,5 +1,6 @@
 """The wheel: it brings the compiled kernels, and what is installed from it works in another folder."""
 
+import configparser
 import os
 import shutil
 import subprocess
@@ -17,6 +18,18 @@ from srtrain.kernels.library import load_library
 library = load_library()
 print(library.instructions, library.file)
 """
+
+
+def test_every_package_is_installed(repo_root):
+    config = configparser.ConfigParser()
+    config.read(repo_root / "setup.cfg", encoding="utf-8")
+    folders = {"srtrain": "srtrain", "plugins": "srtrain_plugins", "recipes": "srtrain_recipes"}
+    found = {
+        ".".join([folders[folder], *file.parent.relative_to(repo_root / folder).parts])
+        for folder in folders
+        for file in (repo_root / folder).rglob("__init__.py")
+    }
+    assert sorted(config["options"]["packages"].split()) == sorted(found)
 
 
 @pytest.fixture(scope="module")
