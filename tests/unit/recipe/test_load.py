@@ -52,8 +52,8 @@ def test_a_missing_recipe_suggests_its_neighbour(refusal, write, tmp_path):
     write(GOOD, "quickstart.py")
     given = str(tmp_path / "quikstart.py")
     assert refusal(load_recipe, given) == (
-        f"there is no recipe {given!r}. Did you mean 'quickstart.py'? Give a .py recipe file, or a run folder to "
-        "resume."
+        f"there is no recipe {given!r}. Did you mean 'quickstart.py'? Give a .py recipe file, a run folder to "
+        "resume, or a name from 'srtrain recipes'."
     )
     assert "there is no recipe 'nowhere/x.py'. Give a .py" in refusal(load_recipe, "nowhere/x.py")
 
