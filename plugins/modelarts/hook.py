@@ -154,7 +154,7 @@ def around_run(
         whether there is a run to resume, here or in the store.
 
     Raises:
-        RunFolderError: the store already has a run of this name.
+        RunFolderError: the store already has a run of this name, or something that no run wrote.
         StoreError: the store failed; after a run: a file could not be uploaded.
         UserError: an address, a file in the store, or the credentials are wrong.
     """
@@ -211,7 +211,9 @@ def _open_copy(options: Options, run_dir: Path, *, resume: bool, overwrite: bool
         restored = mirror.restore()
         if restored:
             print_line(f"restored {run_dir} up to {restored} from {mirror.store.url}")
-    elif not overwrite and (there := mirror.look()):
+    elif overwrite:
+        mirror.check_clear()  # before anything else changes
+    elif there := mirror.look():
         raise RunFolderError(
             f"{key}: {mirror.store.url} already contains a run ({counted(len(there), 'file')}). "
             f"Use --resume to continue it, --overwrite to delete it, or name=ANOTHER."

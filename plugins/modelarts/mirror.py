@@ -2,22 +2,27 @@
 
 The order of uploads keeps the copy complete at any moment: the tensors of a checkpoint come first, then its
 ``state.json``, then the pointers ``latest`` and ``best``. Old checkpoints are deleted last. Every ``state.json`` in the
-store therefore belongs to a complete checkpoint, and a run can be resumed from the copy alone.
+store therefore belongs to a complete checkpoint, and a run can be resumed from the copy alone. A pointer is deleted
+before the checkpoint that it names, so a reader never finds a pointer to missing files.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
+from srtrain.errors import RunFolderError, listing
 from srtrain.files import whole_folder
 from srtrain.files.json_file import Whole, read_json
 from srtrain.hooks.writers.event_file import PREFIX
 from srtrain.trainer.checkpoint import CheckpointStore
+from srtrain.trainer.owned import MANIFEST, RECORD, is_owned, is_recorded, patterns_of
 
 from .store import Store, StoreError, StoreRefusalError
 from .transfer import Say, fetch, persist
@@ -48,9 +53,26 @@ class RunMirror:
         self._there = set(files)
         return files
 
+    def check_clear(self) -> list[str]:
+        """Check that the store holds only what a run wrote; return the names of those files.
+
+        Raises:
+            RunFolderError: it also holds something else, or no run at all.
+        """
+        there = sorted(self.look())
+        with tempfile.TemporaryDirectory() as name:
+            for record in {RECORD, MANIFEST} & set(there):
+                persist(partial(self.store.download, record, Path(name) / record), self.say, self.pause)
+            _refuse_others(self.store.url, there, Path(name))
+        return there
+
     def clear(self) -> None:
-        """Delete the copy in the store."""
-        self._delete_all(self._there)
+        """Delete the copy in the store.
+
+        Raises:
+            RunFolderError: see ``check_clear``; nothing is deleted.
+        """
+        self._delete_all(self.check_clear())
         self._pointed.clear()
 
     def upload(self) -> None:
@@ -67,8 +89,8 @@ class RunMirror:
 
     def upload_records(self) -> None:
         """Upload everything except checkpoints: recipe, logs, metrics, events, pictures."""
-        for name in self._records():
-            self._send(name)
+        for name in sorted(self._records(), key=lambda name: (name != RECORD, name)):
+            self._send(name)  # first the proof that this is a run
 
     def pending(self) -> list[str]:
         """Return the files of the run folder whose present content is not in the store."""
@@ -86,16 +108,23 @@ class RunMirror:
         state = f"{CHECKPOINTS}/{step}/state.json"
         same_tensors = all(self._is_sent(name) for name in names if name != state)
         if state in self._there and not same_tensors:
+            self._unpoint(lambda named: named in (None, step))
             self._delete(state)  # from an earlier run; the checkpoint is incomplete while it is replaced
         for name in names:
             if not self._send(name):
                 return  # it was pruned in the meantime; a newer one follows
 
     def _upload_pointers(self) -> None:
-        """Upload ``latest`` and ``best`` if the checkpoint that they name is in the store."""
+        """Upload ``latest`` and ``best`` if the checkpoint that they name is in the store.
+
+        Those that the run folder no longer has are deleted.
+        """
         for name in ("latest", "best"):
             step = self._pointer(name)
-            if step is None or f"{CHECKPOINTS}/{step}/state.json" not in self._sent:
+            if step is None:
+                self._unpoint(lambda _: True, name)
+                continue
+            if f"{CHECKPOINTS}/{step}/state.json" not in self._sent:
                 continue
             if name == "best":
                 self._send(f"{CHECKPOINTS}/best.json")
@@ -112,8 +141,23 @@ class RunMirror:
         records = [name for name in {*self._sent, *events} if not _STEP.fullmatch(name)]
         self._delete_all([name for name in records if not (self.folder / name).exists()])
         if "latest" in self._pointed:
-            kept = {*self._steps_on_disk(), self._pointed["latest"]}
+            kept = {*self._steps_on_disk(), *self._pointed.values()}
+            self._unpoint(lambda named: named is None)
             self._delete_all([n for n in self._there if (m := _STEP.fullmatch(n)) and m.group(1) not in kept])
+
+    def _unpoint(self, is_wrong: Callable[[str | None], bool], *names: str) -> None:
+        """Delete pointers in the store. A reader then takes the newest complete checkpoint.
+
+        Args:
+            is_wrong: gets the checkpoint that a pointer names, or ``None`` if another process wrote the pointer.
+            names: of the pointers in question; none means both.
+        """
+        for name in names or ("latest", "best"):
+            if f"{CHECKPOINTS}/{name}" in self._there and is_wrong(self._pointed.get(name)):
+                self._pointed.pop(name, None)
+                self._delete(f"{CHECKPOINTS}/{name}")
+                if name == "best" and f"{CHECKPOINTS}/best.json" in self._there:
+                    self._delete(f"{CHECKPOINTS}/best.json")
 
     def restore(self) -> str:
         """Fetch the run if its copy has a newer checkpoint than this disk; return that checkpoint, or "".
@@ -175,8 +219,13 @@ class RunMirror:
         self._there.add(name)
 
     def _delete_all(self, names: Iterable[str]) -> None:
-        """Delete files, each ``state.json`` first, so that no incomplete checkpoint looks complete."""
-        for name in sorted(names, key=lambda name: (not name.endswith("/state.json"), name)):
+        """Delete files, pointers first, then each ``state.json``, so that no incomplete checkpoint looks complete."""
+        pointers = {f"{CHECKPOINTS}/{name}" for name in POINTERS}
+
+        def place(name: str) -> tuple[bool, bool, bool, str]:
+            return name in (RECORD, MANIFEST), name not in pointers, not name.endswith("/state.json"), name
+
+        for name in sorted(names, key=place):
             self._delete(name)
 
     def _delete(self, name: str) -> None:
@@ -226,6 +275,21 @@ class RunMirror:
         except FileNotFoundError:
             steps = self._steps_on_disk()
             return steps[-1] if steps and name == "latest" else None
+
+
+def _refuse_others(url: str, there: list[str], records: Path) -> None:
+    """Refuse files in a store that no run wrote; ``records`` is a folder with the run's recipe and manifest."""
+    if there and not is_recorded(records):
+        raise RunFolderError(
+            f"--overwrite deletes nothing in {url}: it contains {listing(there, 5)} and no {RECORD} of a run. Use "
+            f"another address or name=ANOTHER."
+        )
+    patterns = patterns_of(records)
+    if others := [name for name in there if not is_owned(name, patterns)]:
+        raise RunFolderError(
+            f"--overwrite will not delete the run in {url}: there is also what no run wrote ({listing(others, 5)}). "
+            f"Move it away, or use name=ANOTHER."
+        )
 
 
 class Uploader:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from srtrain.cli import arguments
 from srtrain.errors import CheckpointError, RecipeError
-from srtrain.weights import SUFFIXES
+from srtrain.weights import SUFFIXES, is_weights_file
 
 HELP = "convert weights of other frameworks into a checkpoint, and back"
 EXAMPLES = """\
@@ -72,7 +72,8 @@ def check(args: argparse.Namespace) -> None:
     ``args`` gets ``foreign`` (the file is of another framework), ``to_file`` (the target is), and ``network``.
     """
     foreign = (".ckpt",) if args.kind == "model-zoo" else SUFFIXES
-    args.foreign = args.file.suffix in foreign and not args.file.is_dir()
+    is_theirs = args.file.suffix in foreign and not args.file.is_dir()
+    args.foreign = is_theirs or is_weights_file(args.file)
     args.to_file = args.to.suffix in SUFFIXES
     if not args.foreign and not args.to_file:
         raise CheckpointError(

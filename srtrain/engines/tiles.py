@@ -72,6 +72,7 @@ class Tiled:
         self.memory_bytes = memory_bytes
         self.self_ensemble = self_ensemble
         self._say = say
+        self._notes = True
         self._limit_px: int | None = None  # largest tile to try after memory ran out
         self._gauge = Gauge(engine.memory()) if memory_bytes is not None else None
         self._run: Callable[[Float32], Float32] = SelfEnsemble(self._fit) if self_ensemble else self._fit
@@ -96,7 +97,7 @@ class Tiled:
         return sr
 
     def tiles(
-        self, height: int, width: int, read: Read, held_bytes: int = 0
+        self, height: int, width: int, read: Read, held_bytes: int = 0, notes: bool = True
     ) -> Iterator[tuple[Place, Float32]]:
         """Yield each tile's place and the part of its output to keep, float32 NCHW, not clipped.
 
@@ -107,11 +108,13 @@ class Tiled:
             width: width of the picture in pixels.
             read: returns parts of the picture.
             held_bytes: memory that the caller holds, or will hold, for this picture.
+            notes: whether to measure and tell what the overlap changes, and that the memory leaves no room.
 
         Raises:
             SrtrainError: even the smallest tiles do not fit into memory.
             RecipeError: the engine accepts one size, and the overlap leaves nothing of it.
         """
+        self._notes = notes
         while True:
             tile = self._tile(height, width, held_bytes)
             try:
@@ -163,7 +166,7 @@ class Tiled:
 
     def _samples(self, n_tiles: int) -> set[int]:
         """Return the tiles on which the effect of the overlap is measured; none if nobody wants to know."""
-        samples = set() if self._say is None else self.overlap.samples(n_tiles)
+        samples = set() if self._say is None or not self._notes else self.overlap.samples(n_tiles)
         input_px = self.engine.input_px
         if samples and input_px is not None and min(input_px) <= 2 * self.overlap.exact_px:
             self._tell(
@@ -228,7 +231,7 @@ class Tiled:
         gauge = self._probed()
         bytes_per_px = self._bytes_per_px(gauge)
         left = _USED_SHARE * (free_bytes - gauge.base_bytes)
-        if left < self._smallest_px**2 * bytes_per_px:
+        if self._notes and left < self._smallest_px**2 * bytes_per_px:
             enough = gauge.base_bytes - free_bytes + _EASY_PX**2 * bytes_per_px / _USED_SHARE
             self._tell(
                 "the memory limit leaves no room for tiles beside the picture and the loaded network: using the "

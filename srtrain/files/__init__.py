@@ -161,14 +161,33 @@ def _move(source: Path, target: Path, mode: int) -> None:
 def _replace_folder(source: Path, target: Path) -> None:
     """Rename ``source`` to ``target``; an older ``target`` is first moved aside and then deleted."""
     if target.exists():
-        aside = target.with_name(f".{target.name[:60]}.old")
-        shutil.rmtree(aside, ignore_errors=True)
-        target.rename(aside)
+        aside = _moved_aside(target)
         source.rename(target)
         shutil.rmtree(aside)
     else:
         source.rename(target)
     _flush(target.parent)
+
+
+def delete_folder(path: Path) -> None:
+    """Delete a folder. It loses its name before any of its files, so no part of it is ever taken for the whole.
+
+    A process that is killed meanwhile leaves a hidden folder, whose name ends in ``.old``.
+
+    Raises:
+        OSError: it cannot be renamed or deleted.
+    """
+    aside = _moved_aside(path)
+    _flush(path.parent)
+    shutil.rmtree(aside)
+
+
+def _moved_aside(path: Path) -> Path:
+    """Rename a folder to a hidden one, and return that. An earlier one of that name is deleted."""
+    aside = path.with_name(f".{path.name[:60]}.old")
+    shutil.rmtree(aside, ignore_errors=True)
+    path.rename(aside)
+    return aside
 
 
 def _flush(path: Path) -> None:

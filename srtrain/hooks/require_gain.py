@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from srtrain.errors import SrtrainError
 from srtrain.evaluation.results import EvalResult
 from srtrain.hooks import HOOKS
@@ -18,6 +20,7 @@ class RequireGainHook(Hook):
     """
 
     order = LAST  # after all results are written
+    state_key = "require_gain"
 
     def __init__(self, db: float = 0.5) -> None:
         self.db = db
@@ -26,6 +29,14 @@ class RequireGainHook(Hook):
     def after_eval(self, trainer: TrainerApi, result: EvalResult) -> None:
         """Keep the newest result of each benchmark."""
         self._results[result.tag] = result
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the newest results."""
+        return {"results": {tag: result.plain() for tag, result in self._results.items()}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore them."""
+        self._results = {tag: EvalResult(**result) for tag, result in state["results"].items()}
 
     def after_train(self, trainer: TrainerApi) -> None:
         """Compare the gains over bicubic with ``db``.

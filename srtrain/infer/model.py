@@ -69,7 +69,7 @@ class Model:
         self.tiled = Tiled(engine, tile_px, overlap_px, parse_bytes(memory), self_ensemble, say)
         self.scale, self.about = engine.scale, engine.about
 
-    def upscale(self, picture: Pixels) -> Pixels:
+    def upscale(self, picture: Pixels, notes: bool = True) -> Pixels:
         """Return the picture with ``scale`` times the height and width; dtype and channels stay the same.
 
         Args:
@@ -78,6 +78,7 @@ class Model:
                 2 (grey and alpha), 3 (RGB) or 4 channels (RGBA). Grey goes through the network as three equal
                 channels, and the output is their mean. Alpha is enlarged by bicubic interpolation; the colours of
                 fully transparent pixels are first replaced by the nearest visible ones.
+            notes: whether to measure and tell what the overlap of tiles changes; for a video, one frame is enough.
 
         Raises:
             DataError: the array has another dtype, shape or range.
@@ -85,7 +86,7 @@ class Model:
         """
         peak = _check(picture)
         if picture.ndim == 2:
-            return self.upscale(picture[..., None])[..., 0]
+            return self.upscale(picture[..., None], notes)[..., 0]
         height, width, n_channels = picture.shape
         n_colours = _CHANNELS[n_channels]
         colours, alpha = picture[..., :n_colours], picture[..., n_colours:]
@@ -100,7 +101,7 @@ class Model:
 
         # The caller also holds the encoded input and output, and a copy of the output for Pillow or OpenCV.
         held_bytes = 2 * picture.nbytes + round(2.5 * sr.nbytes)
-        for place, tile in self.tiled.tiles(height, width, read, held_bytes):
+        for place, tile in self.tiled.tiles(height, width, read, held_bytes, notes):
             if not np.isfinite(tile).all():
                 raise SrtrainError(
                     f"the network in {str(self.tiled.path)!r} returned values that are not finite numbers: its weights "

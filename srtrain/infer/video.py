@@ -70,7 +70,8 @@ def _upscale_all(model: Model, source: Path, hidden: Path, target: Path, found: 
                     n_copied += writer.copy(packet)
                 continue
             for frame in packet.decode():
-                picture = model.upscale(found.turn(_rgb(frame, found, source)))
+                is_middle = n_frames == len(found.pts) // 2  # the first frame is often black
+                picture = model.upscale(found.turn(_rgb(frame, found, source)), notes=is_middle)
                 with _errors_of_output(target):
                     writer.write(picture, frame.pts, frame.duration)
                 n_frames += 1

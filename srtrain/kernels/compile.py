@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import os
 import platform
 import shutil
 import subprocess
-import tempfile
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 from numpy.core._multiarray_umath import __cpu_features__ as cpu_features
 
 from srtrain.data.cache import default_cache_dir
-from srtrain.files import python_program
+from srtrain.files import python_program, take_lock, whole_file
 
 SOURCE = Path(__file__).parent / "source"
 
@@ -63,8 +63,23 @@ def library_file(use_ready: bool = True) -> Path:
     words = compiler_words(command, instruction_set())
     target = default_cache_dir() / "kernels" / f"{_key(words, version)}.so"
     if not target.is_file():
-        compile_library(words, target)
+        with _alone(target.parent):
+            if not target.is_file():
+                compile_library(words, target)
     return target
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process builds into ``folder``, and delete what a killed one has left there."""
+    try:
+        lock = take_lock(folder.with_name(f"{folder.name}.lock"), lambda holder: None)
+    except OSError as error:
+        raise CannotBuildError(f"the cache {str(folder)!r} cannot be written: {error}") from error
+    with lock:
+        for left in (*folder.glob(".*.part.so"), *folder.glob("tmp*.so")):
+            left.unlink(missing_ok=True)
+        yield
 
 
 def ready_name(level: str) -> str:
@@ -107,18 +122,18 @@ def _key(words: list[str], version: str) -> str:
 
 
 def compile_library(words: list[str], target: Path) -> None:
-    """Compile into a temporary file and rename it: two processes that build at once both end with a whole library."""
+    """Compile to a file, which gets its name when it is complete.
+
+    Raises:
+        CannotBuildError: the compiler failed, or the file cannot be written.
+    """
+    sources = sorted(map(str, SOURCE.glob("*.c")))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=target.parent, suffix=".so")
+        with whole_file(target) as part:
+            command = [*words, *sources, "-o", str(part)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise CannotBuildError(f"{' '.join(words)} failed: {done.stderr.strip()[-500:]}")
     except OSError as error:
-        raise CannotBuildError(f"the cache {str(target.parent)!r} cannot be written: {error}") from error
-    os.close(handle)
-    try:
-        sources = sorted(map(str, SOURCE.glob("*.c")))
-        done = subprocess.run([*words, *sources, "-o", part], capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise CannotBuildError(f"{' '.join(words)} failed: {done.stderr.strip()[-500:]}")
-        Path(part).replace(target)
-    finally:
-        Path(part).unlink(missing_ok=True)
+        raise CannotBuildError(f"{str(target)!r} cannot be written: {error}") from error

@@ -28,7 +28,7 @@ from typing import Any
 import mindspore as ms
 
 from srtrain.errors import CheckpointError, SrtrainError, first_line
-from srtrain.files import lack_of_space, sha256_of, whole_folder, write_whole
+from srtrain.files import delete_folder, lack_of_space, sha256_of, whole_folder, write_whole
 from srtrain.files.json_file import Whole, checked, read_json, read_text, reason_of
 from srtrain.models.parameters import put
 from srtrain.trainer.owned import PART, own
@@ -195,17 +195,28 @@ class CheckpointStore:
     def mark_best(self, step: int, **score: Any) -> None:
         """Point ``best`` at the checkpoint of ``step``; write the score to ``best.json`` and into the checkpoint."""
         if self.writes:
-            state = read_state(self.path(step))  # so that a copy of the checkpoint has its score
-            write_whole(self.path(step) / _OWN, _signed({**state, "score": score}))
+            self.amend(step, score=score)  # so that a copy of the checkpoint has its score
             write_whole(self.folder / "best.json", _to_json({**score, "step": step}))
             write_whole(self.folder / "best", f"{self.path(step).name}\n")
 
+    def amend(self, step: int, **values: Any) -> None:
+        """Replace values in the ``state.json`` of a checkpoint."""
+        if self.writes:
+            folder = self.path(step)
+            write_whole(folder / _OWN, _signed({**read_state(folder), **values}))
+
     def forget_after(self, step: int) -> None:
-        """Delete checkpoints after ``step`` and pointers to them, because a run resumed at ``step`` writes its own."""
+        """Delete checkpoints after ``step`` and pointers to them, because a run resumed at ``step`` writes its own.
+
+        Hidden folders, which a killed process left, are deleted too.
+        """
         if not self.writes:
             return
+        for suffix in ("part", "old"):
+            for left in self.folder.glob(f".step_[0-9]*.{suffix}"):
+                shutil.rmtree(left, ignore_errors=True)
         for later in [s for s in self.steps() if s > step]:
-            shutil.rmtree(self.path(later))
+            delete_folder(self.path(later))
         for name in ("latest", "best"):
             with contextlib.suppress(CheckpointError):
                 if self._named_by(name) is not None:
@@ -219,7 +230,7 @@ class CheckpointStore:
         named = {self.latest(), self.best()}
         for step in self.steps()[:-keep]:
             if self.path(step) not in named:
-                shutil.rmtree(self.path(step))
+                delete_folder(self.path(step))
 
     def _named_by(self, pointer: str) -> Path | None:
         """Return the checkpoint that a pointer names; ``None`` if there is no pointer, or no such checkpoint.

@@ -13,6 +13,8 @@ from collections.abc import Collection, Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
+from srtrain.files import delete_folder
+
 RECORD = "recipe.json"
 MANIFEST = "files.txt"
 PART = f".{'[0-9a-f]' * 16}.part*"
@@ -141,9 +143,14 @@ def foreign(run_dir: Path, skip: Collection[str] = ()) -> list[str]:
 def delete(run_dir: Path, skip: Collection[str] = ()) -> None:
     """Delete everything in a run folder; call ``foreign`` first. The proof that it is a run folder goes last.
 
+    A kill leaves no half checkpoint: each loses its name first.
+
     Raises:
         OSError: a file cannot be deleted.
     """
+    for folder in run_dir.glob("checkpoints/step_[0-9]*"):
+        if folder.is_dir() and not folder.is_symlink():
+            delete_folder(folder)
     for _, entry in contents(run_dir, (*skip, MANIFEST, RECORD)):
         if entry.is_dir(follow_symlinks=False):
             Path(entry.path).rmdir()

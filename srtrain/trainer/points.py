@@ -7,7 +7,7 @@ from typing import Any
 
 from srtrain.evaluation.results import EvalResult
 from srtrain.trainer.api import TrainerApi
-from srtrain.trainer.hook import Hook, overrides
+from srtrain.trainer.hook import SAVE, Hook, overrides
 
 
 def call(hooks: Sequence[Hook], point: str, trainer: TrainerApi, *args: Any) -> None:
@@ -97,6 +97,11 @@ class StepProgress:
             return None
         values = {name: getattr(self, name) for name in ("n_steps", "log_due", "finished")}
         return {**values, "done": self._done, "order": self._order, "results": self._results}
+
+    def ended(self) -> dict[str, Any]:
+        """Return what the last checkpoint must hold, so that a resumed run calls only hooks that are new to it."""
+        values = {name: getattr(self, name) for name in ("n_steps", "log_due", "finished")}
+        return {**values, "done": self._done, "order": SAVE, "results": {}}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue in the middle of a step."""

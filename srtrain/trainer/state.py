@@ -14,7 +14,7 @@ from srtrain.device.backend import Backend
 from srtrain.errors import CheckpointError, SrtrainError, TrainingDivergedError, first_line
 from srtrain.trainer.checkpoint import Checkpoint, CheckpointStore, assign
 from srtrain.trainer.guard import HOPELESS
-from srtrain.trainer.hook import Hook
+from srtrain.trainer.hook import SAVE, Hook
 from srtrain.trainer.update import Update
 
 
@@ -63,21 +63,29 @@ class RunState:
             raise TrainingDivergedError(
                 f"{fault}: the state of step {step} is not saved. {self.diverged_advice()}"
             )
+        held, values = self._of_hooks()
         tensors: dict[str, dict[str, ms.Tensor]] = {
             "model": dict(self.model.parameters_dict()),
             "optimizer": dict(self.update.state()),
+            **held,
         }
-        values: dict[str, Any] = {}
-        for hook in self.hooks:
-            state = hook.state_dict()
-            held = {name: value for name, value in state.items() if isinstance(value, ms.Tensor)}
-            if held:
-                tensors[hook.state_key] = held
-            if state:
-                values[hook.state_key] = {name: value for name, value in state.items() if name not in held}
         path = self.store.save(step, tensors, {"hooks": values, **(more or {})})
         self.backend.barrier()
         return path
+
+    def settle(self, step: int, more: dict[str, Any]) -> None:
+        """Record in the checkpoint of ``step`` what the hooks keep after it, so that a resume repeats none of them.
+
+        This is not possible if a hook that comes after the checkpoint keeps tensors. A resume then repeats the hooks of
+        that step.
+
+        Args:
+            step: number of finished updates; there is a checkpoint of it.
+            more: further JSON values, in place of those in the checkpoint.
+        """
+        tensors, values = self._of_hooks()
+        if not any(hook.order >= SAVE and hook.state_key in tensors for hook in self.hooks):
+            self.store.amend(step, hooks=values, **more)
 
     def restore(self, path: Path) -> Checkpoint:
         """Load everything from a checkpoint, and return it.
@@ -113,6 +121,19 @@ class RunState:
         """Return which checkpoint is the newest, and the advice."""
         newest = f"The last good checkpoint is {self.store.latest() or 'not there yet'}"
         return f"{newest}; {self.advice}." if self.advice else f"{newest}."
+
+    def _of_hooks(self) -> tuple[dict[str, dict[str, ms.Tensor]], dict[str, dict[str, Any]]]:
+        """Return the tensors and the JSON values that the hooks keep, by hook."""
+        tensors: dict[str, dict[str, ms.Tensor]] = {}
+        values: dict[str, dict[str, Any]] = {}
+        for hook in self.hooks:
+            state = hook.state_dict()
+            held = {name: value for name, value in state.items() if isinstance(value, ms.Tensor)}
+            if held:
+                tensors[hook.state_key] = held
+            if state:
+                values[hook.state_key] = {name: value for name, value in state.items() if name not in held}
+        return tensors, values
 
     def _take(self, checkpoint: Checkpoint) -> None:
         path, tensors = checkpoint.path, checkpoint.tensors

@@ -97,6 +97,8 @@ class Trainer:
             advance = self._start_data()
             while not self.finished and not self.stop_reason:
                 advance()
+            if self.finished and self._saved_step == self.step:
+                self.state.settle(self.step, {"log": self.log.state(), "progress": self.progress.ended()})
             self._call("after_train")
         except BaseException as error:
             call_despite_errors(self.hooks, "on_error", self, error)
@@ -223,10 +225,7 @@ class Trainer:
         self.stop_reason = self.stop_reason or reason
 
     def save(self) -> Path:
-        """Write a checkpoint of the present step, unless there is one already; return its folder.
-
-        Raises the errors of ``RunState.save``.
-        """
+        """Write a checkpoint of this step unless there is one; return its folder. See ``RunState.save`` for errors."""
         if self._saved_step == self.step:
             return self.store.path(self.step)
         with self._pause():

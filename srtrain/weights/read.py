@@ -28,8 +28,9 @@ def read_weights(path: Path, res_scale: float | None = None, network: Network | 
     """Read the weights that ``path`` means.
 
     Args:
-        path: a run folder (its best checkpoint), a ``step_…`` folder, a ``.ckpt`` file, also of MindSpore's model zoo,
-            a file in one of the formats of ``srtrain.weights.SUFFIXES``, or the name of a built-in model.
+        path: a run folder (its best checkpoint), a ``step_…`` folder, a ``.ckpt`` file, also of MindSpore's model zoo
+            or of Lightning, a file in one of the formats of ``srtrain.weights.SUFFIXES``, or the name of a built-in
+            model.
         res_scale: factor of the residual branches, for files of other frameworks, which do not contain it; ``None``
             assumes the usual one.
         network: the network that a file of another framework is for, or a ``.ckpt`` file without its ``state.json``.

@@ -61,7 +61,8 @@ def read(path: Path) -> TensorFile:
     Raises:
         CheckpointError: it is missing, damaged, or not of the format that its suffix says.
     """
-    check_suffix(path)
+    if path.suffix != ".ckpt":  # of Lightning, which is a file of PyTorch
+        check_suffix(path)
     if not path.is_file():
         raise CheckpointError(f"there is no file {str(path)!r}.")
     entry = writer = ""

@@ -26,12 +26,13 @@ from numpy.typing import NDArray
 
 from srtrain.errors import CheckpointError, listing
 from srtrain.weights import torch_pickle
-from srtrain.weights.torch_pickle import RESAVE, STORAGES, Storage, Tensor, UnreadableError
+from srtrain.weights.torch_pickle import RESAVE, STORAGES, Opaque, Storage, Tensor, UnreadableError
 
-ENTRIES = ("params_ema", "params", "state_dict", "model_state_dict", "model")
-"""Possible entries of the state dict in a checkpoint; the first found is used. BasicSR evaluates its averages."""
+ENTRIES = ("params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "net", "network")
+"""Usual entries of the state dict in a checkpoint; the first found is used. BasicSR evaluates its averages."""
 
 _MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of an old file holds this number
+_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 _NOTE = "srtrain.json"  # a record of ours, which PyTorch does not look at
 _DAMAGED = (
     *(zipfile.BadZipFile, EOFError, KeyError, struct.error, RuntimeError),
@@ -68,9 +69,9 @@ def read(path: Path) -> StateDict:
     try:
         with path.open("rb") as file:
             start = file.read(4)
-        if start == b"PK\x03\x04":
+        if start == _ZIP:
             return _read_zip(path)
-        if start[:1] == b"\x80":
+        if start[:1] == _PICKLE:
             return _read_old(path)
         raise UnreadableError(f"is not a file that torch.save wrote: it begins with {start!r}. {RESAVE}")
     except UnreadableError as error:
@@ -140,23 +141,53 @@ def _read_old(path: Path) -> StateDict:
 
 
 def _find(root: Any) -> tuple[dict[str, Tensor], str]:
-    """Return the tensors of a state dict, and the entry of the checkpoint it was under."""
+    """Return the tensors of a state dict, and the entry of the checkpoint it was under, such as ``net.params``.
+
+    It may be the root, an entry, or an entry of an entry. Usual names come first. Under other names, there must be one.
+    """
     if not isinstance(root, dict):
+        kind = root.full if isinstance(root, Opaque) else type(root).__name__.lower()
+        raise UnreadableError(f"holds one {kind}, not a dict of named tensors. {RESAVE}")
+    inner = _dicts(root)
+    deeper = {
+        f"{outer}.{key}": value for outer, entries in inner.items() for key, value in _dicts(entries).items()
+    }
+    found = {
+        entry: tensors for entry, value in {**inner, **deeper}.items() if (tensors := _tensors_of(value))
+    }
+    usual = sorted(filter(_rank, found), key=_rank)
+    if usual:
+        return found[usual[0]], usual[0]
+    if tensors := _tensors_of(root):
+        return tensors, ""
+    if len(found) == 1:
+        return next(iter(found.values())), next(iter(found))
+    if found:
         raise UnreadableError(
-            f"holds one {type(root).__name__.lower()}, not a dict of named tensors. {RESAVE}"
+            f"holds tensors under {listing(found, 8)}, and none of these names is usual for a network. Save those of "
+            f"the network alone: torch.save(checkpoint[NAME], 'weights.pt')."
         )
-    for entry in ("", *ENTRIES):
-        found = root.get(entry) if entry else root
-        if isinstance(found, dict):
-            tensors = {
-                name: t for name, t in found.items() if isinstance(name, str) and isinstance(t, Tensor)
-            }
-            if tensors:
-                return tensors, entry
     raise UnreadableError(
         f"holds a dict without tensors; its entries are {listing(map(str, root), 8)}. A state dict is looked for "
-        f"there and under {listing(ENTRIES)}."
+        f"there, under {listing(ENTRIES)}, and one level deeper."
     )
+
+
+def _dicts(entries: Mapping[Any, Any]) -> dict[str, Mapping[Any, Any]]:
+    """Return the entries that are dicts; those of optimizers have moments and no network."""
+    named = {str(key): value for key, value in entries.items() if isinstance(value, dict)}
+    return {key: value for key, value in named.items() if not key.startswith("optim")}
+
+
+def _tensors_of(entries: Mapping[Any, Any]) -> dict[str, Tensor]:
+    return {name: t for name, t in entries.items() if isinstance(name, str) and isinstance(t, Tensor)}
+
+
+def _rank(entry: str) -> list[int]:
+    """Return by what entries are sorted, the best first; an empty list if no part of the entry has a usual name."""
+    parts = entry.split(".")
+    known = [ENTRIES.index(part) for part in reversed(parts) if part in ENTRIES]
+    return [len(parts), *known] if known else []
 
 
 def _n_bytes(storage: Storage) -> int:

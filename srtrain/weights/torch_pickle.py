@@ -1,9 +1,9 @@
 """Read and write the part of Python's pickle format that a PyTorch state dict needs, without running anything.
 
 A pickle is a program for a small stack machine, and ``pickle.load`` lets it call any function of any module. The
-machine here has no such instruction. A name in the pickle stays a name, and only the names in ``CALLS`` and
-``STORAGES`` are accepted. The result consists of dicts, lists, tuples, numbers, text and ``Tensor``, which says where
-the numbers of a tensor lie.
+machine here has no such instruction. A name in the pickle stays a name, and only the names in ``CALLS``, ``STORAGES``
+and ``OPAQUE`` are accepted. The result consists of dicts, lists, tuples, numbers, text, ``Opaque`` and ``Tensor``,
+which says where the numbers of a tensor lie.
 
 ``pickle.Unpickler`` with its own ``find_class`` and ``persistent_load`` cannot replace this machine. It runs no code
 either, but these hostile files still harm the process (CPython 3.11):
@@ -50,6 +50,13 @@ class Tensor:
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """What stands for an object of a class in ``OPAQUE``: its name, and nothing of its content."""
+
+    full: str
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,35 @@ CALLS: dict[str, Callable[..., Any]] = {
     "torch._utils._rebuild_parameter": _parameter,
 }
 """The functions a state dict calls, by what is done in their place."""
+
+OPAQUE = frozenset(
+    (
+        *(
+            f"pathlib.{kind}"
+            for kind in ("Path", "PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath")
+        ),
+        *(f"pathlib._local.{kind}" for kind in ("Path", "PosixPath", "PurePosixPath", "WindowsPath")),
+        *(f"{module}.{kind}" for module in ("builtins", "__builtin__") for kind in ("set", "frozenset")),
+        *(
+            f"{module}.{kind}"
+            for module in ("builtins", "__builtin__")
+            for kind in ("dict", "list", "int", "float")
+        ),
+        *(f"collections.{kind}" for kind in ("Counter", "defaultdict", "deque")),
+        *(f"datetime.{kind}" for kind in ("date", "datetime", "timedelta")),
+        *(
+            f"torch.{kind}"
+            for kind in ("Size", "device", "float16", "bfloat16", "float32", "float64", "int64")
+        ),
+        "argparse.Namespace",
+        "_codecs.encode",  # how protocol 2 writes bytes
+        "lightning.fabric.utilities.data.AttributeDict",
+        "lightning.pytorch.utilities.parsing.AttributeDict",
+        "lightning_fabric.utilities.data.AttributeDict",
+        "pytorch_lightning.utilities.parsing.AttributeDict",
+    )
+)
+"""Classes of the notes that training programs put beside the tensors, such as settings. No object of them is made."""
 
 _NUMBERS = ("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT")
 _TEXTS = (
@@ -202,7 +238,14 @@ class _Machine:
             self.push(_name(f"{module}.{attribute}"))
         elif name == "REDUCE":
             arguments, function = self.pop(), self.pop()
-            self.push(CALLS[function.full](*arguments))
+            self.push(Opaque(function.full) if function.full in OPAQUE else CALLS[function.full](*arguments))
+        elif (
+            name == "NEWOBJ"
+            and isinstance(self._stacks[-1][-2], _Name)
+            and self._stacks[-1][-2].full in OPAQUE
+        ):
+            self.pop()
+            self.push(Opaque(self.pop().full))
         elif name == "BINPERSID":
             storage = _storage(self.pop())
             self._storages[storage.key] = storage
@@ -216,6 +259,8 @@ class _Machine:
 
     def _collect(self, name: str, items: list[Any]) -> None:
         """Put items into the list or dict under them, or make a new one."""
+        if name in ("APPENDS", "SETITEMS") and isinstance(self._stacks[-1][-1], Opaque):
+            return
         if name == "TUPLE":
             self.push(tuple(items))
         elif name == "LIST":
@@ -232,7 +277,7 @@ class _Machine:
 
 def _name(full: str) -> _Name:
     """Let a name in, if it is one of the few."""
-    if full not in CALLS and full not in STORAGES:
+    if full not in CALLS and full not in STORAGES and full not in OPAQUE:
         raise UnreadableError(
             f"asks for {full!r}, which no file of plain tensors needs. Nothing of it was run. {RESAVE}"
         )

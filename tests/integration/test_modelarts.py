@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import subprocess
@@ -310,9 +311,17 @@ def test_a_name_that_is_taken_in_the_store(store: Server, run: Callable[..., str
     store.client.put_object(
         Bucket="bucket", Key="results/night/checkpoints/step_00000900/model.ckpt", Body=b"old"
     )
+    said = run(tmp_path / "a", "--overwrite", code=2)
+    assert (
+        f"error: --overwrite deletes nothing in {URL}/night: it contains checkpoints/step_00000900/" in said
+    )
+    recorded = dict.fromkeys(("name", "scale", "model", "data", "train", "optim", "run_dir"), "")
+    store.client.put_object(
+        Bucket="bucket", Key="results/night/recipe.json", Body=json.dumps(recorded).encode()
+    )
     said = run(tmp_path / "a", code=2)
     assert (
-        f"error: hooks.modelarts.checkpoint_url: {URL}/night already contains a run (1 file). Use --resume to "
+        f"error: hooks.modelarts.checkpoint_url: {URL}/night already contains a run (2 files). Use --resume to "
         f"continue it, --overwrite to delete it, or name=ANOTHER.\n"
     ) in said
     run(tmp_path / "b", "--overwrite", steps=2)

@@ -6,6 +6,7 @@ import pytest
 
 from srtrain.errors import SrtrainError
 from srtrain.hooks import Hook
+from srtrain.hooks.checkpoint import CheckpointHook
 from srtrain.hooks.evaluate import EvaluateHook
 from srtrain.hooks.require_gain import RequireGainHook
 
@@ -47,3 +48,12 @@ def test_a_stopped_run_is_not_judged(train):
             trainer.request_stop("enough")
 
     assert train(0.5, Stop()).stop_reason == "enough"
+
+
+def test_a_finished_run_that_is_resumed_is_judged_again(make_trainer, benchmark_set, evaluator, tmp_path):
+    for resumed in (False, True):
+        trainer = make_trainer([RequireGainHook(db=0.5), CheckpointHook()], 2, run_dir=tmp_path)
+        trainer.hooks.insert(0, EvaluateHook([benchmark_set], evaluator(trainer), 1))
+        trainer.hooks.sort(key=lambda hook: hook.order)
+        with pytest.raises(SrtrainError, match=r"PSNR on crops is .* below bicubic"):
+            trainer.train(resume=trainer.store.latest() if resumed else None)

@@ -2,6 +2,7 @@
 
 import json
 
+import mindspore as ms
 import pytest
 
 from srtrain.hooks import Hook
@@ -39,13 +40,13 @@ class Killer(Hook):
 
 @pytest.fixture
 def run(make_trainer, benchmark_set, evaluator, tmp_path, events):
-    def run(name, every, *kills):
+    def run(name, every, *kills, last=None, steps=7):
         folder = tmp_path / name
         for kill in [*kills, None]:
-            trainer = make_trainer([], 7, log_every=3, lr=0.01, run_dir=folder)
+            trainer = make_trainer([], steps, log_every=3, lr=0.01, run_dir=folder)
             evaluate = EvaluateHook([benchmark_set], evaluator(trainer), 2)
             hooks = [CheckpointHook(every, keep=9), evaluate, MetricsHook(), TensorBoardHook("seed = 1")]
-            trainer.hooks = trainer.state.hooks = plan([*hooks, *([kill] if kill else [])])
+            trainer.hooks = trainer.state.hooks = plan([*hooks, *filter(None, [kill, last])])
             resume = trainer.store.latest()
             if kill is None:
                 trainer.train(resume=resume)
@@ -77,3 +78,46 @@ def test_killed_anywhere_and_resumed_has_the_same_results(run, every):
         steps = (2, 6, 7) if point != "after_step" else (3, 6, 7)
         kills = [Killer(step, order, point) for step in steps]
         assert run(f"{order}_{point}", every, *kills) == straight, (order, point)
+
+
+class Counter(Hook):
+    """Counts evaluations, and the steps that hooks saw."""
+
+    order = 95
+    state_key = "counter"
+
+    def __init__(self):
+        self.n_evaluated = self.n_steps = 0
+
+    def before_eval(self, trainer, benchmark):
+        self.n_evaluated += 1
+
+    def after_step(self, trainer, out):
+        self.n_steps += 1
+
+    def state_dict(self):
+        return {"n_steps": self.n_steps}
+
+    def load_state_dict(self, state):
+        self.n_steps = state["n_steps"]
+
+
+class TensorCounter(Counter):
+    """Keeps its count as a tensor, which the last checkpoint holds from before this hook saw the step."""
+
+    def state_dict(self):
+        return {"n_steps": ms.Tensor(self.n_steps)}
+
+    def load_state_dict(self, state):
+        self.n_steps = int(state["n_steps"].asnumpy())
+
+
+@pytest.mark.parametrize(("kind", "repeats"), [(Counter, 0), (TensorCounter, 1)])
+def test_a_finished_run_that_is_resumed_repeats_nothing(run, kind, repeats):
+    straight = run("straight", 3, last=(first := kind()))
+    for _ in range(2):
+        assert run("straight", 3, last=(again := kind())) == straight
+        assert again.n_evaluated == repeats
+        assert again.n_steps == first.n_steps == 7
+    assert run("straight", 3, last=(longer := kind()), steps=9)[0][: len(straight[0])] == straight[0]
+    assert longer.n_steps == 9

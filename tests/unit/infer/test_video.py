@@ -275,3 +275,13 @@ def test_an_output_that_does_not_fit_is_noticed_and_leaves_nothing(model, tmp_pa
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert caught.value.exit_code == 1
     assert [path.name for path in tmp_path.iterdir()] == ["in.mkv"]
+
+
+def test_what_tiles_change_is_measured_and_said_once_for_each_video(tmp_path):
+    said = []
+    model = Model(Bicubic(2), tile_px=12, overlap_px=1, say=said.append)
+    for name in ("a", "b"):
+        write(tmp_path / f"{name}.mkv", frames(5))
+        upscale_video(model, tmp_path / f"{name}.mkv", tmp_path / f"{name}_x2.mkv")
+    assert len(said) == 2
+    assert all(text.startswith("an overlap of 1 px instead of") for text in said)

@@ -1,7 +1,10 @@
 """The library is built once per processor, sources and compiler; without a compiler the error says what to do."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -109,3 +112,24 @@ def test_a_library_that_computes_something_else_is_refused(monkeypatch):
 def _forget_the_library():
     yield
     library_module.load_library.cache_clear()
+
+
+def test_a_build_that_is_killed_leaves_nothing_for_long(cache):
+    build_it = "from srtrain.kernels.compile import library_file; print(library_file())"
+    process = subprocess.Popen([sys.executable, "-c", build_it], start_new_session=True)
+    folder = cache / "kernels"
+    while not (folder.is_dir() and list(folder.iterdir())):
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert [entry.suffix for entry in folder.iterdir()] == [".so"]
+    file = build.library_file()
+    assert list(folder.iterdir()) == [file]
+
+
+def test_processes_that_need_it_at_once_build_it_once(cache):
+    build_it = "from srtrain.kernels.compile import library_file; print(library_file().stat().st_ino)"
+    words = [sys.executable, "-c", build_it]
+    processes = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert len({process.communicate()[0] for process in processes}) == 1

@@ -411,6 +411,48 @@ def test_forget_after_keeps_pointers_to_what_stays(store):
     assert store.latest() == store.path(2)
 
 
+KILLED_WHILE_DELETING = """
+import os, signal, sys
+from pathlib import Path
+from srtrain.trainer.checkpoint import CheckpointStore
+from srtrain.trainer.owned import delete
+
+folder, how, fatal = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+if how == "overwrite":
+    do = lambda: delete(folder.parent)
+else:
+    do = lambda: getattr(CheckpointStore(folder), how)(1)
+for n in range(1, fatal + 1):
+    if os.fork() == 0:
+        count = 0
+        def listen(event, args):
+            global count
+            count += event == "os.remove"
+            if count == n:
+                os.kill(os.getpid(), signal.SIGKILL)
+        sys.addaudithook(listen)
+        do()
+        os._exit(0)
+    os.wait()
+    for left in folder.glob("step_*"):
+        names = {file.name for file in left.iterdir()}
+        assert names == {"model.ckpt", "optimizer.ckpt", "state.json"}, (n, left, names)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked, which this system cannot do")
+@pytest.mark.parametrize("how", ["prune", "forget_after", "overwrite"])
+def test_a_kill_while_checkpoints_are_deleted_leaves_no_half_one(store, how):
+    for step in (1, 2, 3, 4):
+        store.save(step, tensors(), {})
+    words = [sys.executable, "-c", KILLED_WHILE_DELETING, str(store.folder), how, "4"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert hidden(store)
+    store.forget_after(0)
+    assert hidden(store) == []  # a resumed run deletes what a killed one left
+
+
 # Finding
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from srtrain.errors import CheckpointError
 from srtrain.trainer.checkpoint import CheckpointStore
+from srtrain.weights import edsr_pytorch, is_weights_file
 from srtrain.weights.read import build_model, read_weights
 
 ABOUT = {"model": "edsr", "model_args": {"n_resblocks": 1, "n_feats": 4, "rgb_mean": [0, 0, 0]}, "scale": 2}
@@ -37,6 +38,20 @@ def test_a_file_without_its_state_cannot_be_built(source, tmp_path):
     ms.save_checkpoint(source, str(file))
     with pytest.raises(CheckpointError, match=r"bare\.ckpt' does not say its model and scale.*step_… folder"):
         build_model(read_weights(file))
+
+
+def test_a_ckpt_file_of_lightning_is_known_by_its_content(tmp_path, source):
+    """Such a file is PyTorch's; tests/unit/weights/test_torch_file.py has what else Lightning puts into it."""
+    file = tmp_path / "epoch=3-step=400.ckpt"
+    tensors = {name: value.asnumpy() for name, value in source.parameters_dict().items()}
+    edsr_pytorch.write(tmp_path / "a.pt", tensors, ABOUT)
+    (tmp_path / "a.pt").rename(file)
+    weights = read_weights(file)
+    assert is_weights_file(file)
+    assert not is_weights_file(tmp_path)
+    for name, value in source.parameters_dict().items():
+        np.testing.assert_array_equal(weights.tensors[name], value.asnumpy())
+    build_model(weights)
 
 
 def test_a_file_that_is_no_checkpoint_is_named(tmp_path):

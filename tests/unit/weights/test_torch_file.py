@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import random
+import re
 import struct
 import zipfile
 from collections import OrderedDict
@@ -36,6 +37,16 @@ class FakeTensor:
 
     def __reduce__(self):
         return Named("torch._utils", "_rebuild_tensor_v2"), (Words(self.storage), *self.rest)
+
+
+class Made:
+    """Pickled as a call of a name, and a state."""
+
+    def __init__(self, name, *arguments, state=None):
+        self.how = (Named(*name.rsplit(".", 1)), arguments, state)
+
+    def __reduce__(self):
+        return self.how
 
 
 class Words:
@@ -167,6 +178,70 @@ def test_averages_go_before_the_weights_they_are_of(write_zip):
     read = torch_file.read(write_zip(both, WEIGHT.tobytes(), (WEIGHT + 1).tobytes()))
     assert read.entry == "params_ema"
     np.testing.assert_array_equal(read.tensors["a"], WEIGHT + 1)
+
+
+@pytest.mark.parametrize(
+    ("around", "entry"),
+    [
+        (lambda state: {"net": {"params": state}}, "net.params"),
+        (lambda state: {"model": {"state_dict": state, "step": 3}, "epoch": 3}, "model.state_dict"),
+        (lambda state: {"checkpoint": {"params-ema": state}}, "checkpoint.params-ema"),
+        (lambda state: {"generator": state, "optimizer": {"state": {}}}, "generator"),
+        (lambda state: {"generator": {"weights": state}}, "generator.weights"),
+        (
+            lambda state: {"callbacks": {"best": {"score": FakeTensor(WEIGHT)}}, "state_dict": state},
+            "state_dict",
+        ),
+        (
+            lambda state: {"optimizer": {"params": {"a": FakeTensor(WEIGHT)}}, "net": {"main": state}},
+            "net.main",
+        ),
+        (lambda state: {**state, "extra": {"a": FakeTensor(WEIGHT)}}, ""),
+    ],
+)
+def test_a_state_dict_one_level_deeper_or_under_another_name(write_zip, around, entry):
+    read = torch_file.read(write_zip(around({"weight": FakeTensor(WEIGHT)}), WEIGHT.tobytes()))
+    assert (list(read.tensors), read.entry) == (["weight"], entry)
+
+
+def test_several_networks_under_unusual_names_are_named(write_zip):
+    both = {"generator": {"a": FakeTensor(WEIGHT)}, "discriminator": {"a": FakeTensor(WEIGHT)}}
+    assert "holds tensors under discriminator, generator, and none" in refusal(
+        write_zip(both, WEIGHT.tobytes())
+    )
+
+
+@pytest.mark.parametrize("write", ["write_zip", "write_old"])
+def test_settings_beside_the_tensors_do_not_matter(request, write):
+    args = Made("argparse.Namespace", state={"lr": 1e-4, "root": Made("pathlib.PosixPath", "/", "data")})
+    whole = {
+        "pytorch-lightning_version": "2.4.0",
+        "hyper_parameters": {"args": args, "seen": Made("__builtin__.set", [1, 2])},
+        "lr_schedulers": [{"milestones": Made("collections.Counter", {3: 2})}],
+        "state_dict": {"net.weight": FakeTensor(WEIGHT)},
+    }
+    block = WEIGHT.tobytes() if write == "write_zip" else WEIGHT
+    read = torch_file.read(request.getfixturevalue(write)(whole, block))
+    assert (list(read.tensors), read.entry) == (["net.weight"], "state_dict")
+
+
+def test_code_inside_settings_is_refused_and_not_run(write_zip, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for hidden in (
+        Made("argparse.Namespace", state={"a": RunsCode()}),
+        Made("collections.defaultdict", Named("os", "system")),
+        {"a": Made("collections.Counter", [RunsCode()])},
+    ):
+        message = refusal(write_zip({"hyper_parameters": hidden, "state_dict": {"a": FakeTensor(WEIGHT)}}))
+        assert re.search(r"asks for '(posix|nt|os)\.system'.* Nothing of it was run", message)
+    assert [file.name for file in tmp_path.iterdir()] == ["weights.pt"]
+
+
+def test_an_object_in_place_of_numbers_is_refused(write_zip):
+    for odd in (Made("pathlib.PosixPath", "/a"), Made("collections.Counter", {})):
+        message = refusal(write_zip({"a": FakeTensor(WEIGHT, shape=odd, strides=())}, WEIGHT.tobytes()))
+        assert "is damaged" in message
+    assert "holds one argparse.Namespace" in refusal(write_zip(Made("argparse.Namespace")))
 
 
 @pytest.mark.parametrize(

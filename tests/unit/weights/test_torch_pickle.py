@@ -1,16 +1,19 @@
 """The reader of pickles: it reads what Python's pickler writes, and never runs anything that a pickle names."""
 
+import argparse
 import io
 import os
 import pickle
 import pickletools
 import struct
-from collections import OrderedDict
+from collections import Counter, OrderedDict, defaultdict
+from datetime import timedelta
+from pathlib import PurePosixPath
 
 import numpy as np
 import pytest
 
-from srtrain.weights.torch_pickle import Storage, Tensor, UnreadableError, dump, load
+from srtrain.weights.torch_pickle import Opaque, Storage, Tensor, UnreadableError, dump, load
 
 
 def loads(data):
@@ -82,6 +85,28 @@ def test_code_is_refused_by_name_and_not_run(payload, name, protocol, tmp_path, 
         data = pickle.dumps(value, protocol)
         with pytest.raises(UnreadableError, match=rf"asks for '.*({name}).*'.*Nothing of it was run"):
             loads(data)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_harmless_objects_are_skipped(protocol):
+    args = argparse.Namespace(lr=1e-4, root=PurePosixPath("/data"))
+    found = loads(pickle.dumps({"args": args, "n": Counter("aab"), "t": timedelta(3), "end": 7}, protocol))
+    assert found == {"args": Opaque("argparse.Namespace"), "n": Opaque("collections.Counter"),
+                     "t": Opaque("datetime.timedelta"), "end": 7}  # fmt: skip
+
+
+@pytest.mark.parametrize("function", [os.system, eval])
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_code_inside_a_harmless_object_is_refused(function, protocol, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for value in (
+        argparse.Namespace(a=Call(function, "touch PROOF")),
+        defaultdict(function),
+        Counter([function]),
+    ):
+        with pytest.raises(UnreadableError, match=r"asks for '.*(system|eval)'.*Nothing of it was run"):
+            loads(pickle.dumps(value, protocol))
     assert not list(tmp_path.iterdir())
 
 

@@ -9,7 +9,10 @@ from srtrain_plugins.modelarts import mirror as module
 from srtrain_plugins.modelarts.mirror import RunMirror, Uploader
 from srtrain_plugins.modelarts.store import StoreError, open_store
 
+from srtrain.errors import RunFolderError
 from srtrain.trainer.checkpoint import CheckpointStore
+
+RECORDED = json.dumps(dict.fromkeys(("name", "scale", "model", "data", "train", "optim", "run_dir"), ""))
 
 
 def checkpoint(folder, step, content="w"):
@@ -29,7 +32,8 @@ def checkpoint(folder, step, content="w"):
 def run(tmp_path):
     folder = tmp_path / "run"
     (folder / "pictures").mkdir(parents=True)
-    (folder / "recipe.json").write_text("{}")
+    (folder / "recipe.json").write_text(RECORDED)
+    (folder / "files.txt").write_text("pictures/a.png\n")
     (folder / "run.log").write_text("begun\n")
     (folder / "pictures" / "a.png").write_text("png")
     (folder / ".lock").write_text("process 1")
@@ -226,7 +230,7 @@ def test_an_older_run_on_the_disk_is_replaced_and_a_newer_one_is_kept(s3, mirror
         checkpoint(folder, step)
         (folder / "recipe.json").write_text("mine")
     assert RunMirror(older, mirror.store, lambda text: None).restore() == "step_00000004"
-    assert (older / "recipe.json").read_text() == "{}"
+    assert (older / "recipe.json").read_text() == RECORDED
     assert CheckpointStore(older / "checkpoints").latest().name == "step_00000004"
     before = contents(newer)
     assert RunMirror(newer, mirror.store, lambda text: None).restore() == ""
@@ -279,6 +283,81 @@ def test_clear_deletes_the_copy_and_nothing_beside_it(s3, mirror, run):
     assert remote(s3) == contents(run)
 
 
+@pytest.mark.parametrize("name", [".ssh/id", "thesis.pdf", "pictures/holiday.jpg", "checkpoints/mine.ckpt"])
+def test_clear_refuses_a_place_with_files_of_someone_else(s3, mirror, run, name):
+    checkpoint(run, 2)
+    mirror.upload()
+    s3.client.put_object(Bucket="bucket", Key=f"runs/run/{name}", Body=b"mine")
+    before = remote(s3)
+    with pytest.raises(RunFolderError, match=rf"what no run wrote \({name}\)\. Move it away"):
+        mirror.clear()
+    assert remote(s3) == before
+
+
+@pytest.mark.parametrize("record", ["{}", None])
+def test_clear_refuses_a_place_without_a_run(s3, mirror, run, record):
+    s3.client.put_object(Bucket="bucket", Key="runs/run/run.log", Body=b"of another program")
+    if record is not None:
+        s3.client.put_object(Bucket="bucket", Key="runs/run/recipe.json", Body=record.encode())
+    before = remote(s3)
+    with pytest.raises(RunFolderError, match=r"no recipe\.json of a run"):
+        mirror.clear()
+    assert remote(s3) == before
+
+
+def check_pointers(s3):
+    """Check that each pointer in the store names a checkpoint all of whose files are there."""
+    files = remote(s3)
+    for pointer in ("latest", "best"):
+        if name := files.get(f"checkpoints/{pointer}"):
+            step = f"checkpoints/{name.decode().strip()}"
+            assert {f"{step}/{n}" for n in ("model.ckpt", "optimizer.ckpt", "state.json")} <= set(files)
+
+
+def test_no_reader_ever_sees_a_pointer_to_missing_files(s3, mirror, run, monkeypatch):
+    def watched(mirror):
+        for name in ("upload", "write", "delete"):
+            method = getattr(mirror.store, name)
+
+            def checked(*args, method=method):
+                method(*args)
+                check_pointers(s3)
+
+            monkeypatch.setattr(mirror.store, name, checked)
+        return mirror
+
+    def best(step):
+        (run / "checkpoints" / "best").write_text(f"step_{step:08d}\n")
+        (run / "checkpoints" / "best.json").write_text(json.dumps({"step": step}))
+
+    store = CheckpointStore(run / "checkpoints")
+    watched(mirror)
+    for step in (2, 4, 6):
+        checkpoint(run, step)
+        best(step)
+        mirror.upload()
+    shutil.rmtree(store.path(2))
+    store.forget_after(4)  # goes back, best too
+    mirror.upload()
+    shutil.rmtree(store.path(4))
+    checkpoint(run, 4, content="other")  # a step that is written again while latest names it
+    best(4)
+    mirror.upload()
+    later = watched(RunMirror(run, mirror.store, lambda text: None))  # a new process, which fetched nothing
+    later.look()
+    shutil.rmtree(store.path(4))
+    checkpoint(run, 4, content="third")
+    checkpoint(run, 8)
+    (run / "checkpoints" / "best").unlink()
+    (run / "checkpoints" / "best.json").unlink()
+    later.upload()
+    assert remote(s3) == contents(run)
+    last = watched(RunMirror(run, mirror.store, lambda text: None))
+    last.look()
+    last.clear()
+    assert remote(s3) == {}
+
+
 def test_the_uploader_works_behind_and_finish_brings_the_rest(s3, mirror, run):
     uploader = Uploader(mirror)
     uploader.start()
@@ -317,12 +396,12 @@ def test_a_pass_that_failed_is_reported_and_repeated_without_being_told(s3, mirr
     uploader = Uploader(mirror)
     uploader.start()
     for _ in range(500):
-        if len(remote(s3)) == 3:
+        if len(remote(s3)) == 4:
             break
         threading.Event().wait(0.02)
     assert remote(s3) == contents(run)
     assert len(said) == 2
-    assert said[0].startswith("warning: cannot upload s3://bucket/runs/run/pictures/a.png at ")
+    assert said[0].startswith("warning: cannot upload s3://bucket/runs/run/recipe.json at ")
     assert f"The files stay in {run}; the upload is repeated with the next checkpoint" in said[0]
     uploader.finish()
 
