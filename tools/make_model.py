@@ -78,7 +78,10 @@ def make(run: Path, name: str, args: argparse.Namespace) -> None:
     network, scale = network_of_weights(run)
     about = {key: weights.about[key] for key in kept if key in weights.about}
     about["model_args"] = {**_defaults(about["model"]), **about["model_args"]}
-    edsr_pytorch.write(file, weights.tensors, about)
+    half: dict[str, Any] = {
+        key: tensor.astype(np.float16) for key, tensor in weights.tensors.items()
+    }  # half the size
+    edsr_pytorch.write(file, half, about)
     cost = count(network, scale)
     card: dict[str, Any] = {
         "name": name,
