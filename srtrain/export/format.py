@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from srtrain.errors import RunFolderError, UserError, did_you_mean
+from srtrain.errors import DeviceError, RunFolderError, UserError, did_you_mean
 from srtrain.export.formats import FORMATS
 from srtrain.export.options import Options
 
@@ -25,6 +26,7 @@ class Format(ABC):
 
     Attributes:
         engine: registered name of the engine that checks the file; empty if no engine on this machine runs it.
+        packages: what must be installed to write the format.
         precisions: the precisions that the format can hold.
         limit: largest allowed difference from the checkpoint, in grey levels.
         target: MindSpore's name of the device that writes the format.
@@ -33,6 +35,7 @@ class Format(ABC):
     """
 
     engine: ClassVar[str] = ""
+    packages: ClassVar[tuple[str, ...]] = ()
     precisions: ClassVar[tuple[str, ...]] = ("float32",)
     limit: ClassVar[float] = LIMIT
     target: ClassVar[str] = "CPU"
@@ -81,7 +84,7 @@ def prepared_format(target: Path, options: Options, overwrite: bool) -> Format:
     Raises:
         UserError: no format has this suffix, or the format does not support the options.
         RunFolderError: the file exists and may not be replaced.
-        DeviceError: the format needs a device that this machine does not have.
+        DeviceError: the format needs a device or a package that this machine does not have.
     """
     if options.program:
         options.program.check(target)
@@ -99,6 +102,11 @@ def prepared_format(target: Path, options: Options, overwrite: bool) -> Format:
         raise UserError(
             f"{target.suffix} files cannot be written in {options.precision}, only in {', '.join(chosen.precisions)}: "
             f"use --precision {chosen.precisions[0]}, or another suffix (.onnx holds every precision)."
+        )
+    if missing := [package for package in chosen.packages if find_spec(package) is None]:
+        raise DeviceError(
+            f"{target.suffix} files cannot be written without the {'package' if len(missing) == 1 else 'packages'} "
+            f"{', '.join(missing)}: pip install 'srtrain[{'ncnn' if 'ncnn' in chosen.packages else 'onnx'}]'."
         )
     chosen.prepare(options)
     return chosen

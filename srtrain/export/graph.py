@@ -1,9 +1,12 @@
-"""What the writers of ONNX and of ncnn share."""
+"""What the writers of graphs share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from srtrain.errors import ExportError, SrtrainError, first_line
 
 if TYPE_CHECKING:
     import onnx
@@ -13,6 +16,21 @@ INPUT, OUTPUT = "lq", "sr"
 
 PADDING = "padding_"
 """Prefix of the nodes that pad the sides of a picture and crop the output."""
+
+
+@contextmanager
+def written_as(kind: str) -> Iterator[None]:
+    """Turn whatever MindSpore raises while it writes a network into one error.
+
+    Raises:
+        ExportError: MindSpore cannot write the network, for example because the format lacks an operator.
+    """
+    try:
+        yield
+    except SrtrainError:
+        raise
+    except Exception as error:
+        raise ExportError(f"MindSpore cannot write this network as {kind}: {first_line(error)}") from error
 
 
 def rename_tensors(nodes: Iterable[onnx.NodeProto], names: Mapping[str, str]) -> None:

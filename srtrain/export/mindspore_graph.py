@@ -11,6 +11,7 @@ import numpy as np
 from mindspore import nn
 
 from srtrain.engines.exported import METADATA_KEY
+from srtrain.export.graph import written_as
 from srtrain.export.options import Options
 from srtrain.models.ensemble import channels_of
 
@@ -22,14 +23,20 @@ def write_mindir(model: nn.Cell, file: Path, about: dict[str, Any], options: Opt
         proto.user_info[METADATA_KEY] = json.dumps(about)
         proto.producer_name, proto.producer_version = "srtrain", about["srtrain"]
 
-    ms.export(
-        model, _example(model, options), file_name=str(file), file_format="MINDIR", custom_func=add_metadata
-    )
+    with written_as("MindIR"):
+        ms.export(
+            model,
+            _example(model, options),
+            file_name=str(file),
+            file_format="MINDIR",
+            custom_func=add_metadata,
+        )
 
 
 def write_air(model: nn.Cell, file: Path, options: Options) -> None:
     """Write a folded network as AIR, on an Ascend device and for fixed sizes."""
-    ms.export(model, _example(model, options), file_name=str(file), file_format="AIR")
+    with written_as("AIR"):
+        ms.export(model, _example(model, options), file_name=str(file), file_format="AIR")
 
 
 def _example(model: nn.Cell, options: Options) -> ms.Tensor:

@@ -19,7 +19,7 @@ from srtrain.engines.onnxruntime import open_failures
 from srtrain.errors import ExportError
 from srtrain.export.check import ADVICE
 from srtrain.export.fold import take_padding_off
-from srtrain.export.graph import INPUT, OUTPUT, PADDING, rename_tensors
+from srtrain.export.graph import INPUT, OUTPUT, PADDING, rename_tensors, written_as
 from srtrain.export.options import Options
 from srtrain.models.ensemble import channels_of
 
@@ -45,14 +45,15 @@ def write_onnx(model: nn.Cell, file: Path, about: dict[str, Any], options: Optio
     height, width = options.input_px or _TRACED_PX
     channels = channels_of(model)
     height, width = (max(px, least) for px in (height, width))
-    mindspore_onnx.export(
-        model,
-        ms.Tensor(np.zeros((options.batch or 1, channels, height, width), np.float32)),
-        file_name=str(raw),
-        input_names=[INPUT],
-        output_names=[OUTPUT],
-        dynamic_axes={INPUT: free_axes(options)},
-    )
+    with written_as("ONNX"):
+        mindspore_onnx.export(
+            model,
+            ms.Tensor(np.zeros((options.batch or 1, channels, height, width), np.float32)),
+            file_name=str(raw),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_axes={INPUT: free_axes(options)},
+        )
     graph = onnx.load(str(raw))
     write_out_padding(graph)
     write_out_resizing(graph)

@@ -18,6 +18,7 @@ class Onnx(Format):
     """One ``.onnx`` file. It holds its metadata in ``metadata_props``."""
 
     engine = "onnxruntime"
+    packages = ("onnx", "onnxruntime")
     precisions = PRECISIONS
 
     def write(self, model: nn.Cell, file: Path, about: dict[str, Any], options: Options) -> None:

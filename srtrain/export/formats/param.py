@@ -40,6 +40,7 @@ class Param(Format):
     """Two files, translated from the ONNX graph. The metadata is in the JSON beside them."""
 
     engine = "ncnn"
+    packages = ("onnx", "onnxruntime", "ncnn")
     plain = True
 
     def prepare(self, options: Options) -> None:

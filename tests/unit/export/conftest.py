@@ -5,7 +5,7 @@ from __future__ import annotations
 import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import nn, ops
+from mindspore import Tensor, nn, ops
 
 from srtrain.models import MODELS
 from srtrain.models.blocks import MeanShift, PixelShuffle, conv
@@ -67,10 +67,30 @@ class Lopsided(nn.Cell):
         return self.shuffle(self.conv(lq))
 
 
+class Resized(nn.Cell):
+    """Its operator for resizing has no counterpart in MindSpore's exporter for ONNX."""
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.tail = conv(3, 3)
+        self.scale = float(scale)
+
+    def construct(self, x: Tensor) -> Tensor:
+        factors = (self.scale, self.scale)
+        y = ops.interpolate(x, scale_factor=factors, mode="bilinear", recompute_scale_factor=True)
+        return y + self.tail(y)
+
+
 @pytest.fixture
 def odd_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Register the networks of this file for one test."""
-    kinds = {"oddments": Oddments, "supported": Supported, "baked": Baked, "lopsided": Lopsided}
+    kinds = {
+        "oddments": Oddments,
+        "supported": Supported,
+        "baked": Baked,
+        "lopsided": Lopsided,
+        "resized": Resized,
+    }
     for name, kind in kinds.items():
         monkeypatch.setitem(MODELS._entries, name, kind)
         monkeypatch.setitem(MODELS._from_run, name, ("scale",))

@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
 from srtrain.engines import ENGINES
 from srtrain.errors import DeviceError, RunFolderError, UserError
+from srtrain.export import format as format_module
 from srtrain.export.format import Format, prepared_format
 from srtrain.export.formats import FORMATS
 from srtrain.export.options import PRECISIONS, Options
@@ -80,6 +82,7 @@ def test_mistakes_in_a_command_line_are_found_without_mindspore(tmp_path):
     (tmp_path / "there.onnx").touch()
     code = f"""
 import sys
+from importlib.util import find_spec
 from srtrain.cli.main import main
 from srtrain.export.formats import FORMATS
 for words in (["x.tflite"], ["x.param", "--input-px", "8x8"], ["x.mindir", "--precision", "int8"], ["there.onnx"]):
@@ -96,3 +99,13 @@ print([name for name in ("mindspore", "onnx", "onnxruntime", "numba") if name in
         "exists. Add --overwrite",
     ):
         assert words in done.stderr
+
+
+@pytest.mark.parametrize(("name", "extra"), [("x.onnx", "onnx"), ("x.param", "ncnn")])
+def test_a_missing_package_is_one_error(monkeypatch, tmp_path, name, extra):
+    real = find_spec
+    monkeypatch.setattr(
+        format_module, "find_spec", lambda package: None if package == "onnx" else real(package)
+    )
+    with pytest.raises(DeviceError, match=rf"without the package onnx: pip install 'srtrain\[{extra}\]'"):
+        prepared_format(tmp_path / name, Options(), overwrite=False)

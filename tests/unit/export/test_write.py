@@ -128,6 +128,20 @@ def test_a_size_that_is_baked_in_is_refused(odd_networks, checkpoint, tmp_path):
     assert not list(tmp_path.glob("*x.onnx*"))
 
 
+def test_a_network_that_onnx_cannot_hold_is_one_error_and_runs_on_mindspore(
+    odd_networks, checkpoint, tmp_path, capsys
+):
+    source = checkpoint("resized")
+    for name in ("x.onnx", "x.param"):
+        with pytest.raises(ExportError, match=r"MindSpore cannot write this network as ONNX: .*Resize"):
+            export(source, tmp_path / name)
+    assert not list(tmp_path.glob("*x.*"))
+    engine = open_engine(source)
+    assert engine.name == "mindspore"
+    assert "note: onnxruntime cannot run" in capsys.readouterr().err
+    assert engine(np.zeros((1, 3, 4, 5), np.float32)).shape == (1, 3, 8, 10)
+
+
 def test_a_file_that_differs_is_not_kept(checkpoint, tiny, tmp_path, monkeypatch):
     source = checkpoint(**tiny)
     target = tmp_path / "x.onnx"
