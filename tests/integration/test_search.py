@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -234,6 +235,10 @@ def test_two_processes_make_the_same_search_and_a_lost_ones_candidate_is_trained
         json.loads(f.read_text())["rank"] for f in (run_dir / "search" / "individuals").glob("[!.]*.json")
     }
     assert ranks == {0, 1}
+    told = [line for line in log.splitlines() if "  candidate " in line]  # of both sessions
+    assert any(line.endswith("(another rank)") for line in told)
+    numbers = [re.search(r"candidate (\d+)", line)[1] for line in told]
+    assert sorted(map(int, set(numbers))) == [c["number"] for c in history(run_dir)]
 
 
 def child_of_rank(launcher: int, rank: int) -> int:

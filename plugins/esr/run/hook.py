@@ -185,6 +185,8 @@ def evaluate(
             if outcome is None and journal.claim(individual.blocks):
                 outcome = _train(individual, fitness, journal)
                 trainer.log.info(describe(individual, outcome))
+            elif outcome is not None and trainer.backend.rank == 0 and journal.is_news(individual.blocks):
+                trainer.log.info(f"{describe(individual, outcome)}  (another rank)")
             if outcome is not None:
                 outcomes[individual.blocks] = outcome
         trainer.backend.progress.beat()

@@ -58,11 +58,19 @@ class Journal:
         self.folder = folder
         self.digest = digest
         self.rank = rank
+        self._known: set[str] = set()
 
     def begin(self) -> None:
-        """Make the folders."""
+        """Make the folders, and note which networks earlier sessions have trained."""
         for part in ("individuals", "claims", "lost"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
+        self._known = {file.stem for file in (self.folder / "individuals").glob("[!.]*.json")}
+
+    def is_news(self, blocks: Blocks) -> bool:
+        """Return whether another rank has trained a network in this session; true only once for each network."""
+        news = key(blocks) not in self._known
+        self._known.add(key(blocks))
+        return news
 
     def check(self) -> None:
         """Read the outcomes of earlier sessions.
@@ -112,6 +120,7 @@ class Journal:
             "seconds": dict(outcome.seconds),
             "rank": self.rank,
         }
+        self._known.add(key(blocks))
         file = self._file("individuals", blocks).with_suffix(".json")
         write_whole(file, json.dumps(found, indent=2) + "\n")
         self.release(blocks)
