@@ -70,8 +70,9 @@ def _add_set(parser: argparse.ArgumentParser) -> None:
         "words",
         metavar="SET[=ROOT]",
         nargs="+",
-        help="data sets, such as div2k_train, set5 or folder, and further arguments for them, such as split=valid",
+        help="data sets, such as div2k_train, set5 or folder",
     )
+    arguments.add_overrides(parser, "further arguments of the data sets, such as split=valid")
     arguments.add_root(parser)
     arguments.add_scale(parser, "scales to look at (default: 2)", (2,))
 
@@ -81,7 +82,7 @@ def check(args: argparse.Namespace) -> None:
     if args.action == "bicubic" and min(args.scale) < 2:
         raise DataError(f"--scale {min(args.scale)} does not make a picture smaller; 2, 3 and 4 are usual.")
     args.sets, args.set_arguments = [], {}
-    for text in getattr(args, "words", ()):
+    for text in [*getattr(args, "words", ()), *getattr(args, "overrides", ())]:
         key, equals, value = text.partition("=")
         if not args.sets or not equals or key in DATASETS:
             args.sets.append(arguments.parse_set(text))

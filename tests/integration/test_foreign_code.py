@@ -72,9 +72,9 @@ def test_a_downloaded_run_folder_runs_no_code(
 
 
 def test_a_search_from_someone_else_runs_no_code_in_the_full_training(downloaded: Path) -> None:
-    args = type("Args", (), {"search": downloaded, "plugin": ["esr"]})
+    training = full.Full("full.py", smoke=False, overrides=[], plugins=["esr"])
     with pytest.raises(full.RecipeError, match=r"add --plugin .*evil\.py\."):
-        full.train(args, load_recipe(downloaded), load_recipe(downloaded), {"number": 1})
+        training.train(downloaded, load_recipe(downloaded), {"number": 1, "blocks": ["S_1_4_4"]})
 
 
 @pytest.mark.parametrize("place", ["recipe.json", "state.json"])

@@ -105,7 +105,7 @@ def test_every_command_ends_at_once(start, tmp_path, picture, weights, command):
 
 @pytest.mark.slow
 def test_infer_leaves_only_whole_pictures(start, tmp_path, picture, weights):
-    for number in range(40):
+    for number in range(400):  # enough that the command is still at work when it is interrupted
         (tmp_path / "in").mkdir(exist_ok=True)
         (tmp_path / "in" / f"{number}.png").write_bytes(picture.read_bytes())
     to = tmp_path / "out"
