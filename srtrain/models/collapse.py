@@ -141,6 +141,8 @@ def _grid(weight: Float64, scale: int, offset: int) -> _Grid:
     """Return the grid with an offset; ``weight`` is the kernel away from all sides."""
     spread = _shift(weight.reshape(scale, -1, *weight.shape[1:]), offset, 3)
     read = np.flatnonzero(np.abs(spread).max(axis=(0, 1, 2, 4)))
+    if not len(read):  # all weights are zero
+        read = np.array([weight.shape[2] // 2 + 1])
     first = -(weight.shape[2] // 2) - 1
     return _Grid(scale, offset, first + int(read[0]), first + int(read[-1]) + 1)
 

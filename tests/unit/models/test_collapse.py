@@ -1,5 +1,7 @@
 """The linear end as one convolution: compared with its stages in float64, computed one after the other."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -112,3 +114,13 @@ def test_it_computes_the_same_at_every_size(name):
 )
 def test_what_it_cannot_collapse(sizes):
     assert collapse(stages_of(*sizes)) is None
+
+
+@pytest.mark.parametrize("may_offset", [True, False])
+def test_weights_that_are_all_zero(may_offset):
+    stages = [
+        replace(stage, weight=np.zeros_like(stage.weight)) for stage in stages_of(*ENDS[next(iter(ENDS))])
+    ]
+    end = collapse(stages, may_offset)
+    x = np.ones((3, 2, 3))
+    np.testing.assert_allclose(collapsed(end, x), plain(stages, x), atol=1e-6)
