@@ -35,12 +35,11 @@ from srtrain.jobs.count import network_of_weights
 from srtrain.jobs.evaluate import Kind, Scoring, evaluate
 from srtrain.jobs.sets import open_set
 from srtrain.metrics import PROTOCOLS
-from srtrain.models import MODELS
 from srtrain.models.count import count
 from srtrain.recipe.load import load_recipe
 from srtrain.recipe.text import differences, show
-from srtrain.registry import parameters_of
 from srtrain.weights import edsr_pytorch
+from srtrain.weights.described import default_args
 from srtrain.weights.read import read_weights
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -77,7 +76,10 @@ def make(run: Path, name: str, args: argparse.Namespace) -> None:
     kept = ("model", "model_args", "scale", "recipe_hash")
     network, scale = network_of_weights(run)
     about = {key: weights.about[key] for key in kept if key in weights.about}
-    about["model_args"] = {**_defaults(about["model"]), **about["model_args"]}
+    about["model_args"] = {
+        **default_args(about["model"]),
+        **about["model_args"],
+    }  # stays right if a default changes
     half: dict[str, Any] = {
         key: tensor.astype(np.float16) for key, tensor in weights.tensors.items()
     }  # half the size
@@ -106,12 +108,6 @@ def make(run: Path, name: str, args: argparse.Namespace) -> None:
         write_whole(card_file, json.dumps(card, indent=2) + "\n")
         print(card["scores"][-1])
     print(f"wrote {file} ({file.stat().st_size:,} bytes) and {card_file}")
-
-
-def _defaults(model: str) -> dict[str, Any]:
-    """Return the default arguments of a network, so that the file stays right if a default changes."""
-    optional = parameters_of(MODELS.get(model)).items()
-    return {name: p.default for name, p in optional if p.default is not p.empty}
 
 
 def _training(run: Path, commit: str | None) -> dict[str, Any]:

@@ -10,12 +10,10 @@ from typing import Any
 from mindspore import nn
 
 from srtrain.errors import CheckpointError, listing
-from srtrain.models import MODELS
-from srtrain.models.edsr import EDSR
 from srtrain.recipe.record import encode
-from srtrain.registry import parameters_of
 from srtrain.trainer.checkpoint import CheckpointStore
 from srtrain.weights import SUFFIXES, edsr_names, edsr_pytorch, foreign, model_zoo
+from srtrain.weights.described import default_args
 from srtrain.weights.read import build_model, read_weights
 from srtrain.weights.transfer import Weights, variant
 
@@ -60,8 +58,7 @@ def described(weights: Weights) -> Weights:
     """Describe a checkpoint of srtrain in full; arguments that its recipe left out get their default values."""
     about = {key: weights.about[key] for key in _KEPT if key in weights.about}
     if about.get("model") == "edsr":
-        optional = {name: p.default for name, p in parameters_of(EDSR).items() if p.default is not p.empty}
-        about["model_args"] = {**optional, **about.get("model_args", {})}
+        about["model_args"] = {**default_args("edsr"), **about.get("model_args", {})}
     about["origin"] = {"file": "/".join(weights.source.parts[-3:]), "names": "srtrain"}
     return Weights(weights.source, weights.tensors, about)
 
@@ -153,8 +150,7 @@ def blend(a: Weights, b: Weights, at: float) -> Weights:
 
 def _architecture(about: dict[str, Any]) -> dict[str, Any]:
     """Return what makes two networks comparable."""
-    parameters = parameters_of(MODELS.get(about["model"]))
-    defaults = {name: p.default for name, p in parameters.items() if p.default is not p.empty}
+    defaults = default_args(about["model"])
     return {
         "model": about["model"],
         "scale": about["scale"],

@@ -12,6 +12,7 @@ from srtrain.errors import CheckpointError, RecipeError, first_line
 from srtrain.models import MODELS
 from srtrain.recipe.check import hints_of, raise_all, type_mistake
 from srtrain.recipe.record import decode
+from srtrain.registry import parameters_of
 
 
 def network_of(about: Mapping[str, Any], source: Path) -> nn.Cell:
@@ -45,3 +46,9 @@ def model_args(about: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a network as a recipe gives them; a checkpoint keeps them as JSON."""
     args: dict[str, Any] = decode(about.get("model_args", {}))
     return args
+
+
+def default_args(name: str) -> dict[str, Any]:
+    """Return the arguments of a registered network that have a default value, with it."""
+    parameters = parameters_of(MODELS.get(name))
+    return {key: p.default for key, p in parameters.items() if p.default is not p.empty}
