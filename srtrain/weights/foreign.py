@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -24,17 +24,17 @@ import numpy as np
 from mindspore import nn
 from numpy.typing import NDArray
 
+from srtrain.arrays import Float32
 from srtrain.errors import CheckpointError, counted
 from srtrain.models import MODELS
 from srtrain.models.blocks import PixelShuffle
-from srtrain.recipe.record import encode
 from srtrain.weights import shuffle, tensor_file
 from srtrain.weights.described import network_of
 from srtrain.weights.network import Network
 from srtrain.weights.tensor_file import TensorFile
 from srtrain.weights.value_range import check_range, convert_range
 
-Tensors = dict[str, NDArray[np.float32]]
+Tensors = dict[str, Float32]
 Foreign = Mapping[str, NDArray[Any]]
 
 OURS, THEIRS = "srtrain", "torch"
@@ -93,10 +93,7 @@ def fit(file: TensorFile, path: Path, network: Network) -> tuple[Tensors, dict[s
     tensors = {name: np.asarray(array, np.float32, order="C") for name, array in match.tensors.items()}
     values = network.value_range or ("0-255" if ours else range_of(match.model))
     if not ours:
-        for name, factor in before_shuffle(match.model).items():
-            for tensor in (f"{name}.weight", f"{name}.bias"):
-                if tensor in tensors:
-                    tensors[tensor] = shuffle.from_torch(tensors[tensor], factor)
+        tensors |= _reordered(match.model, tensors, shuffle.from_torch)
     tensors = convert_range(match.model, tensors, values, "0-255", path)
     origin: dict[str, str] = {"file": path.name, "names": "srtrain" if ours else "PyTorch", "range": values}
     if file.entry or match.prefix:
@@ -104,13 +101,10 @@ def fit(file: TensorFile, path: Path, network: Network) -> tuple[Tensors, dict[s
     if match.unused:
         more = f" and {len(match.unused) - _LISTED} more" if len(match.unused) > _LISTED else ""
         origin["not used"] = ", ".join(match.unused[:_LISTED]) + more
-    about = {"model": network.model, "model_args": encode(dict(network.model_args)), "scale": match.scale}
-    return tensors, {**about, "origin": origin}
+    return tensors, {**network.about(match.scale), "origin": origin}
 
 
-def write(
-    path: Path, tensors: Mapping[str, NDArray[np.float32]], about: Mapping[str, Any], names: str
-) -> None:
+def write(path: Path, tensors: Mapping[str, Float32], about: Mapping[str, Any], names: str) -> None:
     """Write the weights of a network, so that reading the file again needs no further words.
 
     Args:
@@ -127,14 +121,21 @@ def write(
     if names == THEIRS:
         model = network_of(about, path)
         found = convert_range(model, found, "0-255", range_of(model), path)
-        for name, factor in before_shuffle(model).items():
-            for tensor in (f"{name}.weight", f"{name}.bias"):
-                if tensor in found:
-                    found[tensor] = shuffle.to_torch(found[tensor], factor)
+        found |= _reordered(model, found, shuffle.to_torch)
         found = {own: found[own] for own in model.parameters_dict()}
         wanted = torch_names(model)
         found = {wanted[own]: tensor for own, tensor in found.items()}
     tensor_file.write(path, found, {**about, "names": names})
+
+
+def _reordered(model: nn.Cell, tensors: Tensors, order: Callable[[Float32, int], Float32]) -> Tensors:
+    """Return the tensors of the convolutions that feed a pixel shuffle, with their channels in another order."""
+    return {
+        tensor: order(tensors[tensor], factor)
+        for name, factor in before_shuffle(model).items()
+        for tensor in (f"{name}.weight", f"{name}.bias")
+        if tensor in tensors
+    }
 
 
 def range_of(model: nn.Cell) -> str:
@@ -209,9 +210,8 @@ def _best(theirs: Foreign, file: TensorFile, path: Path, network: Network) -> tu
     first: tuple[Match, bool] | None = None
     refused: CheckpointError | None = None
     for scale in network.scales:
-        about = {"model": network.model, "model_args": encode(dict(network.model_args)), "scale": scale}
         try:
-            model = network_of(about, path)
+            model = network_of(network.about(scale), path)
         except CheckpointError as error:  # of a scale that the network does not have, for example
             refused = refused or error
             continue

@@ -33,6 +33,10 @@ class Network:
     scales: tuple[int, ...] = SCALES
     value_range: str | None = None
 
+    def about(self, scale: int) -> dict[str, Any]:
+        """Return the description of the network at a scale, as a checkpoint has it."""
+        return {"model": self.model, "model_args": encode(dict(self.model_args)), "scale": scale}
+
     def text(self) -> str:
         """Return everything that decides how a file is read, for the name of a file in the cache."""
         return json.dumps([self.model, encode(dict(self.model_args)), self.scales, self.value_range])
