@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from srtrain.recipe import Benchmark, Data, Optim, Recipe, Spec, Train, standard_hooks
-from srtrain.recipe.smoke import twin
 
 
 def built_in(name: str, n_resblocks: int, n_feats: int, steps: int) -> Recipe:
@@ -38,8 +37,3 @@ def built_in(name: str, n_resblocks: int, n_feats: int, steps: int) -> Recipe:
             evaluate=Spec("evaluate", every=2000),
         ),
     )
-
-
-def small(recipe: Recipe) -> Recipe:
-    """Return the one-minute version of a recipe, with 2 blocks and 16 features."""
-    return twin(recipe, n_resblocks=2, n_feats=16)

@@ -6,7 +6,8 @@ Expected:  more than 36.68 dB on Set5 at x2 (paper_y); the card of each built-in
 Time:      about one hour for each scale on two free cores
 """
 
-from _built_in import built_in, small
+from _built_in import built_in
+from _edsr import small
 
 from srtrain.recipe import Recipe
 

@@ -7,7 +7,8 @@ Expected:  36.97 dB on Set5 at x2, 32.97 dB at x3, 30.67 dB at x4 (paper_y)
 Time:      about 15 minutes for x2 on two free cores, 5 minutes each for x3 and x4
 """
 
-from _built_in import built_in, small
+from _built_in import built_in
+from _edsr import small
 
 from srtrain.recipe import Recipe
 
