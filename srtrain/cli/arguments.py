@@ -70,14 +70,13 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_range(parser: argparse.ArgumentParser) -> None:
-    """Add the range of values of exported files from other software."""
-    parser.add_argument(
-        "--range",
-        metavar="0-1|0-255",
-        type=_range,
-        help="values in an exported file of other software; IN:OUT if they differ (default: measured)",
-    )
+OF_EXPORTED = "values in an exported file of other software; IN:OUT if they differ (default: measured)"
+OF_WEIGHTS = "values that the weights of --model were trained with (default: what its class says, or 0-255)"
+
+
+def add_range(parser: argparse.ArgumentParser, help: str = OF_EXPORTED) -> None:
+    """Add the range of values of a file of other software."""
+    parser.add_argument("--range", metavar="0-1|0-255", type=_range, help=help)
 
 
 def _range(text: str) -> str:
@@ -186,16 +185,6 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         help="arguments of that network, such as n_feats=48 (default: those of its class)",
-    )
-
-
-def add_weights_range(parser: argparse.ArgumentParser) -> None:
-    """Add the range of values of weights of another framework."""
-    parser.add_argument(
-        "--range",
-        metavar="0-1|0-255",
-        type=_range,
-        help="values that the weights of --model were trained with (default: what its class says, or 0-255)",
     )
 
 

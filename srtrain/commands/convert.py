@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         help="scale of the network of --model (default: found by the shapes)",
     )
-    arguments.add_weights_range(parser)
+    arguments.add_range(parser, arguments.OF_WEIGHTS)
     arguments.add_overwrite(parser, "replace what an earlier conversion wrote")
 
 

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     arguments.add_network(parser)
     arguments.add_one_scale(parser)
-    arguments.add_weights_range(parser)
+    arguments.add_range(parser, arguments.OF_WEIGHTS)
     parser.add_argument(
         "--for",
         dest="program",
