@@ -102,8 +102,8 @@ def _check_scale(opened: Engine, path: Path, scale: int | None) -> None:
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Return whether ``path`` is a checkpoint or a file of weights, and not an exported file."""
-    return engine_named(CHECKPOINTS).reads(path)
+    """Return whether ``path`` is a checkpoint, a file of weights or a built-in model, and not an exported file."""
+    return engine_named(CHECKPOINTS).reads(located(path))
 
 
 def _open_fastest(

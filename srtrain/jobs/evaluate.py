@@ -45,7 +45,6 @@ from srtrain.weights import SUFFIXES
 from srtrain.weights.described import model_args, network_of
 from srtrain.weights.network import takes_network
 from srtrain.weights.transfer import describe, differences, variant
-from srtrain.zoo import located
 
 _REFERENCE_BYTES = 4_000_000_000  # for the checkpoint of --against; its tiles change nothing
 
@@ -271,17 +270,13 @@ def _engines(args: argparse.Namespace, options: Mapping[str, Any]) -> dict[str, 
 
 def _at_all_scales(given: str, args: argparse.Namespace, options: Mapping[str, Any]) -> list[Engine]:
     """Open a model; open a checkpoint of a network for several scales once for each scale (that is wanted)."""
-    stated = None if is_checkpoint(located(Path(given))) else args.range
+    stated = None if is_checkpoint(Path(given)) else args.range
     kind = _engine_name(given, args.engine)
     network = args.network if takes_network(Path(given)) else None
     first = open_engine(given, kind, args.threads, stated, options, network=network)
     _check_network(given, first.about, args.resolved)
     name = first.about.get("model", "")
-    known = (
-        scales_of(name, model_args(first.about))
-        if is_checkpoint(located(Path(given))) and name in MODELS
-        else ()
-    )
+    known = scales_of(name, model_args(first.about)) if is_checkpoint(Path(given)) and name in MODELS else ()
     scales = [scale for scale in known if scale in args.scale or not args.scale]
     if len(known) < 2 or not scales:
         return [first]
@@ -318,7 +313,7 @@ def _compare(
 
 def _engine_name(given: str, engine: str) -> str:
     """Return the engine of a model: ``auto`` runs a checkpoint with MindSpore, which trained it."""
-    return "mindspore" if engine == "auto" and is_checkpoint(located(Path(given))) else engine
+    return "mindspore" if engine == "auto" and is_checkpoint(Path(given)) else engine
 
 
 def _label(given: str) -> str:
