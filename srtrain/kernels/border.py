@@ -28,11 +28,11 @@ class Border:
         if set(kernels) != set(SIDES):
             raise ValueError(f"corrections for {', '.join(sorted(kernels)) or 'no side'}")
         *_, self._depth, self._span = kernels["top"].weight.shape
-        long, deep = self._span, self._depth
         for place, kernel in kernels.items():
-            sizes = {"top": (deep, long), "bottom": (deep, long), "left": (long, deep), "right": (long, deep)}
-            shape = (scale**2 * n_out, n_features, *sizes.get(place, (deep, deep)))
-            if kernel.weight.shape != shape or kernel.bias.shape != shape[:1] or long % 2 == 0:
+            size = tuple(self._span if side is None else self._depth for side in _sides_of(place))
+            shape = (scale**2 * n_out, n_features, *size)
+            fits = kernel.weight.shape == shape and kernel.bias.shape == shape[:1] and self._span % 2
+            if not fits:
                 raise ValueError(f"a correction of the {place} of shape {kernel.weight.shape}, not {shape}")
 
     def correct(self, features: Float32, picture: Float32) -> None:
@@ -43,41 +43,36 @@ class Border:
             picture: (n_out, H·r, W·r), changed in place.
         """
         r = self._scale
-        turned = features.transpose(1, 0, 2)
-        for place in ("top", "bottom"):
-            blocks = self._line(self._kernels[place].weight, self._strip(features, place == "bottom"))
-            blocks += self._kernels[place].bias
-            rows = picture[:, :r] if place == "top" else picture[:, -r:]
-            rows += self._unfold(blocks).transpose(3, 1, 0, 2).reshape(rows.shape)
-        for place in ("left", "right"):
-            weight = self._kernels[place].weight.transpose(0, 1, 3, 2)
-            blocks = self._line(weight, self._strip(turned, place == "right")) + self._kernels[place].bias
-            columns = picture[..., :r] if place == "left" else picture[..., -r:]
-            columns += self._unfold(blocks).transpose(3, 0, 1, 2).reshape(columns.shape)
-        for last_row in (False, True):
-            strip = self._strip(features, last_row).transpose(1, 0, 2)
-            for last_column in (False, True):
-                place = f"{'bottom' if last_row else 'top'}_{'right' if last_column else 'left'}"
-                corner = self._strip(strip, last_column)  # (columns, rows, C)
-                block = np.tensordot(self._kernels[place].weight, corner, ((1, 3, 2), (2, 0, 1)))
-                block += self._kernels[place].bias
-                part = picture[:, -r:] if last_row else picture[:, :r]
-                part = part[..., -r:] if last_column else part[..., :r]
-                part += self._unfold(block[None])[0].transpose(2, 0, 1)
+        for place, kernel in self._kernels.items():
+            vertical, horizontal = _sides_of(place)
+            read = self._read(self._read(features, 0, vertical), 1, horizontal)
+            _, n_features, *size = kernel.weight.shape
+            windows = np.lib.stride_tricks.sliding_window_view(read, (*size, n_features))[:, :, 0]
+            blocks = np.tensordot(windows, kernel.weight, ((2, 3, 4), (2, 3, 1))) + kernel.bias
+            blocks = blocks.reshape(*blocks.shape[:2], r, r, self._n_out)  # (rows, columns, r, r, n_out)
+            part = picture[:, _first_or_last(vertical, r), _first_or_last(horizontal, r)]
+            part += blocks.transpose(4, 0, 2, 1, 3).reshape(part.shape)
 
-    def _strip(self, features: Float32, last: bool) -> Float32:
-        """Return the first or last rows that the corrections read; rows that there are not are zero."""
-        rows = features[-self._depth :] if last else features[: self._depth]
-        missing = self._depth - len(rows)
-        return np.pad(rows, ((missing if last else 0, 0 if last else missing), (0, 0), (0, 0)))
+    def _read(self, features: Float32, axis: int, side: str | None) -> Float32:
+        """Return what the corrections read along an axis: all and zeros around it, or the rows at one side."""
+        margins = [(0, 0)] * 3
+        if side is None:
+            margins[axis] = (self._span // 2, self._span // 2)
+            return np.pad(features, margins)
+        n_read = min(self._depth, features.shape[axis])
+        missing = self._depth - n_read  # rows that there are not are zero
+        margins[axis] = (0, missing) if side in ("top", "left") else (missing, 0)
+        first = 0 if side in ("top", "left") else features.shape[axis] - n_read
+        return np.pad(np.take(features, range(first, first + n_read), axis), margins)
 
-    def _line(self, weight: Float32, strip: Float32) -> Float32:
-        """Convolve a strip (depth, length, C) along its length with (O, C, depth, span); return (length, O)."""
-        reach = self._span // 2
-        padded = np.pad(strip, ((0, 0), (reach, reach), (0, 0)))
-        windows = np.lib.stride_tricks.sliding_window_view(padded, self._span, 1)  # (depth, length, C, span)
-        return np.tensordot(windows, weight, ((0, 2, 3), (2, 1, 3)))
 
-    def _unfold(self, blocks: Float32) -> Float32:
-        """Return (n, 3·r²) as (n, r, r, 3)."""
-        return blocks.reshape(-1, self._scale, self._scale, self._n_out)
+def _sides_of(place: str) -> tuple[str | None, str | None]:
+    """Return the side above or below and the side to the left or right that a place touches."""
+    touched = place.split("_")
+    vertical = next((side for side in touched if side in ("top", "bottom")), None)
+    return vertical, next((side for side in touched if side in ("left", "right")), None)
+
+
+def _first_or_last(side: str | None, n: int) -> slice:
+    """Return the first or last ``n`` rows or columns, or all of them."""
+    return slice(None) if side is None else slice(n) if side in ("top", "left") else slice(-n, None)
